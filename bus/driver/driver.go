@@ -1,0 +1,108 @@
+// Package driver is the small interface between the bus and the engine that carries its messages.
+//
+// A driver delivers at least once and in order per partition, and remembers how far a group has got. Retries, parking, dead
+// letters and idempotence are written once, above it, in package bus. Package bus/drivertest is the contract.
+package driver
+
+import (
+	"context"
+	"time"
+)
+
+// Message is one message as the engine carries it.
+type Message struct {
+	// ID is the same for every delivery of one message: consumers remember it to have the effect once.
+	ID    string
+	Topic string
+	// User is whose messages must stay in order; it also chooses the partition.
+	User string
+	// Key names the thing the message is about (an order id).
+	Key string
+	// Type says what happened, such as "stock.held".
+	Type    string
+	Payload []byte
+	Headers map[string]string
+	At      time.Time
+	// Partition and Offset say where the engine keeps the message. Offsets of one partition only grow.
+	Partition int
+	Offset    uint64
+}
+
+// Driver opens readers. Safe for concurrent use.
+type Driver interface {
+	// Subscribe opens the reader of one member of a group. Several members of a group share the partitions among them; a
+	// partition has one member at a time. A new group starts at the earliest message.
+	Subscribe(ctx context.Context, group, topic string) (Reader, error)
+	// Partition returns where a user's messages go in this topic.
+	Partition(topic, user string) int
+	Close() error
+}
+
+// Reader is one member of a group. It is used by one goroutine.
+type Reader interface {
+	// Poll waits for messages and returns up to limit of them, those of one partition in order. It returns nil, nil when idle
+	// for a while, and ctx.Err() when ctx ends. At most one poll batch is in flight: Poll after Poll without Commit in between
+	// returns the same messages again.
+	Poll(ctx context.Context, limit int) ([]Message, error)
+	// Commit says that every message of the last poll batch is dealt with: handled, parked, or dead. It fails if the reader
+	// has lost its lease meanwhile; the messages will then be delivered again, to whoever holds it.
+	Commit(ctx context.Context) error
+	// Lag returns how many messages the group has not yet committed.
+	Lag(ctx context.Context) (int64, error)
+	// Close gives up the lease at once. Idempotent.
+	Close() error
+}
+
+// Store keeps what the bus sets aside: parked messages and dead letters. Safe for concurrent use; each call is durable when
+// it returns nil.
+type Store interface {
+	// Park appends messages to the queues of their users in the group. Parking the same message twice keeps one.
+	Park(ctx context.Context, group string, msgs []Parked) error
+	// Parked returns up to limit parked messages of the group that are due, oldest first, at most the head of each user's queue.
+	Parked(ctx context.Context, group string, now time.Time, limit int) ([]Parked, error)
+	// Users returns the users of the group that have parked messages.
+	Users(ctx context.Context, group string) ([]string, error)
+	// Retry records another failed try of a parked message and when it is due again.
+	Retry(ctx context.Context, group string, p Parked) error
+	// Done removes a parked message; with dead non-nil it becomes that dead letter in the same transaction.
+	Done(ctx context.Context, group string, p Parked, dead *DeadLetter) error
+	// Dead pages through the dead letters, with their replays and discards.
+	DeadLetters
+}
+
+// DeadLetters lists and settles dead letters.
+type DeadLetters interface {
+	// List returns up to limit dead letters with id > after, in order of id; discarded and replayed ones only when all is true.
+	List(ctx context.Context, after int64, limit int, all bool) ([]DeadLetter, error)
+	// Get returns one dead letter, or nil.
+	Get(ctx context.Context, id int64) (*DeadLetter, error)
+	// Replay puts the message back at the end of its user's parked queue with a fresh count of tries, and marks the letter.
+	Replay(ctx context.Context, id int64, at time.Time) error
+	// Discard marks the letter as given up for the stated reason.
+	Discard(ctx context.Context, id int64, reason string, at time.Time) error
+}
+
+// Parked is a message that waits behind a failure of its user.
+type Parked struct {
+	Seq     int64 // place in the store, given by it
+	Message Message
+	Tries   int // failed tries so far
+	Error   string
+	Due     time.Time
+	// Replays counts how often the message came back from being a dead letter (the loop guard).
+	Replays int
+}
+
+// DeadLetter is a message that failed for good, with its full origin.
+type DeadLetter struct {
+	ID       int64
+	Group    string
+	Message  Message
+	Reason   string
+	Attempts int
+	FailedAt time.Time
+	Replays  int
+	// State is "dead", "replayed" or "discarded"; Note is why it was discarded.
+	State string
+	Note  string
+}

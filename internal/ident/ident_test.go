@@ -1,0 +1,52 @@
+package ident
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// Ids never repeat and their time never goes back, whatever the clock does.
+func TestIdsAreUniqueAndTimeOrdered(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := NewGenerator(rapid.IntRange(0, MaxNode).Draw(t, "node"), 0)
+		now := time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC)
+		seen := map[ID]bool{}
+		last := time.Time{}
+		for range rapid.IntRange(1, 600).Draw(t, "n") {
+			now = now.Add(time.Duration(rapid.IntRange(-3, 3).Draw(t, "step")) * time.Millisecond)
+			slot := rapid.IntRange(0, 1).Draw(t, "slot")
+			id := g.Next(now, slot)
+			if seen[id] || id <= 0 || id.Slot() != slot || id.Time().Before(last) {
+				t.Fatalf("id %d (slot %d, time %v) after time %v: repeated=%v", id, id.Slot(), id.Time(), last, seen[id])
+			}
+			seen[id], last = true, id.Time()
+		}
+	})
+}
+
+// A generator that resumes after an id makes only later ones.
+func TestResumeIsLater(t *testing.T) {
+	now := time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC)
+	g := NewGenerator(1, 0)
+	for range 1000 {
+		g.Next(now, 5)
+	}
+	high := g.Next(now, 5)
+	if next := NewGenerator(1, high).Next(now, 5); next <= high {
+		t.Fatalf("resumed generator made %d, not later than %d", next, high)
+	}
+}
+
+// Only the canonical decimal form of a positive id parses.
+func TestParseRefusesOtherForms(t *testing.T) {
+	for _, bad := range []string{"", "0", "-1", "+1", "01", "1e3", "9223372036854775808", " 1", "１"} {
+		if _, err := Parse(bad); err == nil {
+			t.Errorf("Parse(%q) succeeded", bad)
+		}
+	}
+	if id, err := Parse("9223372036854775807"); err != nil || id.String() != "9223372036854775807" {
+		t.Errorf("the highest id did not survive: %v %v", id, err)
+	}
+}
