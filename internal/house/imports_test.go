@@ -1,0 +1,107 @@
+package house
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+const module = "penstock"
+
+// room is one row of the map: a directory, what of this module its code may import, and why. A name stands for the whole
+// directory tree below it; imports inside the own tree are free but for drivers, which have rows of their own.
+type room struct {
+	dir string
+	may []string
+	why string
+}
+
+// floor is what everything may stand on.
+var floor = []string{"errs", "internal/clock", "internal/fault", "internal/ident"}
+
+// rooms is the direction of imports: errs and internal ← rooms ← drivers; gateway → rooms; app → all; cmd → app.
+var rooms = []room{
+	{"errs", nil, "everything stands on it"},
+	{"internal", []string{"errs"}, "everything stands on it"},
+	{"internal/house", nil, "it looks at the tree from outside"},
+	{"engine", nil, "an engine is a connection; it knows no business word"},
+
+	{"stock/driver", nil, "the port: policy and engines meet here"},
+	{"stock/sqlitestock", []string{"stock/driver", "engine"}, "a driver knows its port and its engine, never the policy above"},
+	{"stock/drivertest", []string{"stock", "engine"}, "the contract runs the policy over a driver"},
+	{"stock", []string{"stock"}, "decides; it knows neither who asks nor who stores"},
+	{"bus/driver", nil, "the port"},
+	{"bus/outboxbus", []string{"bus/driver", "engine", "stock/driver"}, "carries what the stock database journals"},
+	{"bus/drivertest", []string{"bus", "engine"}, "the contract"},
+	{"bus", []string{"bus"}, "delivers; it knows no business word"},
+	{"sale", []string{"stock"}, "windows and limits around the stock decision"},
+	{"order", []string{"stock", "bus", "engine", "sale"}, "follows the claims; keeps its shards"},
+	{"config", nil, "keys and values; it starts nothing"},
+	{"telemetry", nil, "rooms are handed recorders; it knows none of them"},
+	{"gateway", []string{"sale", "stock", "order", "bus/driver", "telemetry", "config"}, "speaks HTTP to the rooms"},
+
+	{"app", []string{"*"}, "the only place that knows everything"},
+	{"cmd", []string{"*"}, "subcommands over app"},
+	{"test", []string{"*"}, "tests of the whole"},
+	{"bench", []string{"*"}, "measures the whole"},
+}
+
+// imports finds imports against the direction. Tests may import whatever does not stand above their room.
+func imports(t *tree) []string {
+	found := map[string]bool{}
+	for _, f := range t.files {
+		r := roomFor(f.dir())
+		if r == nil {
+			found[f.dir()+" is no room: give it a row, with what it may import and why"] = true
+			continue
+		}
+		for _, spec := range f.ast.Imports {
+			p, _ := strconv.Unquote(spec.Path.Value)
+			if !strings.HasPrefix(p, module+"/") {
+				continue
+			}
+			if why := r.refuses(strings.TrimPrefix(p, module+"/"), f); why != "" {
+				found[fmt.Sprintf("%s imports %s%s (%s: %s)", f.dir(), p, why, r.dir, r.why)] = true
+			}
+		}
+	}
+	return sorted(found)
+}
+
+// refuses says why the room may not import the package p, or "".
+func (r *room) refuses(p string, f *file) string {
+	if strings.HasSuffix(p, "drivertest") && !f.test() && !strings.HasSuffix(f.dir(), "test") {
+		return " outside tests"
+	}
+	for _, m := range append(append([]string{r.dir}, floor...), r.may...) {
+		if m == "*" || within(p, m) {
+			return ""
+		}
+	}
+	if target := roomFor(p); f.test() && (target == nil || !target.above()) {
+		return ""
+	}
+	return ", against the direction"
+}
+
+// above reports a room on top of the house.
+func (r *room) above() bool { return len(r.may) == 1 && r.may[0] == "*" }
+
+func within(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
+
+// roomFor returns the row with the longest directory that p stands in.
+func roomFor(p string) *room {
+	var best *room
+	for i := range rooms {
+		if r := &rooms[i]; within(p, r.dir) && (best == nil || len(r.dir) > len(best.dir)) {
+			best = r
+		}
+	}
+	return best
+}
+
+// roomOf is the first element of a path.
+func roomOf(dir string) string {
+	first, _, _ := strings.Cut(dir, "/")
+	return first
+}
