@@ -1,0 +1,114 @@
+// Package config is the one configuration of a Penstock: every key is defined once, in [Keys], with its type, default, unit,
+// help and example, and the flags, the sample file and the reference in docs/config.md come from those definitions.
+//
+// [Load] reads one YAML file, then PENSTOCK_… environment variables, then flags; later wins. It promises that a key nobody
+// defined is an error, that every error names the key, the value and a value that would work, and that the Config it returns
+// is valid as a whole. It does not open, create or contact anything but the file it is given. A Config is plain data: safe to
+// copy and, while nobody changes it, to share.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is everything an operator decides. The zero value is not valid; start from [Default].
+type Config struct {
+	Data           string
+	Node           int
+	Stock          string
+	Orders         string
+	Gate           string
+	Bus            string
+	Listen         Listen
+	Keys           KeyRing
+	Limits         Limits
+	TrustedProxies []netip.Prefix
+	Sale           Sale
+	Payment        Payment
+	Problems       string
+	BodyLimit      int64 // bytes
+	HeaderLimit    int64 // bytes
+	Timeouts       Timeouts
+	Batch          Batch
+	OrderWriter    OrderWriter
+	Log            Log
+	Trace          Trace
+	Pprof          bool
+}
+
+// Listen holds the addresses, host:port; port 0 takes a free one.
+type Listen struct{ Public, Admin, Probe, Sandbox string }
+
+// KeyRing is about tokens and the keys that sign them.
+type KeyRing struct {
+	File     string // "" is keys.json in the data directory
+	Issuer   string
+	Audience string
+	PassTTL  time.Duration
+	Rotation time.Duration // 0 means that only an operator rotates
+}
+
+// Limits are the quotas of the public listener.
+type Limits struct{ IP, User, Attempt Rate }
+
+// Sale is about how sales are served.
+type Sale struct {
+	MaxLines    int
+	MaxQuantity int
+	ViewTTL     time.Duration
+}
+
+// Payment is about paying for orders.
+type Payment struct {
+	Window   time.Duration
+	Grace    time.Duration
+	Provider string
+	Secret   string // "" means that one is made and kept in the data directory
+}
+
+// Timeouts bound how long each thing may take.
+type Timeouts struct{ Attempt, Request, Header, Body, Idle, Drain time.Duration }
+
+// Batch is the group commit of attempts.
+type Batch struct {
+	Size int
+	Wait time.Duration
+}
+
+// OrderWriter is the batch insert of orders, per database.
+type OrderWriter struct {
+	Rows int
+	Wait time.Duration
+	Pace Rate // rows; off means as fast as the database takes them
+}
+
+// Log is about the log.
+type Log struct {
+	Level  string
+	Sample float64 // share of attempts that are logged; errors always are
+	Env    string
+}
+
+// Trace is about spans.
+type Trace struct {
+	Sample float64 // share of requests without a sampled parent; errors are always kept
+	Export string  // "off", "log" or a file
+}
+
+// Rate is N events per Per. The zero Rate means off.
+type Rate struct {
+	N   int64
+	Per time.Duration
+}
+
+// Off reports whether nothing is limited.
+func (r Rate) Off() bool { return r.N == 0 }
+
+// PerSecond returns the rate in events per second, 0 when off.
+func (r Rate) PerSecond() float64 {
+	if r.Off() {
+		return 0
+	}
+	return float64(r.N) / r.Per.Seconds()
+}

@@ -1,0 +1,153 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Key is the definition of one setting.
+type Key struct {
+	// Name is the path in the file, such as "listen.public".
+	Name string
+	// Default and Example are values as one would write them.
+	Default, Example string
+	Help             string
+	// Secret values are shown as stars.
+	Secret bool
+	// Main keys are the ones to show to somebody who is new here.
+	Main bool
+	v    value
+}
+
+// Env returns the environment variable that sets the key.
+func (k Key) Env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "_"))
+}
+
+// Flag returns the command line flag that sets the key, without the dashes.
+func (k Key) Flag() string {
+	var b strings.Builder
+	for _, r := range strings.ReplaceAll(k.Name, ".", "-") {
+		if r >= 'A' && r <= 'Z' {
+			b.WriteByte('-')
+			r += 'a' - 'A'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// Type names the kind of value, such as "duration"; it carries the unit.
+func (k Key) Type() string { return k.v.kind() }
+
+// Keys returns every definition, in the order of the reference.
+func Keys() []Key { return define(new(Config)) }
+
+// Default returns the configuration that runs when nothing is set.
+func Default() Config {
+	var c Config
+	for _, k := range define(&c) {
+		if err := k.v.set(k.Default); err != nil {
+			panic(fmt.Sprintf("default of %s: %v", k.Name, err))
+		}
+	}
+	return c
+}
+
+// sections says what each group of keys is about.
+var sections = map[string]string{
+	"":            "Where things are kept, by which engine, and what belongs to no group.",
+	"listen":      "Addresses, host:port. Port 0 takes a free one; the addresses in use are written to `<data>/listen.json` and logged. Nothing of one listener answers on another.",
+	"keys":        "Tokens and the keys that sign them.",
+	"limits":      "Quotas of the public listener. `off` switches one off. Refused calls do not count.",
+	"sale":        "How sales are served. What belongs to one sale is said when it is created.",
+	"payment":     "Paying. A sale may set its own window and grace.",
+	"timeouts":    "How long each thing may take.",
+	"batch":       "The group commit that decides attempts. An idle writer commits at once; nobody waits for a batch to fill.",
+	"orderWriter": "The batch insert of orders, for each of the eight order databases.",
+	"log":         "The log: JSON lines on standard error.",
+	"trace":       "Spans. Trace ids are made, passed on and answered whatever is set here.",
+}
+
+// define is the one place where keys exist: each is bound to its field of c.
+func define(c *Config) []Key {
+	all := storage(c)
+	all = append(all, edge(c)...)
+	all = append(all, selling(c)...)
+	return append(all, watching(c)...)
+}
+
+func storage(c *Config) []Key {
+	return []Key{
+		{Name: "data", Main: true, Default: "./data", Example: "/var/lib/penstock", v: text{&c.Data, "path", true},
+			Help: "Directory of everything that must survive. One process owns it at a time."},
+		{Name: "node", Default: "0", Example: "3", v: number{&c.Node, 0, 31},
+			Help: "Number of this process in the ids it makes. Different for each process that shares engines."},
+		{Name: "stock", Main: true, Default: "sqlite:", Example: "sqlite:", v: engine{&c.Stock, []string{"sqlite:"}, []string{"mysql:"}},
+			Help: "Engine of sales, stock, claims and their outbox. `sqlite:` keeps it in the data directory."},
+		{Name: "orders", Main: true, Default: "sqlite:", Example: "sqlite:", v: engine{&c.Orders, []string{"sqlite:"}, []string{"mysql:"}},
+			Help: "Engine of the order shards. `sqlite:` keeps them in the data directory."},
+		{Name: "gate", Main: true, Default: "memory", Example: "memory", v: engine{&c.Gate, []string{"memory"}, []string{"redis:"}},
+			Help: "The filter in front of the stock database. It only ever says no, and is rebuilt from the database."},
+		{Name: "bus", Main: true, Default: "outbox", Example: "outbox", v: engine{&c.Bus, []string{"outbox"}, []string{"kafka:"}},
+			Help: "What carries messages between the rooms."},
+	}
+}
+
+func edge(c *Config) []Key {
+	address := func(p *string) value { return address{p} }
+	return []Key{
+		{Name: "listen.public", Main: true, Default: "127.0.0.1:8080", Example: "0.0.0.0:8080", v: address(&c.Listen.Public), Help: "Buyers and open API."},
+		{Name: "listen.admin", Main: true, Default: "127.0.0.1:8081", Example: "127.0.0.1:8081", v: address(&c.Listen.Admin), Help: "Operator API."},
+		{Name: "listen.probe", Main: true, Default: "127.0.0.1:9090", Example: "0.0.0.0:9090", v: address(&c.Listen.Probe), Help: "Metrics and health."},
+		{Name: "listen.sandbox", Main: true, Default: "127.0.0.1:8082", Example: "127.0.0.1:0", v: address(&c.Listen.Sandbox), Help: "The sandbox payment provider, when it is the provider."},
+		{Name: "keys.file", Default: "", Example: "/etc/penstock/keys.json", v: text{&c.Keys.File, "path", false}, Help: "Key ring. Empty: `keys.json` in the data directory, made at the first start."},
+		{Name: "keys.issuer", Default: "", Example: "https://login.example.com", v: text{&c.Keys.Issuer, "text", false}, Help: "Issuer (`iss`) that tokens must name. Empty: any."},
+		{Name: "keys.audience", Default: "", Example: "penstock", v: text{&c.Keys.Audience, "text", false}, Help: "Audience (`aud`) that tokens must name. Empty: any."},
+		{Name: "keys.passTTL", Default: "30m", Example: "1h", v: span{&c.Keys.PassTTL, time.Minute, 24 * time.Hour}, Help: "Life of the pass a token is exchanged for before the opening."},
+		{Name: "keys.rotation", Default: "0s", Example: "720h", v: span{&c.Keys.Rotation, 0, math.MaxInt64}, Help: "How often a new signing key is made; older ones verify until their tokens have ended. 0s: only when an operator does it."},
+		{Name: "limits.ip", Default: "100/m", Example: "100/m", v: rate{&c.Limits.IP}, Help: "Calls of one client address."},
+		{Name: "limits.user", Default: "1000/m", Example: "1000/m", v: rate{&c.Limits.User}, Help: "Calls of one user."},
+		{Name: "limits.attempt", Default: "1/s", Example: "1/s", v: rate{&c.Limits.Attempt}, Help: "Attempts of one user in one sale."},
+		{Name: "trustedProxies", Default: "", Example: "10.0.0.0/8, 192.168.1.7/32", v: prefixes{&c.TrustedProxies}, Help: "Networks of the proxies in front. Only from there is `X-Forwarded-For` read."},
+		{Name: "bodyLimit", Default: "64KiB", Example: "64KiB", v: size{&c.BodyLimit, 1 << 10, 64 << 20}, Help: "Largest request body; the attempt path takes at most 8 KiB of it."},
+		{Name: "headerLimit", Default: "16KiB", Example: "16KiB", v: size{&c.HeaderLimit, 4 << 10, 1 << 20}, Help: "Largest request head."},
+		{Name: "problems", Default: "/problems", Example: "https://shop.example.com/problems", v: base{&c.Problems}, Help: "What problem types begin with. The server serves the pages under `/problems` itself."},
+		{Name: "timeouts.attempt", Default: "2s", Example: "2s", v: span{&c.Timeouts.Attempt, 10 * time.Millisecond, time.Minute}, Help: "An attempt without an answer by then is answered 202, not yet known."},
+		{Name: "timeouts.request", Default: "10s", Example: "10s", v: span{&c.Timeouts.Request, 10 * time.Millisecond, 10 * time.Minute}, Help: "Any other call, exports apart."},
+		{Name: "timeouts.header", Default: "5s", Example: "5s", v: span{&c.Timeouts.Header, 10 * time.Millisecond, time.Minute}, Help: "Arrival of a request's head."},
+		{Name: "timeouts.body", Default: "10s", Example: "10s", v: span{&c.Timeouts.Body, 10 * time.Millisecond, 10 * time.Minute}, Help: "Arrival of a request, head and body."},
+		{Name: "timeouts.idle", Default: "60s", Example: "60s", v: span{&c.Timeouts.Idle, time.Second, time.Hour}, Help: "A connection without a request."},
+		{Name: "timeouts.drain", Default: "5s", Example: "5s", v: span{&c.Timeouts.Drain, 0, 10 * time.Minute}, Help: "Requests and batches in flight at a stop."},
+	}
+}
+
+func selling(c *Config) []Key {
+	return []Key{
+		{Name: "sale.maxLines", Default: "20", Example: "20", v: number{&c.Sale.MaxLines, 1, 100}, Help: "SKUs in one attempt."},
+		{Name: "sale.maxQuantity", Default: "1000", Example: "1000", v: number{&c.Sale.MaxQuantity, 1, 1_000_000}, Help: "Units of one SKU in one attempt."},
+		{Name: "sale.viewTTL", Default: "1s", Example: "1s", v: span{&c.Sale.ViewTTL, 0, time.Minute}, Help: "How long a buyer's view of a sale may be cached."},
+		{Name: "payment.window", Main: true, Default: "15m", Example: "15m", v: span{&c.Payment.Window, time.Second, 30 * 24 * time.Hour}, Help: "How long a winner has to pay."},
+		{Name: "payment.grace", Default: "30s", Example: "30s", v: span{&c.Payment.Grace, 0, time.Hour}, Help: "How long after the window the stock of an unpaid order still waits for money on its way."},
+		{Name: "payment.provider", Default: "sandbox", Example: "sandbox", v: choice{&c.Payment.Provider, []string{"sandbox"}}, Help: "Who takes the money. The sandbox is a provider inside the binary."},
+		{Name: "payment.secret", Secret: true, Default: "", Example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", v: webhookSecret{&c.Payment.Secret}, Help: "Standard Webhooks secret that signs callbacks. Empty: one is made and kept in the data directory."},
+		{Name: "batch.size", Default: "512", Example: "512", v: number{&c.Batch.Size, 1, 4096}, Help: "Attempts in one transaction."},
+		{Name: "batch.wait", Default: "2ms", Example: "2ms", v: span{&c.Batch.Wait, 0, time.Second}, Help: "Longest wait for company while another batch is being written."},
+		{Name: "orderWriter.rows", Default: "100", Example: "100", v: number{&c.OrderWriter.Rows, 1, 1000}, Help: "Orders in one insert."},
+		{Name: "orderWriter.wait", Default: "1s", Example: "1s", v: span{&c.OrderWriter.Wait, 0, time.Minute}, Help: "Longest wait of an order for its insert."},
+		{Name: "orderWriter.pace", Default: "off", Example: "2000/s", v: rate{&c.OrderWriter.Pace}, Help: "Most rows that go into one database. `off`: as many as it takes."},
+	}
+}
+
+func watching(c *Config) []Key {
+	return []Key{
+		{Name: "log.level", Main: true, Default: "info", Example: "debug", v: choice{&c.Log.Level, []string{"trace", "debug", "info", "warn", "error", "fatal"}}, Help: "Least level that is written."},
+		{Name: "log.sample", Default: "0.001", Example: "0.01", v: ratio{&c.Log.Sample}, Help: "Share of attempts that are logged. Errors always are."},
+		{Name: "log.env", Default: "development", Example: "production", v: text{&c.Log.Env, "text", true}, Help: "Name of the environment, field `env`."},
+		{Name: "trace.sample", Default: "0.001", Example: "0.01", v: ratio{&c.Trace.Sample}, Help: "Share of requests that leave spans when the caller has not decided. Errors always do."},
+		{Name: "trace.export", Default: "off", Example: "log", v: text{&c.Trace.Export, "path", true}, Help: "Where spans go as JSON lines: `off`, `log`, or a file."},
+		{Name: "pprof", Default: "false", Example: "true", v: onOff{&c.Pprof}, Help: "Serve `/debug/pprof` on the probe listener."},
+	}
+}

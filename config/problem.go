@@ -1,0 +1,112 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+)
+
+const stars = "***"
+
+// Problem is one thing wrong with a configuration.
+type Problem struct {
+	Key    string // as written; an environment variable's name when it is unknown
+	Value  string // with secrets masked
+	Source string // where the value was set
+	What   string // follows the quoted value
+	// Example is a value that works. Near is the known name closest to an unknown one. Each may be "".
+	Example, Near string
+}
+
+// password finds the password in a URL.
+var password = regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]*@`)
+
+func (p Problem) Error() string {
+	value := password.ReplaceAllString(p.Value, "${1}"+stars+"@")
+	if len(value) > 120 {
+		value = value[:120] + "…"
+	}
+	s := fmt.Sprintf("%s: %q %s", p.Key, value, p.What)
+	if p.Near != "" || p.Example == "" {
+		s = fmt.Sprintf("%s %s (set to %q)", p.Key, p.What, value)
+	}
+	if p.Source != "" {
+		s += " (in " + p.Source + ")"
+	}
+	switch {
+	case p.Near != "":
+		s += "; did you mean " + p.Near + "?"
+	case p.Example != "":
+		s += fmt.Sprintf("; write for example %q", p.Example)
+	}
+	return s
+}
+
+// Problems are everything wrong with a configuration, in the order found. It is an error when it is not empty.
+type Problems []Problem
+
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, one := range p {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// check finds what is wrong between keys that are each fine alone.
+func check(c Config) Problems {
+	var found Problems
+	taken := map[string]string{}
+	for _, l := range []struct{ key, addr string }{
+		{"listen.public", c.Listen.Public}, {"listen.admin", c.Listen.Admin}, {"listen.probe", c.Listen.Probe}, {"listen.sandbox", c.Listen.Sandbox},
+	} {
+		if _, port, _ := net.SplitHostPort(l.addr); port == "0" {
+			continue
+		}
+		if other, ok := taken[l.addr]; ok {
+			found = append(found, Problem{Key: l.key, Value: l.addr, What: "is already the address of " + other, Example: "127.0.0.1:0"})
+		}
+		taken[l.addr] = l.key
+	}
+	if c.Batch.Wait >= c.Timeouts.Attempt {
+		found = append(found, Problem{Key: "batch.wait", Value: spell(c.Batch.Wait), What: "is not shorter than timeouts.attempt, " + spell(c.Timeouts.Attempt), Example: "2ms"})
+	}
+	if c.Timeouts.Header > c.Timeouts.Body {
+		found = append(found, Problem{Key: "timeouts.header", Value: spell(c.Timeouts.Header), What: "is longer than timeouts.body, " + spell(c.Timeouts.Body), Example: "5s"})
+	}
+	return found
+}
+
+// Nearest returns the name closest to word by edits, or "" when none is close enough to be meant.
+func Nearest(word string, names []string) string {
+	best, least := "", len(word)/3+2
+	for _, n := range names {
+		d := edits(strings.ToLower(word), strings.ToLower(n))
+		if d < least || d == least && best != "" && n < best {
+			best, least = n, d
+		}
+	}
+	return best
+}
+
+// edits is the Levenshtein distance.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			next := min(row[j]+1, row[j+1]+1, diagonal+cost)
+			diagonal, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
+}
