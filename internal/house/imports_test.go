@@ -99,9 +99,3 @@ func roomFor(p string) *room {
 	}
 	return best
 }
-
-// roomOf is the first element of a path.
-func roomOf(dir string) string {
-	first, _, _ := strings.Cut(dir, "/")
-	return first
-}

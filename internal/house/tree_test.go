@@ -29,10 +29,9 @@ type file struct {
 	ast  *ast.File
 }
 
-func (f *file) dir() string  { return path.Dir(f.path) }
-func (f *file) test() bool   { return strings.HasSuffix(f.path, "_test.go") }
-func (f *file) lines() int   { return strings.Count(f.src, "\n") }
-func (f *file) room() string { return roomOf(f.dir()) }
+func (f *file) dir() string { return path.Dir(f.path) }
+func (f *file) test() bool  { return strings.HasSuffix(f.path, "_test.go") }
+func (f *file) lines() int  { return strings.Count(f.src, "\n") }
 
 // at says where a node stands.
 func (t *tree) at(n ast.Node) string {
