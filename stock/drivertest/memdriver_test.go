@@ -1,0 +1,414 @@
+package drivertest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"penstock/internal/clock"
+	"penstock/internal/fault"
+	"penstock/internal/ident"
+	"penstock/stock/driver"
+)
+
+// memCommit is the fault point of memDriver.
+const memCommit = "memdriver.commit"
+
+// tables is what a memDriver leaves behind when it is closed.
+type tables struct {
+	mu      sync.RWMutex
+	seq     uint64
+	sales   map[string]driver.Sale
+	stock   map[driver.StockRef]driver.Stock
+	taken   map[driver.TakenRef]int64
+	keys    map[driver.Key]ident.ID
+	bound   map[ident.ID]driver.Attempt
+	entries []driver.Entry
+	audits  []driver.Audit
+	sent    uint64
+}
+
+// memDriver is a correct driver without durability, and on demand one with exactly one mistake.
+type memDriver struct {
+	*tables
+	writer  sync.Mutex
+	clk     clock.Clock
+	faults  *fault.Points
+	closed  atomic.Bool
+	mistake string
+}
+
+// memHarness runs the suite on memDrivers with one mistake, or none for "".
+func memHarness(mistake string) Harness {
+	again := func(_ testing.TB, old driver.Driver, clk clock.Clock, f *fault.Points) driver.Driver {
+		m := &memDriver{tables: old.(*memDriver).tables, clk: clk, faults: f, mistake: mistake}
+		if mistake == "opening forgets allowances" {
+			m.taken = map[driver.TakenRef]int64{}
+		}
+		return m
+	}
+	return Harness{
+		Open: func(_ testing.TB, clk clock.Clock, f *fault.Points) driver.Driver {
+			return &memDriver{clk: clk, faults: f, mistake: mistake, tables: &tables{
+				sales: map[string]driver.Sale{}, stock: map[driver.StockRef]driver.Stock{}, taken: map[driver.TakenRef]int64{},
+				keys: map[driver.Key]ident.ID{}, bound: map[ident.ID]driver.Attempt{},
+			}}
+		},
+		Reopen: again,
+		Crash: func(t testing.TB, old driver.Driver, clk clock.Clock, f *fault.Points) driver.Driver {
+			m := old.(*memDriver)
+			if mistake == "a crash loses the last entry" {
+				m.entries = m.entries[:len(m.entries)-1]
+			}
+			return again(t, old, clk, f)
+		},
+		FaultCommit: memCommit,
+	}
+}
+
+func (m *memDriver) has(mistake string) bool { return m.mistake == mistake }
+
+func (m *memDriver) key(k driver.Key) driver.Key {
+	switch {
+	case m.has("keys fold case"):
+		k.Key = strings.ToLower(k.Key)
+	case m.has("users lose trailing space"):
+		k.User = strings.TrimRight(k.User, " ")
+	case m.has("key parts run together"):
+		k = driver.Key{Sale: k.Sale, User: k.User + "/" + k.Key}
+	}
+	return k
+}
+
+func (m *memDriver) Close() error {
+	m.closed.Store(true)
+	m.writer.Lock()
+	defer m.writer.Unlock()
+	return nil
+}
+
+func (m *memDriver) Decide(ctx context.Context, r *driver.Reads, decide func(*driver.State) *driver.Changes) error {
+	if !m.has("decisions run side by side") {
+		m.writer.Lock()
+		defer m.writer.Unlock()
+	}
+	if m.has("reads wait for the writer") {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+	}
+	if err := ctx.Err(); err != nil && !m.has("an ended context is ignored") {
+		return err
+	}
+	if m.closed.Load() && !m.has("close stops nothing") {
+		return fmt.Errorf("closed: %w", driver.ErrUnavailable)
+	}
+	ch := decide(m.state(r))
+	if ch == nil {
+		if m.has("nil still takes a number") {
+			m.seq++
+		}
+		return nil
+	}
+	if !m.has("reads wait for the writer") {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+	}
+	if err := m.guard(ch); err != nil {
+		return err
+	}
+	lost := m.faults.Hit(memCommit)
+	if lost == nil || len(m.entries)%2 == 0 {
+		m.apply(ch)
+	}
+	if lost != nil {
+		if m.has("a lost reply forgets keys") {
+			for _, a := range ch.Attempts {
+				delete(m.keys, m.key(a.Key))
+			}
+		}
+		return errors.Join(driver.ErrUnknown, lost)
+	}
+	return nil
+}
+
+func (m *memDriver) Sent(_ context.Context, seq uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.has("sent goes back") {
+		seq = max(seq, m.sent)
+	}
+	if m.has("sent is one too far") {
+		seq++
+	}
+	m.sent = seq
+	return nil
+}
+
+func (m *memDriver) state(r *driver.Reads) *driver.State {
+	if !m.has("reads wait for the writer") {
+		m.mu.RLock()
+		defer m.mu.RUnlock()
+	}
+	st := &driver.State{Now: m.clk.Now()}
+	keys := r.Keys
+	if m.has("reads lose their duplicates") {
+		keys = slices.Compact(slices.Clone(keys))
+	}
+	for _, k := range keys {
+		st.Known = append(st.Known, m.byID(m.keys[m.key(k)]))
+	}
+	for _, ref := range r.Stock {
+		var row *driver.Stock
+		if s, ok := m.stock[ref]; ok {
+			row = &s
+		}
+		st.Stock = append(st.Stock, row)
+	}
+	for _, ref := range r.Taken {
+		st.Taken = append(st.Taken, m.taken[ref])
+	}
+	for _, id := range r.Claims {
+		st.Claims = append(st.Claims, m.winner(id))
+	}
+	for _, id := range r.Sales {
+		var row *driver.Sale
+		if s, ok := m.sales[id]; ok {
+			row = &s
+		}
+		st.Sales = append(st.Sales, row)
+	}
+	return st
+}
+
+func (m *memDriver) byID(id ident.ID) *driver.Attempt {
+	if a, ok := m.bound[id]; ok {
+		return &a
+	}
+	return nil
+}
+
+func (m *memDriver) winner(id ident.ID) *driver.Attempt {
+	if a := m.byID(id); a != nil && (a.Won() || m.has("a refusal is a claim")) {
+		return a
+	}
+	return nil
+}
+
+func (m *memDriver) guard(ch *driver.Changes) error {
+	for _, s := range ch.Stock {
+		old := m.stock[driver.StockRef{Sale: s.Sale, SKU: s.SKU}]
+		if s.Version != old.Version+1 && !m.has("stock versions are not checked") {
+			return fmt.Errorf("stock version %d after %d", s.Version, old.Version)
+		}
+		if s.Available < 0 && !m.has("stock may go below zero") {
+			return errors.New("available below zero")
+		}
+		if s.Offered-s.Withdrawn != s.Available+s.Held+s.Sold && !m.has("units are not counted") {
+			return errors.New("units from nowhere")
+		}
+	}
+	for _, s := range ch.Sales {
+		if s.Version != m.sales[s.ID].Version+1 && !m.has("sale versions are not checked") {
+			return fmt.Errorf("sale version %d", s.Version)
+		}
+	}
+	seen := map[driver.Key]bool{}
+	for _, a := range ch.Attempts {
+		k := m.key(a.Key)
+		if m.keys[k] != 0 || seen[k] && !m.has("a key may come twice in a batch") {
+			return fmt.Errorf("key %q bound already", k)
+		}
+		seen[k] = true
+	}
+	for _, mv := range ch.Moves {
+		if c := m.winner(mv.ID); (c == nil || c.State != mv.From) && !m.has("moves are not checked") {
+			return fmt.Errorf("claim %d is not %v", mv.ID, mv.From)
+		}
+	}
+	return nil
+}
+
+func (m *memDriver) apply(ch *driver.Changes) {
+	for _, s := range ch.Sales {
+		s.Items = slices.Clone(s.Items)
+		m.sales[s.ID] = s
+	}
+	for _, s := range ch.Stock {
+		m.stock[driver.StockRef{Sale: s.Sale, SKU: s.SKU}] = s
+	}
+	now := m.clk.Now()
+	for _, a := range ch.Attempts {
+		m.bind(now, *a)
+	}
+	for _, mv := range ch.Moves {
+		m.move(now, mv)
+	}
+	for _, o := range ch.Offers {
+		k := driver.OfferKind
+		if o.Delta < 0 {
+			k = driver.Withdraw
+		}
+		m.append(driver.Entry{At: now, Kind: k, Offer: &o, Why: o.Why}, 1)
+	}
+	for _, a := range ch.Audit {
+		a.Seq = uint64(len(m.audits) + 1)
+		m.audits = append(m.audits, a)
+	}
+}
+
+func (m *memDriver) append(e driver.Entry, lines int) {
+	e.Seq = m.seq + 1
+	m.seq += uint64(lines)
+	if m.has("an entry takes one number") {
+		m.seq = e.Seq
+	}
+	m.entries = append(m.entries, e)
+}
+
+func (m *memDriver) bind(now time.Time, a driver.Attempt) {
+	a.Lines, a.Seq = slices.Clone(a.Lines), m.seq+1
+	if m.has("times lose their milliseconds") {
+		a.PayBefore = a.PayBefore.Truncate(time.Second)
+	}
+	m.keys[m.key(a.Key)], m.bound[a.ID] = a.ID, a
+	kind := driver.Refuse
+	if a.Won() {
+		kind = driver.Hold
+	}
+	if a.Won() || m.has("refusals use up allowances") {
+		m.take(a, 1)
+	}
+	m.append(driver.Entry{At: now, Kind: kind, Attempt: &a, Trace: a.Trace}, len(a.Lines))
+}
+
+func (m *memDriver) take(a driver.Attempt, sign int64) {
+	for _, l := range a.Lines {
+		m.taken[driver.TakenRef{Sale: a.Key.Sale, SKU: l.SKU, User: a.Key.User}] += sign * l.Quantity
+	}
+}
+
+func (m *memDriver) move(now time.Time, mv driver.Move) {
+	a := m.bound[mv.ID]
+	a.State = mv.To
+	if mv.Why != "" {
+		a.Why = mv.Why
+	}
+	m.bound[mv.ID] = a
+	kind := driver.Sell
+	if mv.To == driver.Released {
+		kind = driver.Release
+		keeps := m.has("release keeps the allowance") && mv.From == driver.Held || m.has("refund keeps the allowance") && mv.From == driver.Sold
+		if !keeps {
+			m.take(a, -1)
+		}
+	}
+	m.append(driver.Entry{At: now, Kind: kind, Attempt: &a, Why: mv.Why, Trace: mv.Trace}, len(a.Lines))
+}
+
+func (m *memDriver) Attempt(_ context.Context, k driver.Key) (*driver.Attempt, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.byID(m.keys[m.key(k)]), nil
+}
+
+func (m *memDriver) Claim(_ context.Context, id ident.ID) (*driver.Attempt, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.winner(id), nil
+}
+
+func (m *memDriver) Unsent(_ context.Context, user string) ([]*driver.Attempt, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var out []*driver.Attempt
+	for id, a := range m.bound {
+		if a.Seq > m.sent && m.key(a.Key).User == m.key(driver.Key{User: user, Key: a.Key.Key}).User && (a.Won() || m.has("unsent lists refusals")) {
+			out = append(out, m.byID(id))
+		}
+	}
+	slices.SortFunc(out, func(a, b *driver.Attempt) int {
+		if m.has("unsent goes by id") {
+			return cmp.Compare(a.ID, b.ID)
+		}
+		return cmp.Compare(a.Seq, b.Seq)
+	})
+	return out, nil
+}
+
+func (m *memDriver) Due(_ context.Context, now time.Time, limit int) ([]ident.ID, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var due []driver.Attempt
+	for _, a := range m.bound {
+		last := now
+		if m.has("due is late by one") {
+			last = now.Add(-1)
+		}
+		if a.Won() && !a.ReleaseAt.After(last) && (a.State == driver.Held || m.has("due lists sold claims") && a.State == driver.Sold) {
+			due = append(due, a)
+		}
+	}
+	slices.SortFunc(due, func(a, b driver.Attempt) int {
+		if m.has("due goes by id") {
+			return cmp.Compare(a.ID, b.ID)
+		}
+		return a.ReleaseAt.Compare(b.ReleaseAt)
+	})
+	var ids []ident.ID
+	for _, a := range due[:min(limit, len(due))] {
+		ids = append(ids, a.ID)
+	}
+	return ids, nil
+}
+
+func (m *memDriver) Snapshot(context.Context) (*driver.Snapshot, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	s := &driver.Snapshot{Seq: m.seq, Now: m.clk.Now(), Stock: slices.Collect(maps.Values(m.stock)), Sales: slices.Collect(maps.Values(m.sales))}
+	for id, a := range m.bound {
+		if a.Won() || !m.has("the last id forgets refusals") {
+			s.LastID = max(s.LastID, id)
+		}
+	}
+	if m.has("a snapshot is two moments") {
+		m.mu.RUnlock()
+		time.Sleep(time.Millisecond)
+		m.mu.RLock()
+		s.Seq = m.seq
+	}
+	return s, nil
+}
+
+func (m *memDriver) Journal(_ context.Context, after uint64, limit int) ([]driver.Entry, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var out []driver.Entry
+	for _, e := range m.entries {
+		if e.Attempt != nil {
+			e.Attempt = m.byID(e.Attempt.ID)
+		}
+		again := m.has("pages overlap") && after > 1 && e.Seq == after
+		if (e.Seq > after || again) && len(out) < limit {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+func (m *memDriver) Audit(_ context.Context, after uint64, limit int) ([]driver.Audit, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.has("audit pages are off by one") && after > 0 {
+		after++
+	}
+	rows := m.audits[min(after, uint64(len(m.audits))):]
+	return slices.Clone(rows[:min(limit, len(rows))]), nil
+}
