@@ -39,6 +39,8 @@ type Writer interface {
 	// Errors: ErrUnknown (wrapped) when the commit may or may not have happened; ErrUnavailable (wrapped) when nothing was
 	// executed; any other error means that nothing was written. Decide calls of one process run one at a time, in order of call.
 	Decide(ctx context.Context, reads *Reads, decide func(*State) *Changes) error
+	// Sent says that every consumer has durably got all messages of entries up to seq. It may be forgotten in a crash.
+	Sent(ctx context.Context, seq uint64) error
 }
 
 // Reader reads committed data. A read never waits for the writer.
@@ -135,6 +137,9 @@ type Attempt struct {
 	At   time.Time
 	// Reason is "" for a win, else the final refusal.
 	Reason errs.Code
+	// SKU and Left tell, for a final no, which line decided and how many units were left to the user.
+	SKU  string
+	Left int64
 	// Lines, Amount and Currency are the price promised to a winner; Lines also tell what a loser asked for.
 	Lines    []Line
 	Amount   int64
@@ -203,12 +208,14 @@ type Stock struct {
 	Version                                   int64
 }
 
-// Snapshot is everything about sales and stock as of one moment; Seq is the last journal entry it includes.
+// Snapshot is everything about sales and stock as of one moment; Seq is the last number used in the journal and LastID the
+// highest id of an attempt.
 type Snapshot struct {
-	Seq   uint64
-	Now   time.Time
-	Sales []Sale
-	Stock []Stock
+	Seq    uint64
+	LastID ident.ID
+	Now    time.Time
+	Sales  []Sale
+	Stock  []Stock
 }
 
 // Kind says what a journal entry is.

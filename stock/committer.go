@@ -1,0 +1,172 @@
+package stock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"penstock/errs"
+	"penstock/stock/driver"
+)
+
+// call is one thing to decide. need and decide run in the committer, inside one batch; decide may run more than once and must
+// start from the work given to it each time. finish is called exactly once: with nil after the commit is durable, else with
+// the reason why nothing was written or why the outcome stays unknown.
+type call interface {
+	need(w *work)
+	decide(w *work)
+	finish(err error)
+}
+
+// send hands a call to the committer. False means that it was not taken: the queue is full or the stock is closing.
+func (s *Stock) send(c call) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return false
+	}
+	s.waiting.Add(1)
+	select {
+	case s.queue <- c:
+		return true
+	default:
+		s.waiting.Add(-1)
+		return false
+	}
+}
+
+func (s *Stock) run() {
+	defer close(s.stopped)
+	batch := make([]call, 0, s.opt.MaxBatch)
+	for c := range s.queue {
+		batch = s.gather(append(batch[:0], c))
+		s.commit(batch)
+	}
+}
+
+// gather adds the calls that wait already, up to MaxBatch; with Linger it gives others a moment to come.
+func (s *Stock) gather(batch []call) []call {
+	var linger <-chan time.Time
+	if s.opt.Linger > 0 {
+		t := s.opt.Clock.NewTimer(s.opt.Linger)
+		defer t.Stop()
+		linger = t.C()
+	}
+	for len(batch) < s.opt.MaxBatch {
+		select {
+		case c, ok := <-s.queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, c)
+			continue
+		default:
+		}
+		if linger == nil {
+			return batch
+		}
+		select {
+		case c, ok := <-s.queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, c)
+		case <-linger:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit decides a batch in one transaction and answers it. A batch that the database refuses as such is bisected, so that
+// one bad row costs one call.
+func (s *Stock) commit(batch []call) {
+	err := s.transact(batch)
+	if errors.Is(err, driver.ErrUnknown) {
+		err = s.settle(batch, err)
+	}
+	if err == nil || errors.Is(err, driver.ErrUnknown) || errors.Is(err, driver.ErrUnavailable) || len(batch) == 1 {
+		if err != nil {
+			s.opt.Logger.Error("a batch was not committed", "error", err.Error(), "calls", len(batch))
+		}
+		for _, c := range batch {
+			c.finish(err)
+		}
+		s.waiting.Add(-int64(len(batch)))
+		return
+	}
+	s.opt.Logger.Warn("a batch was refused by the database and is bisected", "error", err.Error(), "calls", len(batch))
+	half := len(batch) / 2
+	s.commit(batch[:half])
+	s.commit(batch[half:])
+}
+
+func (s *Stock) transact(batch []call) error {
+	start := s.opt.Clock.Now()
+	w := &s.work
+	w.reset(s)
+	for _, c := range batch {
+		c.need(w)
+	}
+	err := s.drv.Decide(context.Background(), &w.reads, func(st *driver.State) *driver.Changes {
+		w.load(st)
+		for _, c := range batch {
+			c.decide(w)
+		}
+		return w.collect()
+	})
+	if err != nil {
+		return err
+	}
+	if s.opt.OnCommit != nil {
+		s.opt.OnCommit(Committed{
+			Stock: w.changes.Stock, Sales: w.changes.Sales, Won: w.won, Calls: len(batch), Took: s.opt.Clock.Now().Sub(start),
+		})
+	}
+	if !w.empty() {
+		select {
+		case s.changed <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// settle runs a batch of unknown outcome again, under the same keys, until the database says what is true: what was committed
+// is found, what was not is decided now. It gives up only when the stock is closing.
+func (s *Stock) settle(batch []call, err error) error {
+	s.opt.Logger.Error("the outcome of a commit is unknown; settling", "error", err.Error(), "calls", len(batch))
+	wait := 10 * time.Millisecond
+	for try := 1; errors.Is(err, driver.ErrUnknown) || errors.Is(err, driver.ErrUnavailable); try++ {
+		if s.closing() {
+			return fmt.Errorf("%w: closing before it was settled", driver.ErrUnknown)
+		}
+		<-s.opt.Clock.NewTimer(wait).C()
+		wait = min(2*wait, time.Second)
+		if err = s.transact(batch); err == nil {
+			s.opt.Logger.Info("an unknown commit is settled", "tries", try, "calls", len(batch))
+		}
+	}
+	return err
+}
+
+func (s *Stock) closing() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.closed
+}
+
+// codeFor turns a committer's error into what the caller may conclude.
+func codeFor(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, driver.ErrUnknown):
+		return errs.Wrap(errs.Unknown, err, "the outcome is not known yet; ask again")
+	case errors.Is(err, driver.ErrUnavailable):
+		return &errs.Error{Code: errs.ReducedCapacity, Detail: "the stock database takes no writes now; nothing was executed",
+			RetryAfter: time.Second, Err: err}
+	}
+	return errs.Wrap(errs.Internal, err, "the decision failed; nothing was written")
+}

@@ -1,0 +1,165 @@
+package stock
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"penstock/errs"
+	"penstock/stock/driver"
+)
+
+// CreateSale stores a new sale with the units offered per SKU. A sale with that id is errs.Conflict. Version and Created are
+// set here.
+func (s *Stock) CreateSale(ctx context.Context, sale driver.Sale, offers map[string]int64, a driver.Audit) (driver.Sale, error) {
+	var saleAt int
+	levelAt := make([]int, len(sale.Items))
+	needs := func(w *work) {
+		saleAt = w.needSale(sale.ID)
+		for i, it := range sale.Items {
+			levelAt[i] = w.needLevel(driver.StockRef{Sale: sale.ID, SKU: it.SKU})
+		}
+	}
+	var made driver.Sale
+	err := s.do(ctx, needs, func(w *work) error {
+		if w.sales[saleAt] != nil {
+			return errs.New(errs.Conflict, "sale %q exists already", sale.ID)
+		}
+		made = sale
+		made.Version, made.Created = 1, w.now
+		w.sales[saleAt], w.saleDirty[saleAt] = &made, true
+		for i, it := range sale.Items {
+			n := offers[it.SKU]
+			w.levels[levelAt[i]] = &driver.Stock{Sale: sale.ID, SKU: it.SKU, Offered: n, Available: n, Version: 1}
+			if n > 0 {
+				w.changes.Offers = append(w.changes.Offers, driver.Offer{Key: driver.Key{Sale: sale.ID}, SKU: it.SKU, Delta: n, Why: "created"})
+			}
+		}
+		w.audit(a, sale.ID, nil, made)
+		return nil
+	})
+	if err != nil {
+		return driver.Sale{}, err
+	}
+	return made, nil
+}
+
+// UpdateSale changes a sale. version is the one the operator saw (0: any); another one now is errs.VersionMismatch. change
+// runs inside the decision, must be pure, and its error refuses the update.
+func (s *Stock) UpdateSale(ctx context.Context, id string, version int64, change func(*driver.Sale) error, a driver.Audit) (driver.Sale, error) {
+	var saleAt int
+	var after driver.Sale
+	err := s.do(ctx, func(w *work) { saleAt = w.needSale(id) }, func(w *work) error {
+		now := w.sales[saleAt]
+		switch {
+		case now == nil:
+			return errs.New(errs.NotFound, "there is no sale %q", id)
+		case version != 0 && version != now.Version:
+			return errs.New(errs.VersionMismatch, "sale %q is at version %d, not %d; read it again", id, now.Version, version)
+		}
+		after = *now
+		if err := change(&after); err != nil {
+			return err
+		}
+		w.audit(a, id, *now, after)
+		if !w.saleDirty[saleAt] { // several updates in one batch are one new version
+			after.Version++
+		}
+		w.sales[saleAt], w.saleDirty[saleAt] = copyOf(&after), true
+		return nil
+	})
+	if err != nil {
+		return driver.Sale{}, err
+	}
+	return after, nil
+}
+
+// OfferRequest adds (Delta > 0) or withdraws (Delta < 0) units of a SKU. Key makes a repeat harmless; "" means no key.
+type OfferRequest struct {
+	Sale, SKU string
+	Delta     int64
+	Key, Why  string
+}
+
+// Offer changes the allotment. Withdrawing more than is available is errs.StockInUse; the same key for another change is
+// errs.KeyReused.
+func (s *Stock) Offer(ctx context.Context, r OfferRequest, a driver.Audit) (driver.Stock, error) {
+	key := driver.Key{Sale: r.Sale, Key: r.Key}
+	var levelAt, keyAt int
+	needs := func(w *work) {
+		levelAt = w.needLevel(driver.StockRef{Sale: r.Sale, SKU: r.SKU})
+		if r.Key != "" {
+			keyAt = w.needKey(key)
+		}
+	}
+	var after driver.Stock
+	err := s.do(ctx, needs, func(w *work) error {
+		l := w.levels[levelAt]
+		if l == nil {
+			return errs.New(errs.NotFound, "there is no stock of %q in sale %q", r.SKU, r.Sale)
+		}
+		if r.Key != "" && w.known[keyAt] != nil {
+			after = *l
+			return sameOffer(w.known[keyAt], r)
+		}
+		if r.Delta == 0 || l.Available+r.Delta < 0 {
+			e := errs.New(errs.StockInUse, "%d of %q are available; %d cannot be withdrawn", l.Available, r.SKU, -r.Delta)
+			e.Extra = map[string]any{"available": l.Available}
+			return e
+		}
+		before := *l
+		l = w.touch(levelAt)
+		l.Available += r.Delta
+		if r.Delta > 0 {
+			l.Offered += r.Delta
+		} else {
+			l.Withdrawn -= r.Delta
+		}
+		after = *l
+		if r.Key != "" {
+			w.known[keyAt] = &driver.Attempt{Key: key, Lines: []driver.Line{{SKU: r.SKU, Quantity: r.Delta}}}
+		}
+		w.changes.Offers = append(w.changes.Offers, driver.Offer{Key: key, SKU: r.SKU, Delta: r.Delta, Why: r.Why})
+		w.audit(a, fmt.Sprintf("%s/%s", r.Sale, r.SKU), before, after)
+		return nil
+	})
+	if err != nil {
+		return driver.Stock{}, err
+	}
+	return after, nil
+}
+
+func sameOffer(known *driver.Attempt, r OfferRequest) error {
+	if len(known.Lines) == 1 && known.Lines[0].SKU == r.SKU && known.Lines[0].Quantity == r.Delta {
+		return nil
+	}
+	return errs.New(errs.KeyReused, "key %q was used for another change of stock", r.Key)
+}
+
+// Record appends a row to the trail for an act that is not about sales or stock.
+func (s *Stock) Record(ctx context.Context, a driver.Audit) error {
+	return s.do(ctx, func(*work) {}, func(w *work) error {
+		w.changes.Audit = append(w.changes.Audit, a)
+		return nil
+	})
+}
+
+// audit appends a row with the values before and after, in the same transaction as the change.
+func (w *work) audit(a driver.Audit, object string, before, after any) {
+	if a.Object == "" {
+		a.Object = object
+	}
+	a.Before, a.After = text(before), text(after)
+	w.changes.Audit = append(w.changes.Audit, a)
+}
+
+func text(v any) string {
+	if v == nil {
+		return ""
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}

@@ -1,0 +1,170 @@
+package sqlitestock
+
+import (
+	"container/heap"
+	"hash/maphash"
+	"sort"
+
+	"penstock/internal/ident"
+	"penstock/stock/driver"
+)
+
+// memory is what the driver looks up without the database. It is changed only by the writer, under the driver's lock, and
+// only after the commit.
+type memory struct {
+	seed  maphash.Seed
+	seq   uint64 // last number used in the journal
+	last  ident.ID
+	audit uint64
+
+	sales   map[string]*sale
+	lastNum int64
+	byNum   map[int64]*sale
+	levels  map[driver.StockRef]*driver.Stock
+
+	// keys finds the journal row of a key by a 64-bit hash; the row itself confirms it. Two keys with one hash share more.
+	keys map[uint64]uint64
+	more map[uint64][]uint64
+
+	spans  []span
+	due    dueHeap
+	unsent []unsent
+}
+
+// sale is one sale with what its users have taken. taken is nil once the sale is archived.
+type sale struct {
+	num      int64
+	doc      driver.Sale
+	first    uint64
+	archived bool
+	taken    map[string]map[string]int64 // sku → user → units held and sold
+}
+
+// span says that the attempts with ids made in [fromMS, toMS] include those in journal rows [fromSeq, toSeq]. Ids are given
+// in commit order and their time never goes back, so spans are sorted both ways and an id is found by bisection.
+type span struct {
+	fromMS, toMS   int64
+	fromSeq, toSeq uint64
+}
+
+const spanRows = 512
+
+type unsent struct{ user, seq uint64 }
+
+func newMemory() *memory {
+	return &memory{
+		seed: maphash.MakeSeed(), sales: map[string]*sale{}, byNum: map[int64]*sale{},
+		levels: map[driver.StockRef]*driver.Stock{}, keys: map[uint64]uint64{}, more: map[uint64][]uint64{},
+	}
+}
+
+func (m *memory) hash(saleNum int64, user, key string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(m.seed)
+	maphash.WriteComparable(&h, saleNum)
+	h.WriteString(user)
+	h.WriteByte(0xff) // in no UTF-8 text
+	h.WriteString(key)
+	return h.Sum64()
+}
+
+func (m *memory) addKey(saleNum int64, user, key string, seq uint64) {
+	h := m.hash(saleNum, user, key)
+	if _, taken := m.keys[h]; taken {
+		m.more[h] = append(m.more[h], seq)
+		return
+	}
+	m.keys[h] = seq
+}
+
+// candidates calls f with each row that may belong to the key.
+func (m *memory) candidates(saleNum int64, user, key string) []uint64 {
+	h := m.hash(saleNum, user, key)
+	seq, ok := m.keys[h]
+	if !ok {
+		return nil
+	}
+	return append([]uint64{seq}, m.more[h]...)
+}
+
+func (m *memory) taken(r driver.TakenRef) int64 {
+	if s := m.sales[r.Sale]; s != nil {
+		return s.taken[r.SKU][r.User]
+	}
+	return 0
+}
+
+func (s *sale) take(sku, user string, n int64) {
+	if s.taken == nil {
+		return
+	}
+	users := s.taken[sku]
+	if users == nil {
+		users = map[string]int64{}
+		s.taken[sku] = users
+	}
+	if left := users[user] + n; left > 0 {
+		users[user] = left
+	} else {
+		delete(users, user)
+	}
+}
+
+func millis(id ident.ID) int64 { return id.Time().UnixMilli() }
+
+// addID extends the last span or begins a new one.
+func (m *memory) addID(id ident.ID, seq uint64) {
+	ms := millis(id)
+	if n := len(m.spans); n > 0 && seq-m.spans[n-1].fromSeq < spanRows {
+		m.spans[n-1].toMS, m.spans[n-1].toSeq = ms, seq
+	} else {
+		m.spans = append(m.spans, span{ms, ms, seq, seq})
+	}
+	m.last = max(m.last, id)
+}
+
+// rowsOf returns the range of journal rows that an id may be in.
+func (m *memory) rowsOf(id ident.ID) (from, to uint64, ok bool) {
+	ms := millis(id)
+	i := sort.Search(len(m.spans), func(i int) bool { return m.spans[i].toMS >= ms })
+	if i == len(m.spans) || m.spans[i].fromMS > ms {
+		return 0, 0, false
+	}
+	from, to = m.spans[i].fromSeq, m.spans[i].toSeq
+	for i++; i < len(m.spans) && m.spans[i].fromMS <= ms; i++ {
+		to = m.spans[i].toSeq
+	}
+	return from, to, true
+}
+
+// dueHeap orders claims by the time of their release. Claims that have left held stay in it until they are looked at.
+type dueHeap []due
+
+type due struct {
+	at  int64 // microseconds
+	seq uint64
+}
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h dueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+
+// Push and Pop make a heap.Interface; push and pop below spare the boxing.
+func (h *dueHeap) Push(any) {}
+
+// Pop is never called.
+func (h *dueHeap) Pop() any { return nil }
+
+func (m *memory) pushDue(at int64, seq uint64) {
+	m.due = append(m.due, due{at, seq})
+	heap.Fix(&m.due, len(m.due)-1)
+}
+
+func (m *memory) popDue() due {
+	d, last := m.due[0], len(m.due)-1
+	m.due[0] = m.due[last]
+	if m.due = m.due[:last]; last > 0 {
+		heap.Fix(&m.due, 0)
+	}
+	return d
+}

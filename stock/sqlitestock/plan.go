@@ -1,0 +1,176 @@
+package sqlitestock
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"penstock/stock/driver"
+)
+
+// plan is the changes of one decision as rows: numbered, with everything that memory must learn after the commit.
+type plan struct {
+	changes *driver.Changes
+	now     time.Time
+	first   uint64 // seq before the plan
+	seq     uint64 // last seq used
+	audit   uint64
+
+	sales  []*sale // new or changed, aligned with changes.Sales
+	held   []heldRow
+	moves  []moveRow
+	offers []offerRow
+}
+
+type heldRow struct {
+	a     *driver.Attempt
+	sale  *sale
+	lines []byte // JSON when there are several lines, or for a refusal
+}
+
+type moveRow struct {
+	seq   uint64
+	move  driver.Move
+	claim *driver.Attempt
+	sale  *sale
+}
+
+type offerRow struct {
+	seq   uint64
+	offer driver.Offer
+	sale  *sale
+}
+
+func (d *Driver) plan(c *driver.Changes, now time.Time) (*plan, error) {
+	m := d.mem
+	p := &plan{changes: c, now: now, first: m.seq, seq: m.seq, audit: m.audit}
+	for i := range c.Sales {
+		if err := p.planSale(m, &c.Sales[i]); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range c.Attempts {
+		s := p.find(m, a.Key.Sale)
+		if s == nil || len(a.Lines) == 0 {
+			return nil, fmt.Errorf("attempt of unknown sale %q or without lines", a.Key.Sale)
+		}
+		a.Seq = p.take(len(a.Lines))
+		row := heldRow{a: a, sale: s}
+		if len(a.Lines) > 1 || !a.Won() {
+			row.lines, _ = json.Marshal(a.Lines)
+		}
+		p.held = append(p.held, row)
+	}
+	for _, mv := range c.Moves {
+		claim := claimIn(d.state.Claims, mv)
+		if claim == nil || claim.State != mv.From {
+			return nil, fmt.Errorf("%w: claim %d is not %s", errGuard, mv.ID, mv.From)
+		}
+		p.moves = append(p.moves, moveRow{p.take(len(claim.Lines)), mv, claim, p.find(m, claim.Key.Sale)})
+	}
+	for _, o := range c.Offers {
+		s := p.find(m, o.Key.Sale)
+		if s == nil {
+			return nil, fmt.Errorf("offer for unknown sale %q", o.Key.Sale)
+		}
+		p.offers = append(p.offers, offerRow{p.take(1), o, s})
+	}
+	return p, p.guard(m)
+}
+
+// take reserves n numbers and returns the first.
+func (p *plan) take(n int) uint64 {
+	first := p.seq + 1
+	p.seq += uint64(n)
+	return first
+}
+
+func (p *plan) find(m *memory, id string) *sale {
+	for _, s := range p.sales {
+		if s.doc.ID == id {
+			return s
+		}
+	}
+	return m.sales[id]
+}
+
+func (p *plan) planSale(m *memory, doc *driver.Sale) error {
+	old, have := m.sales[doc.ID], int64(0)
+	s := &sale{num: m.lastNum + int64(len(p.sales)) + 1, first: p.first, taken: map[string]map[string]int64{}}
+	if old != nil {
+		*s = *old
+		have = old.doc.Version
+	}
+	if doc.Version != have+1 {
+		return fmt.Errorf("%w: sale %q goes from version %d to %d", errGuard, doc.ID, have, doc.Version)
+	}
+	s.doc = *doc
+	p.sales = append(p.sales, s)
+	return nil
+}
+
+// guard asserts that every stock row moves by one version and adds up.
+func (p *plan) guard(m *memory) error {
+	for i := range p.changes.Stock {
+		l := &p.changes.Stock[i]
+		have := int64(0)
+		if old := m.levels[driver.StockRef{Sale: l.Sale, SKU: l.SKU}]; old != nil {
+			have = old.Version
+		}
+		if l.Version != have+1 || l.Available < 0 || l.Held < 0 || l.Sold < 0 || l.Offered-l.Withdrawn != l.Available+l.Held+l.Sold {
+			return fmt.Errorf("%w: stock row %+v after version %d", errGuard, *l, have)
+		}
+	}
+	return nil
+}
+
+func claimIn(claims []*driver.Attempt, mv driver.Move) *driver.Attempt {
+	for _, c := range claims {
+		if c != nil && c.ID == mv.ID {
+			return c
+		}
+	}
+	return nil
+}
+
+// apply teaches memory what was committed.
+func (p *plan) apply(m *memory) {
+	m.seq, m.audit = p.seq, p.audit+uint64(len(p.changes.Audit))
+	for _, s := range p.sales {
+		m.sales[s.doc.ID], m.byNum[s.num] = s, s
+		m.lastNum = max(m.lastNum, s.num)
+	}
+	for i := range p.changes.Stock {
+		l := p.changes.Stock[i]
+		m.levels[driver.StockRef{Sale: l.Sale, SKU: l.SKU}] = &l
+	}
+	for _, h := range p.held {
+		m.learn(h.a, h.sale)
+	}
+	for _, mv := range p.moves {
+		if mv.move.To == driver.Released {
+			for _, l := range mv.claim.Lines {
+				mv.sale.take(l.SKU, mv.claim.Key.User, -l.Quantity)
+			}
+		}
+	}
+	for _, o := range p.offers {
+		if o.offer.Key.Key != "" {
+			m.addKey(o.sale.num, "", o.offer.Key.Key, o.seq)
+		}
+	}
+}
+
+// learn remembers a bound answer.
+func (m *memory) learn(a *driver.Attempt, s *sale) {
+	m.addKey(s.num, a.Key.User, a.Key.Key, a.Seq)
+	m.addID(a.ID, a.Seq)
+	if !a.Won() {
+		return
+	}
+	m.pushDue(a.ReleaseAt.UnixMicro(), a.Seq)
+	m.unsent = append(m.unsent, unsent{m.hash(0, a.Key.User, ""), a.Seq})
+	for _, l := range a.Lines {
+		s.take(l.SKU, a.Key.User, l.Quantity)
+	}
+}
