@@ -38,7 +38,7 @@ type Driver interface {
 	Close() error
 }
 
-// Reader is one member of a group. It is used by one goroutine.
+// Reader is one member of a group. It is used by one goroutine, except that Lag may be called beside it.
 type Reader interface {
 	// Poll waits for messages and returns up to limit of them, those of one partition in order. It returns nil, nil when idle
 	// for a while, and ctx.Err() when ctx ends. At most one poll batch is in flight: Poll after Poll without Commit in between
@@ -47,7 +47,10 @@ type Reader interface {
 	// Commit says that every message of the last poll batch is dealt with: handled, parked, or dead. It fails if the reader
 	// has lost its lease meanwhile; the messages will then be delivered again, to whoever holds it.
 	Commit(ctx context.Context) error
-	// Lag returns how many messages the group has not yet committed.
+	// Owns reports whether this member holds the place that the message came from. Parked messages are retried by that
+	// member only, so that a user's messages have one handler at a time.
+	Owns(m Message) bool
+	// Lag returns how many messages the group has not yet committed; 0 only when there is none.
 	Lag(ctx context.Context) (int64, error)
 	// Close gives up the lease at once. Idempotent.
 	Close() error
@@ -56,16 +59,20 @@ type Reader interface {
 // Store keeps what the bus sets aside: parked messages and dead letters. Safe for concurrent use; each call is durable when
 // it returns nil.
 type Store interface {
-	// Park appends messages to the queues of their users in the group. Parking the same message twice keeps one.
+	// Park appends messages to the queues of their users in the group. Parking the same message twice keeps one; a message
+	// that is or was a dead letter of the group is not parked again by a redelivery.
 	Park(ctx context.Context, group string, msgs []Parked) error
-	// Parked returns up to limit parked messages of the group that are due, oldest first, at most the head of each user's queue.
+	// Parked returns up to limit parked messages of the group that are due, longest due first, only the head of each user's queue.
 	Parked(ctx context.Context, group string, now time.Time, limit int) ([]Parked, error)
 	// Users returns the users of the group that have parked messages.
 	Users(ctx context.Context, group string) ([]string, error)
-	// Retry records another failed try of a parked message and when it is due again.
+	// Retry records another failed try of a parked message and when it is due again. Nothing happens if it is parked no more.
 	Retry(ctx context.Context, group string, p Parked) error
-	// Done removes a parked message; with dead non-nil it becomes that dead letter in the same transaction.
+	// Done removes a parked message; with dead non-nil it becomes that dead letter in the same transaction. Nothing happens if
+	// it is parked no more. With p.Seq 0 the message was never parked, and only the dead letter is written, once.
 	Done(ctx context.Context, group string, p Parked, dead *DeadLetter) error
+	// Count returns how many messages the group has parked and how many of its dead letters nobody has settled.
+	Count(ctx context.Context, group string) (parked, dead int64, err error)
 	// Dead pages through the dead letters, with their replays and discards.
 	DeadLetters
 }
@@ -77,6 +84,7 @@ type DeadLetters interface {
 	// Get returns one dead letter, or nil.
 	Get(ctx context.Context, id int64) (*DeadLetter, error)
 	// Replay puts the message back at the end of its user's parked queue with a fresh count of tries, and marks the letter.
+	// Replay and Discard fail with errs.NotFound for an unknown id and with errs.Conflict for a letter that is settled.
 	Replay(ctx context.Context, id int64, at time.Time) error
 	// Discard marks the letter as given up for the stated reason.
 	Discard(ctx context.Context, id int64, reason string, at time.Time) error
@@ -102,7 +110,14 @@ type DeadLetter struct {
 	Attempts int
 	FailedAt time.Time
 	Replays  int
-	// State is "dead", "replayed" or "discarded"; Note is why it was discarded.
+	// State is Dead, Replayed or Discarded; Note is why it was discarded.
 	State string
 	Note  string
 }
+
+// States of a dead letter. A replayed message that dies again becomes a new letter.
+const (
+	Dead      = "dead"
+	Replayed  = "replayed"
+	Discarded = "discarded"
+)

@@ -1,0 +1,374 @@
+package outboxbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"penstock/bus/driver"
+)
+
+// lane is one source as a reader sees it.
+//
+//	0 ……… stored ……… clear ……… end
+//	      in the file  │        └ what a commit of the batch in flight makes clear
+//	                   └ everything up to here is committed or carried no message
+type lane struct {
+	src    Source
+	epoch  int64
+	stored uint64
+	end    uint64
+	held   atomic.Bool
+	clear  atomic.Uint64
+}
+
+type reader struct {
+	d            *Driver
+	group, topic string
+	owner        string
+	news         chan struct{}
+	lanes        []*lane
+
+	batch   []driver.Message // in flight
+	from    []*lane          // from[i] is the lane of batch[i]
+	renewed time.Time
+	first   int // the lane that the next batch begins with
+	closed  bool
+}
+
+var _ driver.Reader = (*reader)(nil)
+
+func (r *reader) lane(source string) *lane {
+	for _, l := range r.lanes {
+		if l.src.Name() == source {
+			return l
+		}
+	}
+	return nil
+}
+
+func (r *reader) holding() []*lane {
+	var held []*lane
+	for i := range r.lanes {
+		if l := r.lanes[(r.first+i)%len(r.lanes)]; l.held.Load() {
+			held = append(held, l)
+		}
+	}
+	return held
+}
+
+// Poll implements [driver.Reader].
+func (r *reader) Poll(ctx context.Context, limit int) ([]driver.Message, error) {
+	if r.closed {
+		return nil, ErrClosed
+	}
+	msgs, err := r.poll(ctx, limit)
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return msgs, err
+}
+
+func (r *reader) poll(ctx context.Context, limit int) ([]driver.Message, error) {
+	timer := r.d.opt.Clock.NewTimer(r.d.opt.Idle)
+	defer timer.Stop()
+	for {
+		if err := r.keep(ctx); err != nil {
+			return nil, err
+		}
+		if len(r.batch) > 0 {
+			r.shorten(limit)
+			return slices.Clone(r.batch), nil
+		}
+		progress, err := r.gather(ctx, limit)
+		if len(r.batch) > 0 {
+			r.first++
+			return slices.Clone(r.batch), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if progress {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-r.d.done:
+			return nil, ErrClosed
+		case <-r.news:
+		case <-timer.C():
+			return nil, r.save(ctx, r.unsaved())
+		}
+	}
+}
+
+// keep takes what is free and renews what is held.
+func (r *reader) keep(ctx context.Context) error {
+	now := r.d.opt.Clock.Now()
+	held := r.holding()
+	if len(held) > 0 && now.Sub(r.renewed) >= r.d.opt.Heartbeat {
+		if err := r.save(ctx, held); err != nil && !errors.Is(err, ErrLeaseLost) {
+			return fmt.Errorf("renew the lease: %w", err)
+		}
+	}
+	if len(held) == len(r.lanes) {
+		return nil
+	}
+	free, err := r.free(ctx, now)
+	if err != nil || len(free) == 0 {
+		return err
+	}
+	taken, err := r.take(ctx, free, now)
+	if err != nil {
+		return fmt.Errorf("take a lease: %w", err)
+	}
+	var mine []*lane
+	for l, t := range taken {
+		l.epoch, l.stored, l.end = t.epoch, t.position, t.position
+		l.clear.Store(t.position)
+		l.held.Store(true)
+		mine = append(mine, l)
+	}
+	if len(held) == 0 {
+		r.renewed = now
+	}
+	r.d.tell(ctx, mine)
+	return nil
+}
+
+// save writes what is clear in these lanes and renews their leases. Lanes that turn out to be lost are let go of.
+func (r *reader) save(ctx context.Context, lanes []*lane) error {
+	marks := make([]mark, len(lanes))
+	for i, l := range lanes {
+		marks[i] = mark{l, l.clear.Load()}
+	}
+	return r.put(ctx, marks)
+}
+
+func (r *reader) put(ctx context.Context, marks []mark) error {
+	if len(marks) == 0 {
+		return nil
+	}
+	now := r.d.opt.Clock.Now()
+	lost, err := r.write(ctx, marks, now.Add(r.d.opt.Lease), r.owner)
+	if err != nil {
+		r.drop(lost)
+		return err
+	}
+	moved := make([]*lane, 0, len(marks))
+	for _, m := range marks {
+		if m.position > m.lane.stored {
+			moved = append(moved, m.lane)
+		}
+		m.lane.stored = m.position
+	}
+	if len(marks) == len(r.holding()) {
+		r.renewed = now
+	}
+	r.d.tell(ctx, moved)
+	return nil
+}
+
+// unsaved are the held lanes that have passed entries without a message since their cursor was written.
+func (r *reader) unsaved() []*lane {
+	return slices.DeleteFunc(r.holding(), func(l *lane) bool { return l.clear.Load() == l.stored })
+}
+
+// drop lets go of lost lanes. The batch in flight goes with them: what is still held of it is read again.
+func (r *reader) drop(lost []*lane) {
+	if len(lost) == 0 {
+		return
+	}
+	for _, l := range lost {
+		l.held.Store(false)
+	}
+	r.batch, r.from = nil, nil
+	for _, l := range r.lanes {
+		l.end = l.clear.Load()
+	}
+}
+
+// gather reads a batch of up to limit messages, in equal shares from the held lanes. progress is true when it got further,
+// be it without finding a message. A source that fails does not keep the others from being read.
+func (r *reader) gather(ctx context.Context, limit int) (progress bool, err error) {
+	active := r.holding()
+	for room := limit; room > 0 && len(active) > 0; {
+		share := max(1, room/len(active))
+		var more []*lane
+		for _, l := range active {
+			n := min(share, room)
+			if n == 0 {
+				break
+			}
+			before := l.end
+			got, readErr := r.read(ctx, l, n)
+			if readErr != nil {
+				err = errors.Join(err, fmt.Errorf("read %s: %w", l.src.Name(), readErr))
+				continue
+			}
+			progress = progress || l.end > before
+			room -= got
+			if got == n {
+				more = append(more, l)
+			}
+		}
+		active = more
+	}
+	for _, l := range r.lanes {
+		if l.held.Load() && !slices.Contains(r.from, l) {
+			l.clear.Store(l.end)
+		}
+	}
+	return progress, err
+}
+
+// read appends up to n messages of a lane to the batch.
+func (r *reader) read(ctx context.Context, l *lane, n int) (int, error) {
+	msgs, scanned, err := l.src.Read(ctx, l.end, n)
+	if err != nil {
+		return 0, err
+	}
+	last := l.end
+	for _, m := range msgs {
+		if m.Offset <= last {
+			return 0, fmt.Errorf("offset %d after %d: the source is out of order", m.Offset, last)
+		}
+		last = m.Offset
+	}
+	if len(msgs) > n || scanned < last {
+		return 0, fmt.Errorf("%d messages up to %d, said to be scanned up to %d, where %d were asked for", len(msgs), last, scanned, n)
+	}
+	for _, m := range msgs {
+		r.batch, r.from = append(r.batch, r.label(l, m)), append(r.from, l)
+	}
+	l.end = scanned
+	return len(msgs), nil
+}
+
+// label fills in what only the driver knows.
+func (r *reader) label(l *lane, m driver.Message) driver.Message {
+	name := l.src.Name()
+	if m.ID == "" {
+		m.ID = name + "/" + strconv.FormatUint(m.Offset, 10)
+	}
+	m.Topic = r.topic
+	m.Partition = r.d.Partition(r.topic, m.User)
+	headers := make(map[string]string, len(m.Headers)+1)
+	maps.Copy(headers, m.Headers)
+	headers[HeaderOutbox] = name
+	m.Headers = headers
+	return m
+}
+
+// shorten cuts the batch in flight to limit; the rest will be read again.
+func (r *reader) shorten(limit int) {
+	if len(r.batch) <= limit {
+		return
+	}
+	r.batch, r.from = r.batch[:limit], r.from[:limit]
+	for _, l := range r.lanes {
+		l.end = l.clear.Load()
+	}
+	for i, l := range r.from {
+		l.end = r.batch[i].Offset
+	}
+}
+
+// Commit implements [driver.Reader].
+func (r *reader) Commit(ctx context.Context) error {
+	if r.closed {
+		return ErrClosed
+	}
+	if len(r.batch) == 0 {
+		return nil
+	}
+	var marks []mark
+	for _, l := range r.holding() {
+		if l.end > l.stored {
+			marks = append(marks, mark{l, l.end})
+		}
+	}
+	if err := r.put(ctx, marks); err != nil {
+		return err
+	}
+	for _, m := range marks {
+		m.lane.clear.Store(m.position)
+	}
+	r.batch, r.from = nil, nil
+	return nil
+}
+
+// Owns reports whether this member holds the source of a message. A source that is no more belongs to whoever holds any.
+func (r *reader) Owns(m driver.Message) bool {
+	if l := r.lane(m.Headers[HeaderOutbox]); l != nil {
+		return l.held.Load()
+	}
+	return len(r.holding()) > 0
+}
+
+// Lag counts numbers, not messages, so it may be more than the messages left; it is 0 only when none is left.
+func (r *reader) Lag(ctx context.Context) (int64, error) {
+	var lag int64
+	for _, l := range r.lanes {
+		at := l.clear.Load()
+		if !l.held.Load() {
+			var err error
+			if at, err = r.position(ctx, l.src.Name()); err != nil {
+				return 0, err
+			}
+		}
+		head, err := l.src.Head(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("head of %s: %w", l.src.Name(), err)
+		}
+		if head > at {
+			lag += int64(head - at)
+		}
+	}
+	return lag, nil
+}
+
+// closeWithin bounds the giving up of leases.
+const closeWithin = 5 * time.Second
+
+// Close gives up the leases and wakes the members that stand by.
+func (r *reader) Close() error {
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	r.d.mu.Lock()
+	delete(r.d.readers, r)
+	r.d.mu.Unlock()
+	held := r.holding()
+	for _, l := range held {
+		l.held.Store(false)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	err := r.release(ctx, held)
+	r.d.wake(func(other *reader) bool { return other.group == r.group && other.topic == r.topic })
+	return err
+}
+
+// release writes what is clear in these lanes and makes them free. Lanes that another member has by now are left alone.
+func (r *reader) release(ctx context.Context, lanes []*lane) error {
+	for len(lanes) > 0 {
+		marks := make([]mark, len(lanes))
+		for i, l := range lanes {
+			marks[i] = mark{l, l.clear.Load()}
+		}
+		lost, err := r.write(ctx, marks, time.Time{}, "")
+		if !errors.Is(err, ErrLeaseLost) {
+			return err
+		}
+		lanes = slices.DeleteFunc(lanes, func(l *lane) bool { return slices.Contains(lost, l) })
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"penstock/bus/driver"
+	"penstock/engine/sqlite"
+)
+
+// Store implements [driver.Store] in a file opened with [Open].
+type Store struct{ db *sqlite.DB }
+
+// New returns the store of a file. The file stays the caller's to close.
+func New(db *sqlite.DB) *Store { return &Store{db: db} }
+
+var _ driver.Store = (*Store)(nil)
+
+const insertParked = `
+INSERT INTO parked (consumer_group, message_id, topic, user, message_key, type, payload, headers, at, origin_partition,
+	origin_offset, tries, error, due, replays, head)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+	NOT EXISTS (SELECT 1 FROM parked WHERE consumer_group = ?1 AND user = ?4)
+WHERE NOT EXISTS (
+	SELECT 1 FROM dead_letter WHERE consumer_group = ?1 AND topic = ?3 AND message_id = ?2 AND replays >= ?15)
+ON CONFLICT (consumer_group, topic, message_id) DO NOTHING`
+
+// Park appends the messages in one transaction.
+func (s *Store) Park(ctx context.Context, group string, msgs []driver.Parked) error {
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
+		st, err := tx.PrepareContext(ctx, insertParked)
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		for _, p := range msgs {
+			if err := park(ctx, st, group, p); err != nil {
+				return fmt.Errorf("park message %s: %w", p.Message.ID, err)
+			}
+		}
+		return nil
+	})
+}
+
+func park(ctx context.Context, st *sql.Stmt, group string, p driver.Parked) error {
+	m, err := messageValues(group, p.Message)
+	if err != nil {
+		return err
+	}
+	_, err = st.ExecContext(ctx, append(m, p.Tries, p.Error, nanos(p.Due), p.Replays)...)
+	return err
+}
+
+// Parked returns the due heads.
+func (s *Store) Parked(ctx context.Context, group string, now time.Time, limit int) ([]driver.Parked, error) {
+	rows, err := s.db.R.QueryContext(ctx, `SELECT `+messageColumns+`, seq, tries, error, due, replays FROM parked
+		WHERE consumer_group = ? AND head = 1 AND due <= ? ORDER BY due, seq LIMIT ?`, group, nanos(now), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []driver.Parked
+	for rows.Next() {
+		var p driver.Parked
+		var due int64
+		if _, err := scanMessage(rows, &p.Message, &p.Seq, &p.Tries, &p.Error, &due, &p.Replays); err != nil {
+			return nil, err
+		}
+		p.Due = moment(due)
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
+
+// Users returns the users with parked messages, in byte order.
+func (s *Store) Users(ctx context.Context, group string) ([]string, error) {
+	rows, err := s.db.R.QueryContext(ctx, `SELECT user FROM parked WHERE consumer_group = ? AND head = 1 ORDER BY user`, group)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var users []string
+	for rows.Next() {
+		var u string
+		if err := rows.Scan(&u); err != nil {
+			return nil, err
+		}
+		users = append(users, u)
+	}
+	return users, rows.Err()
+}
+
+// Retry records a failed try.
+func (s *Store) Retry(ctx context.Context, group string, p driver.Parked) error {
+	_, err := s.db.W.ExecContext(ctx, `UPDATE parked SET tries = ?, error = ?, due = ? WHERE seq = ? AND consumer_group = ?`,
+		p.Tries, p.Error, nanos(p.Due), p.Seq, group)
+	return err
+}
+
+// Done removes a parked message, makes the next one of its user the head, and writes the dead letter if there is one.
+func (s *Store) Done(ctx context.Context, group string, p driver.Parked, dead *driver.DeadLetter) error {
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
+		if p.Seq != 0 {
+			gone, err := unpark(ctx, tx, group, p)
+			if err != nil || gone {
+				return err
+			}
+		}
+		if dead == nil {
+			return nil
+		}
+		return insertLetter(ctx, tx, group, dead)
+	})
+}
+
+func unpark(ctx context.Context, tx *sql.Tx, group string, p driver.Parked) (gone bool, err error) {
+	res, err := tx.ExecContext(ctx, `DELETE FROM parked WHERE seq = ? AND consumer_group = ?`, p.Seq, group)
+	if err != nil {
+		return false, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return true, err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE parked SET head = 1
+		WHERE seq = (SELECT min(seq) FROM parked WHERE consumer_group = ?1 AND user = ?2)`, group, p.Message.User)
+	return false, err
+}
+
+// Count counts what is parked and what is dead and unsettled.
+func (s *Store) Count(ctx context.Context, group string) (parked, dead int64, err error) {
+	err = s.db.R.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM parked WHERE consumer_group = ?1),
+		(SELECT count(*) FROM dead_letter WHERE consumer_group = ?1 AND state = 'dead')`, group).Scan(&parked, &dead)
+	return parked, dead, err
+}
