@@ -4,6 +4,6 @@
 // after it is answered; the verdict comes from their log and the export, and then from penstock check. What a case needs and
 // the machine lacks (strace, mounting as root) makes it say so and skip; with CI=true, strace may not be missing.
 //
-// Every case prints its seed; set PENSTOCK_SEED to repeat one. Moments are counted in answers, not in time, where that is
+// Every case prints its seed; set CRASH_SEED to repeat one. Moments are counted in answers, not in time, where that is
 // possible.
 package crash

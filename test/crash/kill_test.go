@@ -12,14 +12,14 @@ import (
 func seeded(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("PENSTOCK_SEED"); s != "" {
+	if s := os.Getenv("CRASH_SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
-			t.Fatalf("PENSTOCK_SEED=%q is not a number", s)
+			t.Fatalf("CRASH_SEED=%q is not a number", s)
 		}
 		seed = n
 	}
-	t.Logf("seed %d (PENSTOCK_SEED=%d repeats the choices)", seed, seed)
+	t.Logf("seed %d (CRASH_SEED=%d repeats the choices)", seed, seed)
 	return rand.New(rand.NewPCG(seed, 1))
 }
 

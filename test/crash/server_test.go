@@ -20,7 +20,7 @@ import (
 
 // bin is the binary under test, built once.
 var bin = sync.OnceValues(func() (string, error) {
-	if given := os.Getenv("PENSTOCK_BINARY"); given != "" {
+	if given := os.Getenv("CRASH_BINARY"); given != "" {
 		return filepath.Abs(filepath.Join("../..", given))
 	}
 	dir, err := os.MkdirTemp("", "penstock-crash")
@@ -36,7 +36,7 @@ var bin = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if b, err := bin(); err == nil && os.Getenv("PENSTOCK_BINARY") == "" {
+	if b, err := bin(); err == nil && os.Getenv("CRASH_BINARY") == "" {
 		os.RemoveAll(filepath.Dir(b))
 	}
 	os.Exit(code)

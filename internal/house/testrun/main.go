@@ -97,7 +97,7 @@ func tests(name string, args ...string) func(io.Writer) (count, string, error) {
 const faultPackage = "penstock/test/crash"
 
 func faults(out io.Writer) (count, string, error) {
-	c, err := gotest(out, []string{"PENSTOCK_BINARY=" + binary}, "go", "test", "-json", "-timeout", "8m", "./test/crash")
+	c, err := gotest(out, []string{"CRASH_BINARY=" + binary}, "go", "test", "-json", "-timeout", "8m", "./test/crash")
 	return c, "", err
 }
 
