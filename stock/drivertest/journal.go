@@ -257,18 +257,15 @@ func auditKeepsItsOrder(t testing.TB, h Harness) {
 		same(t, "audit "+when, all, want, ignore)
 		for limit := 1; limit < 4; limit++ {
 			var got []driver.Audit
-			for page := all[:0]; ; got = append(got, page...) {
-				after := uint64(0)
-				if len(got) > 0 {
-					after = got[len(got)-1].Seq
-				}
-				var err error
-				if page, err = d.drv.Audit(t.Context(), after, limit); err != nil || len(page) > limit {
+			for after := uint64(0); len(got) <= len(want); after = got[len(got)-1].Seq {
+				page, err := d.drv.Audit(t.Context(), after, limit)
+				if err != nil || len(page) > limit {
 					t.Fatalf("a page of at most %d has %d rows, error %v", limit, len(page), err)
 				}
-				if len(page) == 0 || len(got) > len(want) {
+				if len(page) == 0 {
 					break
 				}
+				got = append(got, page...)
 			}
 			same(t, fmt.Sprint("audit ", when, " in pages of ", limit), got, all)
 		}

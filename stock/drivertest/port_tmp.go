@@ -1,5 +1,0 @@
-package drivertest
-
-type port interface{}
-
-func PortCases() []Case { return nil }
