@@ -82,11 +82,12 @@ type OfferRequest struct {
 }
 
 // Offer changes the allotment. Withdrawing more than is available is errs.StockInUse; the same key for another change is
-// errs.KeyReused.
+// errs.KeyReused; a closed sale is errs.SaleClosed.
 func (s *Stock) Offer(ctx context.Context, r OfferRequest, a driver.Audit) (driver.Stock, error) {
 	key := driver.Key{Sale: r.Sale, Key: r.Key}
-	var levelAt, keyAt int
+	var levelAt, keyAt, saleAt int
 	needs := func(w *work) {
+		saleAt = w.needSale(r.Sale)
 		levelAt = w.needLevel(driver.StockRef{Sale: r.Sale, SKU: r.SKU})
 		if r.Key != "" {
 			keyAt = w.needKey(key)
@@ -101,6 +102,9 @@ func (s *Stock) Offer(ctx context.Context, r OfferRequest, a driver.Audit) (driv
 		if r.Key != "" && w.known[keyAt] != nil {
 			after = *l
 			return sameOffer(w.known[keyAt], r)
+		}
+		if refused, no := Window(w.sales[saleAt], w.now); no && refused.Reason == errs.SaleClosed {
+			return errs.New(errs.SaleClosed, "sale %q is closed; its stock does not change any more", r.Sale)
 		}
 		if r.Delta == 0 || l.Available+r.Delta < 0 {
 			e := errs.New(errs.StockInUse, "%d of %q are available; %d cannot be withdrawn", l.Available, r.SKU, -r.Delta)

@@ -47,7 +47,7 @@ func (m *memory) loadSales(ctx context.Context, db *sql.DB) (from uint64, err er
 	defer rows.Close()
 	from = ^uint64(0)
 	for rows.Next() {
-		s := &sale{}
+		s := newSale(0, 0)
 		var doc string
 		if err := rows.Scan(&s.num, &doc, &s.first, &s.archived); err != nil {
 			return 0, err
@@ -56,7 +56,6 @@ func (m *memory) loadSales(ctx context.Context, db *sql.DB) (from uint64, err er
 			return 0, fmt.Errorf("sale %d: %w", s.num, err)
 		}
 		if !s.archived {
-			s.taken = map[string]map[string]int64{}
 			from = min(from, s.first)
 		}
 		m.sales[s.doc.ID], m.byNum[s.num], m.lastNum = s, s, s.num
@@ -198,17 +197,17 @@ func (m *memory) learnRow(b *brief, sent uint64, sums map[driver.StockRef]*drive
 	case driver.Withdraw:
 		sum(b.sku).Withdrawn -= b.quantity
 	case driver.Hold, driver.Refuse:
-		m.addKey(b.sale, b.user, b.key, uint64(b.seq))
+		m.addKey(s, b.user, b.key, uint64(b.seq))
 		m.addID(ident.ID(b.id), uint64(b.seq))
 	}
 	if kind != driver.Hold {
 		if b.key != "" && (kind == driver.OfferKind || kind == driver.Withdraw) {
-			m.addKey(b.sale, "", b.key, uint64(b.seq))
+			m.addKey(s, "", b.key, uint64(b.seq))
 		}
 		return
 	}
 	if uint64(b.seq) > sent {
-		m.unsent = append(m.unsent, unsent{m.hash(0, b.user, ""), uint64(b.seq)})
+		m.unsent = append(m.unsent, unsent{m.hash(b.user, ""), uint64(b.seq)})
 	}
 	state := driver.ClaimState(b.state)
 	if state == driver.Held {

@@ -22,22 +22,27 @@ type memory struct {
 	byNum   map[int64]*sale
 	levels  map[driver.StockRef]*driver.Stock
 
-	// keys finds the journal row of a key by a 64-bit hash; the row itself confirms it. Two keys with one hash share more.
-	keys map[uint64]uint64
-	more map[uint64][]uint64
-
 	spans  []span
 	due    dueHeap
 	unsent []unsent
 }
 
-// sale is one sale with what its users have taken. taken is nil once the sale is archived.
+// sale is one sale with its keys and what its users have taken; both are empty once the sale is archived.
 type sale struct {
 	num      int64
 	doc      driver.Sale
 	first    uint64
 	archived bool
-	taken    map[string]map[string]int64 // sku → user → units held and sold
+	// keys finds the journal row of a key by a 64-bit hash; the row itself confirms it. Two keys with one hash share more.
+	keys  map[uint64]uint64
+	more  map[uint64][]uint64
+	taken map[string]map[string]int64 // sku → user → units held and sold
+}
+
+func newSale(num int64, first uint64) *sale {
+	return &sale{
+		num: num, first: first, keys: map[uint64]uint64{}, more: map[uint64][]uint64{}, taken: map[string]map[string]int64{},
+	}
 }
 
 // span says that the attempts with ids made in [fromMS, toMS] include those in journal rows [fromSeq, toSeq]. Ids are given
@@ -54,37 +59,36 @@ type unsent struct{ user, seq uint64 }
 func newMemory() *memory {
 	return &memory{
 		seed: maphash.MakeSeed(), sales: map[string]*sale{}, byNum: map[int64]*sale{},
-		levels: map[driver.StockRef]*driver.Stock{}, keys: map[uint64]uint64{}, more: map[uint64][]uint64{},
+		levels: map[driver.StockRef]*driver.Stock{},
 	}
 }
 
-func (m *memory) hash(saleNum int64, user, key string) uint64 {
+func (m *memory) hash(user, key string) uint64 {
 	var h maphash.Hash
 	h.SetSeed(m.seed)
-	maphash.WriteComparable(&h, saleNum)
 	h.WriteString(user)
 	h.WriteByte(0xff) // in no UTF-8 text
 	h.WriteString(key)
 	return h.Sum64()
 }
 
-func (m *memory) addKey(saleNum int64, user, key string, seq uint64) {
-	h := m.hash(saleNum, user, key)
-	if _, taken := m.keys[h]; taken {
-		m.more[h] = append(m.more[h], seq)
+func (m *memory) addKey(s *sale, user, key string, seq uint64) {
+	h := m.hash(user, key)
+	if _, taken := s.keys[h]; taken {
+		s.more[h] = append(s.more[h], seq)
 		return
 	}
-	m.keys[h] = seq
+	s.keys[h] = seq
 }
 
-// candidates calls f with each row that may belong to the key.
-func (m *memory) candidates(saleNum int64, user, key string) []uint64 {
-	h := m.hash(saleNum, user, key)
-	seq, ok := m.keys[h]
+// candidates returns the rows that may belong to the key.
+func (m *memory) candidates(s *sale, user, key string) []uint64 {
+	h := m.hash(user, key)
+	seq, ok := s.keys[h]
 	if !ok {
 		return nil
 	}
-	return append([]uint64{seq}, m.more[h]...)
+	return append([]uint64{seq}, s.more[h]...)
 }
 
 func (m *memory) taken(r driver.TakenRef) int64 {

@@ -96,7 +96,7 @@ func (p *plan) find(m *memory, id string) *sale {
 
 func (p *plan) planSale(m *memory, doc *driver.Sale) error {
 	old, have := m.sales[doc.ID], int64(0)
-	s := &sale{num: m.lastNum + int64(len(p.sales)) + 1, first: p.first, taken: map[string]map[string]int64{}}
+	s := newSale(m.lastNum+int64(len(p.sales))+1, p.first)
 	if old != nil {
 		*s = *old
 		have = old.doc.Version
@@ -156,20 +156,20 @@ func (p *plan) apply(m *memory) {
 	}
 	for _, o := range p.offers {
 		if o.offer.Key.Key != "" {
-			m.addKey(o.sale.num, "", o.offer.Key.Key, o.seq)
+			m.addKey(o.sale, "", o.offer.Key.Key, o.seq)
 		}
 	}
 }
 
 // learn remembers a bound answer.
 func (m *memory) learn(a *driver.Attempt, s *sale) {
-	m.addKey(s.num, a.Key.User, a.Key.Key, a.Seq)
+	m.addKey(s, a.Key.User, a.Key.Key, a.Seq)
 	m.addID(a.ID, a.Seq)
 	if !a.Won() {
 		return
 	}
 	m.pushDue(a.ReleaseAt.UnixMicro(), a.Seq)
-	m.unsent = append(m.unsent, unsent{m.hash(0, a.Key.User, ""), a.Seq})
+	m.unsent = append(m.unsent, unsent{m.hash(a.Key.User, ""), a.Seq})
 	for _, l := range a.Lines {
 		s.take(l.SKU, a.Key.User, l.Quantity)
 	}

@@ -66,7 +66,7 @@ func (d *Driver) Attempt(ctx context.Context, k driver.Key) (*driver.Attempt, er
 		if s = m.sales[k.Sale]; s == nil {
 			return nil
 		}
-		return m.candidates(s.num, k.User, k.Key)
+		return m.candidates(s, k.User, k.Key)
 	})
 	if s == nil {
 		return nil, nil
@@ -138,7 +138,7 @@ func (d *Driver) saleID(num int64) string {
 // Unsent scans the short list of wins that the bus has not acknowledged.
 func (d *Driver) Unsent(ctx context.Context, user string) ([]*driver.Attempt, error) {
 	db, rows := at(d, func(m *memory) (rows []uint64) {
-		h := m.hash(0, user, "")
+		h := m.hash(user, "")
 		for _, u := range m.unsent {
 			if u.user == h {
 				rows = append(rows, u.seq)

@@ -1,0 +1,103 @@
+package sale
+
+import (
+	"context"
+	"time"
+
+	"penstock/errs"
+	"penstock/internal/clock"
+	"penstock/stock"
+	"penstock/stock/driver"
+)
+
+// Gate is the filter in front of the decision (package stock/gate).
+type Gate interface {
+	Admit(now time.Time, r *stock.Request) (refused stock.Answer, no bool)
+	Sale(id string) *driver.Sale
+	Level(sale, sku string) *driver.Stock
+}
+
+// Throttle says whether a user may make another attempt now, and if not, when. A refusal does not count.
+type Throttle interface {
+	Allow(user string) (ok bool, retryAfter time.Duration)
+}
+
+// Options tunes [Sales]. The zero value works.
+type Options struct {
+	Clock clock.Clock
+	// Throttle limits attempts per user; nil means no limit.
+	Throttle Throttle
+	// Window is the payment window of a sale that names none; 0 means 15 min.
+	Window time.Duration
+	// Grace is what a sale without one adds to the window before stock comes back; 0 means 30 s.
+	Grace time.Duration
+}
+
+// Sales is the room.
+type Sales struct {
+	stock *stock.Stock
+	gate  Gate
+	opt   Options
+	ring  refusals
+}
+
+// New returns the room over a stock and its gate.
+func New(st *stock.Stock, g Gate, o Options) *Sales {
+	if o.Clock == nil {
+		o.Clock = clock.Real{}
+	}
+	if o.Window == 0 {
+		o.Window = 15 * time.Minute
+	}
+	if o.Grace == 0 {
+		o.Grace = 30 * time.Second
+	}
+	return &Sales{stock: st, gate: g, opt: o}
+}
+
+// Attempt takes an attempt through the gate and the throttle to the decision. A refusal of either binds nothing and is
+// overruled when the key is bound or in flight.
+func (s *Sales) Attempt(ctx context.Context, r stock.Request) stock.Answer {
+	now := s.opt.Clock.Now()
+	refused, no := s.gate.Admit(now, &r)
+	stage := stageGate
+	if !no && s.opt.Throttle != nil {
+		if ok, wait := s.opt.Throttle.Allow(r.User); !ok {
+			refused, no = stock.Answer{State: stock.Lost, Reason: errs.QuotaExceeded, RetryAfter: wait}, true
+			stage = stageThrottle
+		}
+	}
+	if no {
+		known, err := s.known(ctx, &r)
+		if err != nil {
+			return stock.Answer{State: stock.Unknown, RetryAfter: time.Second}
+		}
+		if !known {
+			s.ring.add(&r, now, stage, refused.Reason)
+			return refused
+		}
+	}
+	a := s.stock.Attempt(ctx, r)
+	if a.State == stock.Lost && a.Attempt == nil {
+		s.ring.add(&r, now, stageDecision, a.Reason)
+	}
+	return a
+}
+
+func (s *Sales) known(ctx context.Context, r *stock.Request) (bool, error) {
+	if s.gate.Sale(r.Sale) == nil {
+		return false, nil
+	}
+	_, known, err := s.stock.Lookup(ctx, r.Sale, r.User, r.Key)
+	return known, err
+}
+
+// Lookup finds what a key is bound to; false means not executed so far. An unknown sale is errs.NotFound.
+func (s *Sales) Lookup(ctx context.Context, saleID, user, key string) (stock.Answer, bool, error) {
+	if s.gate.Sale(saleID) == nil {
+		return stock.Answer{}, false, notFound(saleID)
+	}
+	return s.stock.Lookup(ctx, saleID, user, key)
+}
+
+func notFound(id string) error { return errs.New(errs.NotFound, "there is no sale %q", id) }
