@@ -4,12 +4,12 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"time"
 
 	bus "penstock/bus/driver"
 	"penstock/internal/ident"
 	"penstock/order"
 	"penstock/order/payment"
+	"penstock/reconcile"
 	"penstock/sale"
 	"penstock/stock"
 	"penstock/stock/driver"
@@ -70,21 +70,11 @@ type Export interface {
 // Drained tells what is in flight, by name; all zero means drained.
 type Drained func(ctx context.Context) (map[string]int64, error)
 
-// Reconcile compares the stock database, the orders, the ledger and the gate, and says where they differ.
+// Reconcile compares the stock database, the journal, the orders and the gate, and says where they differ.
 type Reconcile interface {
-	Report(ctx context.Context) ([]Difference, error)
-	// Repair mends what is safe to mend and returns what it did.
-	Repair(ctx context.Context, who, reason string) ([]Difference, error)
-}
-
-// Difference is one disagreement between two records of the same thing.
-type Difference struct {
-	Kind     string    `json:"kind"`
-	Object   string    `json:"object"`
-	Expected string    `json:"expected"`
-	Found    string    `json:"found"`
-	Repaired bool      `json:"repaired"`
-	At       time.Time `json:"at"`
+	Report(ctx context.Context) ([]reconcile.Difference, error)
+	// Repair mends what is safe to mend and returns what it found, with what it mended.
+	Repair(ctx context.Context, who, reason string) ([]reconcile.Difference, error)
 }
 
 // Audit pages through the trail, oldest first.
