@@ -38,16 +38,19 @@ var rooms = []room{
 	{"sale", []string{"stock"}, "windows and limits around the stock decision"},
 	{"order", []string{"stock", "bus", "engine", "sale"}, "follows the claims; keeps its shards"},
 	{"auth", nil, "keys and tokens; who may do what is the gateway's"},
+	{"limit", nil, "counts calls; it knows neither HTTP nor sales"},
+	{"reconcile", []string{"stock", "order", "bus/driver"}, "compares what the rooms have written down"},
 	{"check", []string{"stock/driver"}, "judges from what the outside can see: exports, stock rows, a buyer's log"},
 	{"storm", []string{"check"}, "buys from outside, over HTTP"},
 	{"config", nil, "keys and values; it starts nothing"},
 	{"telemetry", nil, "rooms are handed recorders; it knows none of them"},
-	{"gateway", []string{"sale", "stock", "order", "bus/driver", "telemetry", "auth"}, "speaks HTTP to the rooms"},
+	{"gateway", []string{"sale", "stock", "order", "bus/driver", "telemetry", "auth", "limit", "reconcile"}, "speaks HTTP to the rooms"},
 
 	{"app", []string{"*"}, "the only place that knows everything"},
 	{"cmd", []string{"*"}, "subcommands over app"},
 	{"test", []string{"*"}, "tests of the whole"},
 	{"bench", []string{"*"}, "measures the whole"},
+	{"examples", nil, "what users copy"},
 }
 
 // imports finds imports against the direction. Tests may import whatever does not stand above their room.

@@ -111,7 +111,7 @@ func skipped(dir string) bool {
 	case ".git", "bin", "data", "tmp":
 		return true
 	}
-	return path.Base(dir) == "node_modules" || path.Base(dir) == "testdata"
+	return strings.HasPrefix(dir, "bench-run-") || path.Base(dir) == "node_modules" || path.Base(dir) == "testdata"
 }
 
 func read(name string) bool {
