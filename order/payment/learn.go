@@ -1,0 +1,213 @@
+package payment
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"penstock/errs"
+	"penstock/internal/ident"
+	"penstock/order/payment/groupcommit"
+)
+
+// Kinds of case that somebody must look at, and of late money, which mends itself.
+const (
+	// CaseMismatch: another amount or currency was captured than was asked for.
+	CaseMismatch = "mismatch"
+	// CaseReference: a provider used the transaction id of one payment for another.
+	CaseReference = "reference-reused"
+	// CaseSecondCapture: a provider reports a second transaction for a payment that was captured before.
+	CaseSecondCapture = "second-capture"
+	// CaseRefundRefused: the provider will not give money back that must go back.
+	CaseRefundRefused = "refund-refused"
+	// CaseRefundBooks: the order's refunded amount is not what its refunds add up to.
+	CaseRefundBooks = "refund-books"
+	// CaseLate: money came after the claim was released; it goes back by itself.
+	CaseLate = "late"
+	// CaseSecondPayment: a second payment of an order was captured; it goes back by itself.
+	CaseSecondPayment = "second-payment"
+)
+
+// Callback verifies what a provider reports and applies it. A repeat of a message that was applied has no effect and is not an
+// error. nil means that the report is durable; paying the order follows from it, also after a crash.
+//
+// Errors: [errs.NotFound] for a provider or a payment that does not exist; [errs.BadSignature] for what is not genuine, stale
+// or not readable. Nothing changes on an error.
+func (p *Payments) Callback(ctx context.Context, provider string, header http.Header, body []byte) error {
+	prov, ok := p.deps.Providers[provider]
+	if !ok {
+		return errs.New(errs.NotFound, "there is no payment provider %q", provider)
+	}
+	ev, err := prov.Event(header, body)
+	if err != nil {
+		return errs.Wrap(errs.BadSignature, err, "the callback's signature, timestamp or form is not acceptable")
+	}
+	_, err = p.learn(ctx, provider, ev)
+	return err
+}
+
+// learn makes what a provider said durable, exactly once, and goes on from there. Only a failure to store it is an error.
+func (p *Payments) learn(ctx context.Context, provider string, ev Event) (row, error) {
+	var r row
+	var did effect
+	err := p.db.Do(ctx, func(tx *groupcommit.Tx) (err error) {
+		r, did, err = p.note(tx, provider, ev)
+		return err
+	})
+	if err != nil {
+		return r, err
+	}
+	if did.missing {
+		return r, errs.New(errs.NotFound, "%s reports payment %s, which is not known", provider, ev.Payment)
+	}
+	p.report(r, did)
+	switch {
+	case did.refund != 0:
+		err = p.resumeRefund(ctx, did.refund)
+	case did.captured:
+		r, err = p.settle(ctx, r)
+	}
+	if err != nil {
+		p.o.Logger.Warn("payment is taken up again later", "payment", r.ID.String(), "orderId", r.Order.String(), "error", err)
+	}
+	return r, nil
+}
+
+// effect is what a provider's word did.
+type effect struct {
+	missing, captured, failed bool
+	// raised is the kind of a new case, or "".
+	raised string
+	// refund is the refund that was opened because the money may not stay, or 0.
+	refund ident.ID
+}
+
+func (p *Payments) report(r row, did effect) {
+	if did.raised != "" {
+		p.o.Logger.Error("payment case", "kind", did.raised, "payment", r.ID.String(), "orderId", r.Order.String(), "provider", r.Provider)
+		p.o.Raised(did.raised)
+	}
+	if did.failed || did.raised == CaseMismatch || did.raised == CaseReference {
+		p.o.Ended(r.Provider, false)
+	}
+}
+
+// note is the transaction of learn. A message that was seen before does nothing.
+func (p *Payments) note(tx *groupcommit.Tx, provider string, ev Event) (row, effect, error) {
+	r, err := load(tx, ev.Payment)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && r.Provider != provider {
+		return row{}, effect{missing: true}, nil
+	}
+	if err != nil {
+		return row{}, effect{}, err
+	}
+	if ev.ID != "" {
+		n, err := tx.Exec(`INSERT INTO callbacks (provider, id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, provider, ev.ID, p.nowMS())
+		if err != nil || n == 0 {
+			return r, effect{}, err
+		}
+	}
+	var did effect
+	switch ev.Status {
+	case Declined:
+		if r.State != Pending {
+			return r, did, nil
+		}
+		did.failed = true
+		r, err = p.move(tx, r, Failed, false)
+	case Taken:
+		did, err = p.take(tx, &r, ev.Result)
+	}
+	return r, did, err
+}
+
+// take decides what captured money means: it pays the order, or it goes back, or somebody must look.
+func (p *Payments) take(tx *groupcommit.Tx, r *row, res Result) (did effect, err error) {
+	if r.State != Pending && r.State != Failed {
+		if res.Ref == r.ProviderRef || r.ProviderRef == "" {
+			return did, nil
+		}
+		did.raised, err = p.raise(tx, *r, CaseSecondCapture, res, "another transaction of this payment is already captured")
+		return did, err
+	}
+	var other int64
+	err = tx.Scan(`SELECT coalesce(max(id), 0) FROM payments WHERE provider=? AND ref=? AND ref<>''`, []any{r.Provider, res.Ref}, &other)
+	if err != nil {
+		return did, err
+	}
+	if other != 0 || res.Ref == "" {
+		detail := "the provider named no transaction"
+		if other != 0 {
+			detail = "the transaction id belongs to payment " + ident.ID(other).String()
+		}
+		did.raised, err = p.raise(tx, *r, CaseReference, res, detail)
+		if err == nil {
+			*r, err = p.move(tx, *r, Mismatch, false)
+		}
+		return did, err
+	}
+	r.ProviderRef, r.Captured = res.Ref, res.Amount
+	if res.Amount != r.Amount || res.Currency != r.Currency {
+		did.raised, err = p.raise(tx, *r, CaseMismatch, res, fmt.Sprintf("asked for %d %s", r.Amount, r.Currency))
+		if err == nil {
+			*r, err = p.move(tx, *r, Mismatch, false)
+		}
+		return did, err
+	}
+	var payer int64
+	if err = tx.Scan(`SELECT coalesce(max(id), 0) FROM payments WHERE ord=? AND payer=1`, []any{int64(r.Order)}, &payer); err != nil {
+		return did, err
+	}
+	if payer == 0 {
+		r.payer, did.captured = true, true
+		*r, err = p.move(tx, *r, Captured, true)
+		return did, err
+	}
+	did.raised = CaseSecondPayment
+	*r, did.refund, err = p.giveBack(tx, *r, "order was paid by payment "+ident.ID(payer).String())
+	return did, err
+}
+
+// giveBack opens the refund of everything that was captured.
+func (p *Payments) giveBack(tx *groupcommit.Tx, r row, why string) (row, ident.ID, error) {
+	r, err := p.move(tx, r, Refunding, false)
+	if err != nil {
+		return r, 0, err
+	}
+	now := p.o.Clock.Now()
+	id := p.ids.Next(now, r.ID.Slot())
+	err = p.insertRefund(tx, refundRow{
+		id: id, order: r.Order, payment: r.ID, body: []byte{}, auto: true, amount: r.Captured, why: why, trace: r.trace,
+	})
+	return r, id, err
+}
+
+// move writes the row in its new state; unfinished says that the recovery loop has to look at it again.
+func (p *Payments) move(tx *groupcommit.Tx, r row, to State, unfinished bool) (row, error) {
+	now := p.o.Clock.Now()
+	r.State, r.At = to, ms(now.UnixMilli())
+	var next any
+	if unfinished {
+		r.next = now.Add(p.o.QueryAfter)
+		next = r.next.UnixMilli()
+	}
+	_, err := tx.Exec(`UPDATE payments SET state=?, ref=?, captured=?, payer=?, late=?, at=?, next_at=?, tries=0 WHERE id=?`,
+		string(to), r.ProviderRef, r.Captured, r.payer, r.Late, r.At.UnixMilli(), next, int64(r.ID))
+	if !unfinished {
+		r.next = time.Time{}
+	}
+	return r, err
+}
+
+// raise records a case once and returns its kind, or "" if the same case is known.
+func (p *Payments) raise(tx *groupcommit.Tx, r row, kind string, res Result, detail string) (string, error) {
+	n, err := tx.Exec(`INSERT INTO cases (payment, kind, ref, amount, currency, detail, at) VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
+		int64(r.ID), kind, res.Ref, res.Amount, res.Currency, detail, p.nowMS())
+	if err != nil || n == 0 {
+		return "", err
+	}
+	return kind, nil
+}

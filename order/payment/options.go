@@ -1,0 +1,91 @@
+package payment
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"penstock/engine/sqlite"
+	"penstock/internal/clock"
+	"penstock/internal/fault"
+	"penstock/internal/ident"
+)
+
+// Options tunes Payments. The zero value is good for production.
+type Options struct {
+	Clock  clock.Clock
+	Logger *slog.Logger
+	// QueryAfter is how long a payment may be pending, or captured and not settled, before the recovery loop asks; 0 means 2 s.
+	QueryAfter time.Duration
+	// MaxBackoff is the longest pause between two tries for the same payment or refund; 0 means 30 s.
+	MaxBackoff time.Duration
+	// ScanEvery is the pause between two looks for unfinished work; 0 means a quarter of QueryAfter.
+	ScanEvery time.Duration
+	// CallTimeout bounds one call to a provider; 0 means 3 s.
+	CallTimeout time.Duration
+	// Workers is how many payments the recovery loop handles at a time; 0 means 8.
+	Workers int
+	// Node is the node number in payment ids, 0 … [ident.MaxNode].
+	Node   int
+	SQLite sqlite.Options
+	Fault  *fault.Points
+
+	// Ended is called once for each payment that succeeded (its order is paid) or did not. It must not block.
+	Ended func(method string, ok bool)
+	// Called is called after each call to a provider. It must not block.
+	Called func(provider, op string, took time.Duration, err error)
+	// Raised is called for each new case for an operator (the Case kinds) and for late money (CaseLate). It must not block.
+	Raised func(kind string)
+}
+
+// Validate names the field that cannot be used and what is allowed.
+func (o Options) Validate() error {
+	for name, d := range map[string]time.Duration{
+		"QueryAfter": o.QueryAfter, "MaxBackoff": o.MaxBackoff, "ScanEvery": o.ScanEvery, "CallTimeout": o.CallTimeout,
+	} {
+		if d < 0 {
+			return fmt.Errorf("payment.Options.%s is %v: it must not be negative", name, d)
+		}
+	}
+	if o.Workers < 0 {
+		return errors.New("payment.Options.Workers must not be negative")
+	}
+	if o.Node < 0 || o.Node > ident.MaxNode {
+		return fmt.Errorf("payment.Options.Node is %d: it must be 0 to %d", o.Node, ident.MaxNode)
+	}
+	return nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Clock == nil {
+		o.Clock = clock.Real{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	o.QueryAfter = or(o.QueryAfter, 2*time.Second)
+	o.MaxBackoff = or(o.MaxBackoff, 30*time.Second)
+	o.ScanEvery = or(o.ScanEvery, o.QueryAfter/4)
+	o.CallTimeout = or(o.CallTimeout, 3*time.Second)
+	o.Workers = or(o.Workers, 8)
+	if o.Ended == nil {
+		o.Ended = func(string, bool) {}
+	}
+	if o.Called == nil {
+		o.Called = func(string, string, time.Duration, error) {}
+	}
+	if o.Raised == nil {
+		o.Raised = func(string) {}
+	}
+	return o
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}

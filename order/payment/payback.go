@@ -1,0 +1,216 @@
+package payment
+
+import (
+	"context"
+	"fmt"
+
+	"penstock/internal/ident"
+	"penstock/order/payment/groupcommit"
+	"penstock/stock"
+	"penstock/stock/driver"
+)
+
+// Fault points of a refund.
+const (
+	PointRefunding = "payment.refunding" // the refund is durable, the provider not asked
+	PointReturned  = "payment.returned"  // the provider gave the money back, nothing here knows
+	PointPaidBack  = "payment.paid_back" // the money is back, the claim not asked
+	PointReleased  = "payment.released"  // the units are back, the order not told
+	PointTold      = "payment.told"      // the order knows, the refund is not finished
+)
+
+// resumeRefund takes a refund from wherever it stands to its end. It may run any number of times.
+func (p *Payments) resumeRefund(ctx context.Context, id ident.ID) error {
+	rf, err := p.refundByID(ctx, id)
+	if err != nil {
+		return fmt.Errorf("read refund %s: %w", id, err)
+	}
+	if rf.state == Refunding {
+		if rf, err = p.payBack(ctx, rf); err != nil {
+			return err
+		}
+	}
+	if rf.state != paidBack {
+		return nil
+	}
+	if err := p.o.Fault.Hit(PointPaidBack); err != nil {
+		return err
+	}
+	return p.tell(ctx, rf.order)
+}
+
+// payBack asks the provider, by the refund's id, and makes its answer durable.
+func (p *Payments) payBack(ctx context.Context, rf refundRow) (refundRow, error) {
+	if err := p.o.Fault.Hit(PointRefunding); err != nil {
+		return rf, err
+	}
+	pays, err := p.query(ctx, `SELECT `+payColumns+` FROM payments WHERE id=?`, int64(rf.payment))
+	if err != nil || len(pays) != 1 {
+		return rf, fmt.Errorf("read payment %s of refund %s: %d rows: %w", rf.payment, rf.id, len(pays), err)
+	}
+	pay := pays[0]
+	res, err := p.call(ctx, pay.Provider, "refund", func(ctx context.Context, prov Provider) (Result, error) {
+		return prov.Refund(ctx, RefundCall{Refund: rf.id, Payment: pay.ID, Ref: pay.ProviderRef, Amount: rf.amount, Currency: pay.Currency})
+	})
+	if err != nil {
+		return rf, err
+	}
+	if err := p.o.Fault.Hit(PointReturned); err != nil {
+		return rf, err
+	}
+	switch res.Status {
+	case Returned:
+		return p.returned(ctx, rf)
+	case Declined:
+		return p.refused(ctx, rf, res)
+	}
+	return rf, fmt.Errorf("%s has not decided refund %s yet", pay.Provider, rf.id)
+}
+
+// returned books money that is back with the buyer.
+func (p *Payments) returned(ctx context.Context, rf refundRow) (refundRow, error) {
+	to, next := paidBack, any(p.o.Clock.Now().Add(p.o.QueryAfter).UnixMilli())
+	if rf.auto {
+		to, next = Refunded, nil
+	}
+	err := p.db.Do(ctx, func(tx *groupcommit.Tx) error {
+		n, err := tx.Exec(`UPDATE refunds SET state=?, next_at=?, tries=0, at=?,
+			seq=(SELECT max(seq)+1 FROM refunds WHERE ord=?) WHERE id=? AND state='refunding'`,
+			string(to), next, p.nowMS(), int64(rf.order), int64(rf.id))
+		if err != nil || n == 0 {
+			return err
+		}
+		if _, err = tx.Exec(`UPDATE payments SET refunded=refunded+? WHERE id=?`, rf.amount, int64(rf.payment)); err != nil {
+			return err
+		}
+		return p.rest(tx, rf.payment)
+	})
+	if err != nil {
+		return rf, err
+	}
+	return p.refundByID(ctx, rf.id)
+}
+
+// rest writes the state a payment has between refunds.
+func (p *Payments) rest(tx *groupcommit.Tx, id ident.ID) error {
+	_, err := tx.Exec(`UPDATE payments SET at=?, state=CASE
+		WHEN refunded>=captured THEN 'refunded'
+		WHEN EXISTS (SELECT 1 FROM refunds WHERE payment=payments.id AND state='refunding') THEN 'refunding'
+		ELSE 'captured' END WHERE id=?`, p.nowMS(), int64(id))
+	return err
+}
+
+// refused ends a refund that somebody asked for. Money that must go back is asked for again, and somebody has to look.
+func (p *Payments) refused(ctx context.Context, rf refundRow, res Result) (refundRow, error) {
+	raised := ""
+	var pay row
+	err := p.db.Do(ctx, func(tx *groupcommit.Tx) (err error) {
+		raised = ""
+		if pay, err = load(tx, rf.payment); err != nil {
+			return err
+		}
+		if rf.auto {
+			raised, err = p.raise(tx, pay, CaseRefundRefused, res, res.Why)
+			return err
+		}
+		if _, err = tx.Exec(`UPDATE refunds SET state='failed', next_at=NULL, at=? WHERE id=? AND state='refunding'`, p.nowMS(), int64(rf.id)); err != nil {
+			return err
+		}
+		return p.rest(tx, rf.payment)
+	})
+	if err != nil {
+		return rf, err
+	}
+	p.report(pay, effect{raised: raised})
+	if rf.auto {
+		return rf, fmt.Errorf("the provider refuses refund %s: %s", rf.id, res.Why)
+	}
+	return p.refundByID(ctx, rf.id)
+}
+
+// tell lets an order know of all money that went back and was not told, in the order in which it went back. Telling is not
+// idempotent, so the order's own sum decides whether it has heard of a refund already; the lock keeps that sum still.
+func (p *Payments) tell(ctx context.Context, id ident.ID) error {
+	lock := &p.told[uint64(id)%uint64(len(p.told))]
+	lock.Lock()
+	defer lock.Unlock()
+	rows, err := p.db.R().QueryContext(ctx, `SELECT `+refundColumns+` FROM refunds WHERE ord=? AND auto=0 AND seq>0 ORDER BY seq`, int64(id))
+	if err != nil {
+		return fmt.Errorf("read the refunds of order %s: %w", id, err)
+	}
+	defer rows.Close()
+	var all []refundRow
+	for rows.Next() {
+		rf, err := scanRefund(rows)
+		if err != nil {
+			return fmt.Errorf("read the refunds of order %s: %w", id, err)
+		}
+		all = append(all, rf)
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read the refunds of order %s: %w", id, err)
+	}
+	var before int64
+	for _, rf := range all {
+		if rf.state == paidBack {
+			if err := p.tellOne(ctx, rf, before); err != nil {
+				return err
+			}
+		}
+		before += rf.amount
+	}
+	return nil
+}
+
+func (p *Payments) tellOne(ctx context.Context, rf refundRow, before int64) error {
+	if rf.returned {
+		res, err := p.deps.Stock.Release(ctx, rf.order, driver.Sold, stock.WhyRefunded, rf.trace)
+		if err != nil {
+			return fmt.Errorf("return the units of order %s: %w", rf.order, err)
+		}
+		if !res.Moved && (res.Claim == nil || res.Claim.State != driver.Released) {
+			return fmt.Errorf("the claim of order %s was not released", rf.order)
+		}
+		if err := p.o.Fault.Hit(PointReleased); err != nil {
+			return err
+		}
+	}
+	o, err := p.deps.Orders.Get(ctx, "", rf.order)
+	if err != nil {
+		return fmt.Errorf("read order %s: %w", rf.order, err)
+	}
+	switch o.Refunded {
+	case before:
+		if _, err := p.deps.Orders.AddRefund(ctx, rf.order, rf.amount, rf.returned, rf.why); err != nil {
+			return fmt.Errorf("tell order %s of refund %s: %w", rf.order, rf.id, err)
+		}
+	case before + rf.amount:
+	default:
+		return p.wrongBooks(ctx, rf, o.Refunded, before)
+	}
+	if err := p.o.Fault.Hit(PointTold); err != nil {
+		return err
+	}
+	return p.db.Do(ctx, func(tx *groupcommit.Tx) error {
+		_, err := tx.Exec(`UPDATE refunds SET state='refunded', next_at=NULL, tries=0, at=? WHERE id=? AND state='paid_back'`, p.nowMS(), int64(rf.id))
+		return err
+	})
+}
+
+func (p *Payments) wrongBooks(ctx context.Context, rf refundRow, has, before int64) error {
+	detail := fmt.Sprintf("the order says %d was refunded; %d was, and refund %s is next", has, before, rf.id)
+	raised := ""
+	var pay row
+	err := p.db.Do(ctx, func(tx *groupcommit.Tx) (err error) {
+		if pay, err = load(tx, rf.payment); err != nil {
+			return err
+		}
+		raised, err = p.raise(tx, pay, CaseRefundBooks, Result{Ref: rf.id.String(), Amount: rf.amount, Currency: pay.Currency}, detail)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	p.report(pay, effect{raised: raised})
+	return fmt.Errorf("order %s: %s", rf.order, detail)
+}

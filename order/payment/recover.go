@@ -1,0 +1,232 @@
+package payment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"penstock/internal/ident"
+	"penstock/order/payment/groupcommit"
+	"penstock/stock/driver"
+)
+
+const (
+	// page is how many rows the recovery loop books at a time.
+	page = 128
+	// remember is how long the id of a callback is kept: well beyond the age at which a callback is refused as stale.
+	remember = 24 * time.Hour
+)
+
+// Start makes due what a crash left between two steps and runs the recovery loop until Stop. ctx bounds only the start.
+func (p *Payments) Start(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done != nil {
+		return errors.New("payments were started before")
+	}
+	err := p.db.Do(ctx, func(tx *groupcommit.Tx) error {
+		now := p.nowMS()
+		if _, err := tx.Exec(`UPDATE payments SET next_at=? WHERE next_at>? AND state='captured'`, now, now); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE refunds SET next_at=? WHERE next_at>?`, now, now)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("start payments: %w", err)
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p.stop, p.done = cancel, make(chan struct{})
+	go p.loop(run, p.done)
+	return nil
+}
+
+// Stop ends the recovery loop, waits for what it is doing (a call to a provider is bounded by CallTimeout) and closes the
+// database. It is idempotent.
+func (p *Payments) Stop() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stop != nil {
+		p.stop()
+		<-p.done
+		p.stop = nil
+	}
+	return p.db.Close()
+}
+
+func (p *Payments) loop(ctx context.Context, done chan struct{}) {
+	defer close(done)
+	for {
+		if err := p.sweep(ctx); err != nil && ctx.Err() == nil {
+			p.o.Logger.Error("recovery of payments", "error", err)
+		}
+		t := p.o.Clock.NewTimer(p.o.ScanEvery)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-t.C():
+		}
+	}
+}
+
+// sweep handles everything that is due. What it handles is booked for a later look first, so that a row which cannot be
+// finished neither spins nor is forgotten.
+func (p *Payments) sweep(ctx context.Context) error {
+	for ctx.Err() == nil {
+		pays, refunds, err := p.book(ctx)
+		if err != nil {
+			return err
+		}
+		if len(pays)+len(refunds) == 0 {
+			return p.forget(ctx)
+		}
+		var g errgroup.Group
+		g.SetLimit(p.o.Workers)
+		for _, r := range pays {
+			g.Go(func() error { p.logged(r.ID, r.Order, p.resume(ctx, r)); return nil })
+		}
+		for _, r := range refunds {
+			g.Go(func() error { p.logged(r.payment, r.order, p.resumeRefund(ctx, r.id)); return nil })
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Payments) logged(id, order ident.ID, err error) {
+	if err != nil {
+		p.o.Logger.Warn("payment is taken up again later", "payment", id.String(), "orderId", order.String(), "error", err)
+	}
+}
+
+// book takes a page of what is due and moves its next look ahead.
+func (p *Payments) book(ctx context.Context) (pays []row, refunds []refundRow, err error) {
+	now := p.o.Clock.Now()
+	due, err := p.anyDue(ctx, now)
+	if err != nil || !due {
+		return nil, nil, err
+	}
+	err = p.db.Do(ctx, func(tx *groupcommit.Tx) error {
+		if pays, err = duePayments(tx, now); err != nil {
+			return err
+		}
+		for _, r := range pays {
+			next := now.Add(p.pause(r.tries + 1))
+			if r.State == Pending {
+				next = p.beforeEnd(r, now, next)
+			}
+			if _, err = tx.Exec(`UPDATE payments SET next_at=?, tries=tries+1 WHERE id=?`, next.UnixMilli(), int64(r.ID)); err != nil {
+				return err
+			}
+		}
+		if refunds, err = dueRefunds(tx, now); err != nil {
+			return err
+		}
+		for _, r := range refunds {
+			next := now.Add(p.pause(r.tries + 1))
+			if _, err = tx.Exec(`UPDATE refunds SET next_at=?, tries=tries+1 WHERE id=?`, next.UnixMilli(), int64(r.id)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return pays, refunds, err
+}
+
+// anyDue looks without writing: most looks find nothing.
+func (p *Payments) anyDue(ctx context.Context, now time.Time) (due bool, err error) {
+	err = p.db.R().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM payments WHERE next_at<=?1) OR EXISTS (SELECT 1 FROM refunds WHERE next_at<=?1)`,
+		now.UnixMilli()).Scan(&due)
+	return due, err
+}
+
+func duePayments(tx *groupcommit.Tx, now time.Time) (all []row, err error) {
+	rows, err := tx.Query(`SELECT `+payColumns+` FROM payments WHERE next_at<=? ORDER BY next_at LIMIT ?`, now.UnixMilli(), page)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		r, err := scanRow(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, rows.Err()
+}
+
+func dueRefunds(tx *groupcommit.Tx, now time.Time) (all []refundRow, err error) {
+	rows, err := tx.Query(`SELECT `+refundColumns+` FROM refunds WHERE next_at<=? ORDER BY next_at LIMIT ?`, now.UnixMilli(), page)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		r, err := scanRefund(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, rows.Err()
+}
+
+// resume takes up one unfinished payment.
+func (p *Payments) resume(ctx context.Context, r row) error {
+	if r.State == Captured {
+		_, err := p.settle(ctx, r)
+		return err
+	}
+	if r.State != Pending {
+		return nil
+	}
+	res, err := p.call(ctx, r.Provider, "query", func(ctx context.Context, prov Provider) (Result, error) { return prov.Query(ctx, r.ID) })
+	if err != nil {
+		return err
+	}
+	if res.Status != Absent {
+		_, err = p.learn(ctx, r.Provider, Event{Payment: r.ID, Result: res})
+		return err
+	}
+	return p.absent(ctx, r)
+}
+
+// absent handles a payment its provider has never heard of. Within the window the charge is made again, by the same id. After
+// it the payment fails, but only once the claim is no longer held: a charge that was on its way all the time and is captured
+// after that is late money and goes back.
+func (p *Payments) absent(ctx context.Context, r row) error {
+	if !p.o.Clock.Now().After(r.payBefore) {
+		_, err := p.charge(ctx, r)
+		return err
+	}
+	claim, err := p.deps.Stock.Claim(ctx, r.Order)
+	if err != nil {
+		return fmt.Errorf("read the claim of order %s: %w", r.Order, err)
+	}
+	if claim != nil && claim.State == driver.Held {
+		return nil
+	}
+	_, err = p.learn(ctx, r.Provider, Event{Payment: r.ID, Result: Result{Status: Declined, Why: "the provider never heard of it"}})
+	return err
+}
+
+// forget drops the ids of callbacks that are too old to come again.
+func (p *Payments) forget(ctx context.Context) error {
+	cutoff := p.o.Clock.Now().Add(-remember).UnixMilli()
+	var old bool
+	err := p.db.R().QueryRowContext(ctx, `SELECT coalesce((SELECT at FROM callbacks ORDER BY seq LIMIT 1) < ?, 0)`, cutoff).Scan(&old)
+	if err != nil || !old {
+		return err
+	}
+	return p.db.Do(ctx, func(tx *groupcommit.Tx) error {
+		_, err := tx.Exec(`DELETE FROM callbacks WHERE seq IN (SELECT seq FROM callbacks ORDER BY seq LIMIT 1000) AND at<?`, cutoff)
+		return err
+	})
+}
