@@ -1,0 +1,117 @@
+package order
+
+import (
+	"context"
+
+	"penstock/errs"
+	"penstock/internal/ident"
+	"penstock/stock"
+	"penstock/stock/driver"
+)
+
+// Follow brings the order to where the claim is, writing the row if it is missing, and returns it. A claim that is behind the
+// order changes nothing. errs.IllegalTransition means that order and claim contradict each other.
+func (o *Orders) Follow(ctx context.Context, claim *driver.Attempt) (Order, error) {
+	return o.follow(ctx, claim, "", "")
+}
+
+func (o *Orders) follow(ctx context.Context, claim *driver.Attempt, who, why string) (Order, error) {
+	if err := o.bring(ctx, claim, who, why); err != nil {
+		return Order{}, err
+	}
+	return o.read(ctx, claim.ID)
+}
+
+// bring writes the order that follows a claim; why "" takes the claim's.
+func (o *Orders) bring(ctx context.Context, claim *driver.Attempt, who, why string) error {
+	to, err := target(claim.State, claim.Why)
+	if err != nil {
+		return err
+	}
+	if why == "" {
+		why = claim.Why
+	}
+	return o.write(ctx, &change{
+		id: claim.ID, seed: seedOf(claim), to: to, at: o.opt.Clock.Now().UnixNano(), why: why, who: who,
+	})
+}
+
+// read returns an order that was just written.
+func (o *Orders) read(ctx context.Context, id ident.ID) (Order, error) {
+	ord, err := o.stored(ctx, id)
+	if err == nil && ord == nil {
+		err = notFound(id)
+	}
+	if err != nil {
+		return Order{}, err
+	}
+	return *ord, nil
+}
+
+// Cancel gives an unpaid order up and returns its stock. The claim decides: errs.IllegalTransition when it was paid or has
+// expired. An order that is cancelled already is returned as it is. A user of "" is an operator; who and why are recorded,
+// why is shown to the owner.
+func (o *Orders) Cancel(ctx context.Context, user string, id ident.ID, who, why, trace string) (Order, error) {
+	ord, err := o.Get(ctx, user, id)
+	if err != nil {
+		return Order{}, err
+	}
+	if ord.State == Cancelled {
+		return ord, nil
+	}
+	if ord.State != Accepted && ord.State != PendingPayment {
+		return Order{}, illegal(ord.State, Cancelled)
+	}
+	res, err := o.claims.Release(ctx, id, driver.Held, stock.WhyCancelled, trace)
+	if err != nil {
+		return Order{}, err
+	}
+	if res.Claim.State != driver.Released || res.Claim.Why != stock.WhyCancelled {
+		why, who = "", ""
+	}
+	ord, err = o.follow(ctx, res.Claim, who, why)
+	if err == nil && ord.State != Cancelled {
+		err = illegal(ord.State, Cancelled)
+	}
+	if err != nil {
+		return Order{}, err
+	}
+	return ord, nil
+}
+
+// Fulfil records that a paid order was handed over. An order that is fulfilled already is returned as it is.
+func (o *Orders) Fulfil(ctx context.Context, id ident.ID, who, why string) (Order, error) {
+	return o.act(ctx, &change{id: id, to: Fulfilled, act: true, who: who, why: why})
+}
+
+// AddRefund raises what was refunded of a paid order by amount minor units. The order becomes refunded when nothing is left
+// or when its stock was returned; a part of the amount leaves state, version and events as they are. More than is left is
+// errs.RefundTooLarge. It is not idempotent: each call adds.
+func (o *Orders) AddRefund(ctx context.Context, id ident.ID, amount int64, returned bool, why string) (Order, error) {
+	if amount < 0 {
+		return Order{}, errs.New(errs.Invalid, "a refund of %d is negative", amount)
+	}
+	return o.act(ctx, &change{id: id, to: Refunded, refund: &refund{amount, returned}, why: why})
+}
+
+// act writes a step that needs a row, writing the row first if the order has none yet.
+func (o *Orders) act(ctx context.Context, c *change) (Order, error) {
+	c.at = o.opt.Clock.Now().UnixNano()
+	err := o.write(ctx, c)
+	if errs.Is(err, errs.NotFound) {
+		var claim *driver.Attempt
+		if claim, err = o.claims.Claim(ctx, c.id); err == nil && (claim == nil || !claim.Won()) {
+			err = notFound(c.id)
+		}
+		if err == nil {
+			err = o.bring(ctx, claim, "", "")
+		}
+		if err == nil {
+			err = o.write(ctx, c)
+		}
+	}
+	if err != nil {
+		return Order{}, err
+	}
+	return o.read(ctx, c.id)
+}
