@@ -4,12 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"penstock/check/history"
 )
 
 // operator is the operator's side of one server.
@@ -146,7 +151,7 @@ func judge(s *server, c *crowd, stock, limit int) {
 		t.Errorf("an answer that should not be: %s", line)
 	}
 	c.sample(t)
-	check(s, o)
+	c.check(s, o)
 	t.Logf("measured: buyers were told %v of %d tries; stock %+v", c.counts(), len(c.tries), o.level())
 }
 
@@ -160,6 +165,9 @@ func fault(p *try, orders []row) string {
 	}
 	if len(orders) != 1 {
 		return fmt.Sprintf("%s %s was told yes and has %d orders: %v", p.User, p.Key, len(orders), p.Answers)
+	}
+	if p.paid && orders[0].State != "paid" {
+		return fmt.Sprintf("%s %s paid and has order %s as %s", p.User, p.Key, orders[0].ID, orders[0].State)
 	}
 	for _, a := range p.Answers {
 		if a.Outcome == won && a.Order != orders[0].ID {
@@ -210,11 +218,44 @@ func (c *crowd) sample(t *testing.T) {
 	}
 }
 
-// check runs penstock check against the running server.
-func check(s *server, o *operator) {
+// check runs penstock check against the running server, with the buyers' log.
+func (c *crowd) check(s *server, o *operator) {
 	s.t.Helper()
-	out, code := s.run("check", "--url", "http://"+s.at.Admin, "--token", o.token)
+	log := filepath.Join(s.t.TempDir(), "history.ndjson")
+	if err := c.write(log); err != nil {
+		s.t.Fatal(err)
+	}
+	out, code := s.run("check", "--url", "http://"+s.at.Admin, "--token", o.token, "--history", log)
 	if code != 0 || strings.Contains(out, "FAIL") {
 		s.t.Errorf("penstock check: exit %d\n%s", code, out)
 	}
+}
+
+// write saves the log in the form that penstock check reads.
+func (c *crowd) write(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	w := history.NewWriter(f)
+	call := uint64(0)
+	for _, p := range c.tries {
+		for _, a := range p.Answers {
+			call++
+			r := history.Record{
+				Phase: history.Send, Call: call, Sale: c.sale, User: p.User, Key: p.Key, Op: history.Buy, SKU: "sku-1", Qty: 1, TSend: a.sent,
+			}
+			w.Write(&r)
+			if a.Status == 0 {
+				continue
+			}
+			r.Phase, r.TRecv, r.Status, r.Problem, r.Order, r.Amount = history.Recv, a.got, a.Status, a.Reason, a.Order, a.Amount
+			r.State = a.Outcome.String()
+			if a.Outcome == refused {
+				r.State = ""
+			}
+			w.Write(&r)
+		}
+	}
+	return errors.Join(w.Flush(), f.Close())
 }
