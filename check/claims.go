@@ -1,0 +1,84 @@
+package check
+
+import (
+	"fmt"
+
+	"penstock/check/ndjson"
+	"penstock/internal/ident"
+)
+
+// claimLine is one line of the claims export: one SKU of one purchase.
+type claimLine struct {
+	order                        ident.ID
+	user, sale, sku, key, state  string
+	quantity, payBefore, release int64
+}
+
+func (c *claimLine) field(name []byte, v ndjson.Value) (err error) {
+	switch string(name) {
+	case "order":
+		c.order, err = ident.Parse(v.Text())
+	case "user":
+		c.user = v.Text()
+	case "sale":
+		c.sale = v.Text()
+	case "sku":
+		c.sku = v.Text()
+	case "key":
+		c.key = v.Text()
+	case "state":
+		c.state = v.Text()
+	case "quantity":
+		c.quantity, err = v.Int()
+	case "payBefore":
+		c.payBefore, err = v.Nanos()
+	case "releaseAt":
+		c.release, err = v.Nanos()
+	}
+	return err
+}
+
+func (w *world) claim(line []byte) error {
+	var c claimLine
+	if err := ndjson.Fields(line, c.field); err != nil {
+		return err
+	}
+	if c.order == 0 {
+		return errNoID
+	}
+	state, ok := claimStates[c.state]
+	if !ok {
+		return fmt.Errorf("claim of order %v has state %q", c.order, c.state)
+	}
+	w.counts["claims"]++
+	at := w.shelfAt(c.sale, c.sku)
+	p, n := w.buys.get(c.order)
+	if p.hasClaim && p.state != state {
+		w.tally.bad("I2", "order %v has claims both %v and %v", c.order, p.state, state)
+	}
+	if !p.hasClaim {
+		p.hasClaim, p.state, p.sale, p.releaseAt = true, state, at, c.release
+		p.user = canonical([]byte(c.user))
+		p.key = scoped(c.sale, []byte(c.user), []byte(c.key))
+		w.bind(p, n)
+	}
+	p.claimed += lineHash(at, c.quantity)
+	sh := w.shelves[at]
+	sh.claimed++
+	switch state {
+	case claimHeld:
+		sh.claims.held += c.quantity
+	case claimSold:
+		sh.claims.sold += c.quantity
+	}
+	return nil
+}
+
+// bind records which purchase a key won. A key that won twice breaks I4.
+func (w *world) bind(p *purchase, n uint32) {
+	if other, ok := w.byKey[p.key]; ok {
+		w.tally.bad("I4", "one key won two orders: %v and %v", w.buys.at(other).id, p.id)
+		return
+	}
+	w.byKey[p.key] = n
+}
