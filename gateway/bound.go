@@ -1,0 +1,34 @@
+package gateway
+
+import (
+	"net/http"
+
+	"penstock/errs"
+)
+
+// bound refuses what is too large or encoded, before anything reads it. A body of unknown length is cut off at the limit
+// while it is read.
+func (g *Gateway) bound(next Handler) Handler {
+	return func(c *Call) {
+		if g.o.Drain.Begun() {
+			c.set("Connection", "close")
+		}
+		c.BytesIn = max(0, c.R.ContentLength)
+		if c.R.ContentLength > g.o.MaxBody {
+			c.Fail(tooLarge(g.o.MaxBody))
+			return
+		}
+		if enc := c.R.Header["Content-Encoding"]; len(enc) > 0 && (len(enc) > 1 || enc[0] != "identity") {
+			c.Fail(errs.New(errs.UnsupportedMedia, "send the body without content encoding"))
+			return
+		}
+		if !c.attempt && c.R.ContentLength != 0 && c.R.Body != nil {
+			c.R.Body = http.MaxBytesReader(c.W, c.R.Body, g.o.MaxBody)
+		}
+		next(c)
+	}
+}
+
+func tooLarge(limit int64) *errs.Error {
+	return errs.New(errs.TooLarge, "the body is longer than %d bytes", limit)
+}

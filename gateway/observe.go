@@ -1,0 +1,68 @@
+package gateway
+
+import (
+	"net/netip"
+	"time"
+
+	"penstock/errs"
+)
+
+// AttemptRoute is the route name of the attempt path.
+const AttemptRoute = "POST /v1/sales/{sale}/attempts"
+
+// Record is what became of a call. Durations are from the monotonic clock.
+type Record struct {
+	Start     time.Time
+	Duration  time.Duration
+	Method    string // "OTHER" for a method this server does not know
+	Route     string // the pattern, never the path
+	Status    int    // 0 when the connection was given up without an answer
+	Code      errs.Code
+	BytesIn   int64
+	BytesOut  int64
+	RequestID string
+	TraceID   string
+	// Sampled is the sampled bit of the trace.
+	Sampled bool
+	// Log is whether the call deserves a log line: every error of ours does, every call beside the attempt path does, and
+	// every [Options.LogEvery]-th attempt.
+	Log    bool
+	Client netip.Addr
+	User   string
+	// Panic is what a handler panicked with, for logs; nil otherwise.
+	Panic any
+}
+
+// Observer is told of every call after it was answered, on the goroutine that served it. It must be quick.
+type Observer interface {
+	Observe(r *Record)
+}
+
+type nobody struct{}
+
+func (nobody) Observe(*Record) {}
+
+func (g *Gateway) observe(next Handler) Handler {
+	return func(c *Call) {
+		c.Start = g.o.Clock.Now()
+		c.Method = method(c.R.Method)
+		c.sale, c.attempt = attemptPath(c.R)
+		c.attempt = c.attempt && g.o.Attempts != nil
+		c.Log = !c.attempt || g.calls.Add(1)%uint64(g.o.LogEvery) == 0
+		defer func() {
+			c.Duration = g.o.Clock.Now().Sub(c.Start)
+			c.Log = c.Log || c.Status >= 500 || c.Status == 0 || c.Code == errs.Unknown
+			g.o.Observer.Observe(&c.Record)
+		}()
+		next(c)
+	}
+}
+
+// method keeps hostile methods out of metric labels.
+func method(m string) string {
+	switch m {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
+		return m
+	}
+	return "OTHER"
+}

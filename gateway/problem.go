@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"penstock/errs"
+)
+
+// ProblemType is the media type of every answer that is not a success.
+const ProblemType = "application/problem+json"
+
+// titles are the fixed human names of the problem types; docs/problems has a page for each.
+var titles = map[errs.Code]string{
+	errs.SoldOut: "Sold out", errs.LimitReached: "Limit per buyer reached", errs.StockHeld: "All units are held",
+	errs.NotEnoughLeft: "Not enough units left", errs.KeyInProgress: "The key is in progress", errs.KeyReused: "The key was used for something else",
+	errs.KeyMissing: "Idempotency-Key missing", errs.SaleNotOpen: "The sale is not open yet", errs.SaleClosed: "The sale is closed",
+	errs.SalePaused: "The sale is paused", errs.QuotaExceeded: "Too many requests", errs.ReducedCapacity: "No capacity right now",
+	errs.Unknown: "The outcome is not known yet", errs.IllegalTransition: "The order's state does not allow this",
+	errs.PaymentInProgress: "A payment is in progress", errs.RefundTooLarge: "The refund is too large", errs.StockInUse: "The units are in use",
+	errs.VersionMismatch: "The version has changed", errs.VersionRequired: "If-Match missing", errs.Conflict: "It exists already",
+	errs.NotFound: "Not found", errs.Invalid: "Invalid request", errs.TooLarge: "Body too large", errs.UnsupportedMedia: "Unsupported media type",
+	errs.MethodNotAllowed: "Method not allowed", errs.Unauthenticated: "Not authenticated", errs.Forbidden: "Forbidden",
+	errs.BadSignature: "Bad signature", errs.RequestTimeout: "Request timeout", errs.Internal: "Internal error",
+}
+
+// Title returns the fixed human name of a problem type.
+func Title(c errs.Code) string { return titles[c] }
+
+// Fail answers with the problem that err carries: internal, without its text, for an error without a code. It does nothing
+// when the answer has begun.
+func (c *Call) Fail(err error) {
+	e, ok := errors.AsType[*errs.Error](err)
+	if !ok {
+		e = errs.Wrap(errs.Internal, err, "something went wrong on our side")
+	}
+	if e.Code == errs.Internal {
+		c.g.o.Logger.Error("a call failed", "error", err.Error(), "route", c.Route, "traceId", c.TraceID)
+		e = errs.New(errs.Internal, "something went wrong on our side")
+	}
+	if c.Status != 0 {
+		return
+	}
+	buf := c.g.buffers.Get().(*buffer)
+	defer c.g.buffers.Put(buf)
+	b := c.beginProblem(buf.out[:0], e.Code, e.Detail)
+	b = appendString(append(appendString(append(b, `,"instance":`...), c.R.URL.EscapedPath()), `,"requestId":`...), c.RequestID)
+	b = append(appendExtra(appendExecuted(b, e.Code), e), '}', '\n')
+	if e.RetryAfter > 0 || mustWait(e.Code) {
+		c.set("Retry-After", c.g.retryAfter(e.RetryAfter))
+	}
+	if e.Code == errs.Unauthenticated {
+		c.set("Www-Authenticate", "Bearer")
+	}
+	c.sendProblem(e.Code, b)
+	buf.out = b
+}
+
+// beginProblem writes the members that depend on the code and the detail only. The object stays open.
+func (c *Call) beginProblem(b []byte, code errs.Code, detail string) []byte {
+	b = append(append(b, `{"type":"`...), c.g.o.ProblemBase...)
+	b = append(append(append(b, '/'), code...), `","title":"`...)
+	b = append(append(b, titles[code]...), `","status":`...)
+	b = appendInt(b, int64(code.Status()))
+	return appendString(append(b, `,"detail":`...), detail)
+}
+
+func (c *Call) sendProblem(code errs.Code, body []byte) {
+	c.Code = code
+	c.set("Content-Type", ProblemType)
+	c.WriteHeader(code.Status())
+	// A client that has gone is no error of ours.
+	_, _ = c.Write(body)
+}
+
+// mustWait are the codes whose status promises a Retry-After.
+func mustWait(code errs.Code) bool {
+	s := code.Status()
+	return s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable
+}
+
+// appendExecuted says whether the call was executed, where the status leaves that open: false, or null for nobody knows.
+func appendExecuted(b []byte, code errs.Code) []byte {
+	switch code {
+	case errs.QuotaExceeded, errs.ReducedCapacity, errs.RequestTimeout:
+		return append(b, `,"executed":false`...)
+	case errs.Unknown:
+		return append(b, `,"executed":null`...)
+	}
+	return b
+}
+
+// appendExtra writes the findings of a validation and the further members, in the order of their names.
+func appendExtra(b []byte, e *errs.Error) []byte {
+	if len(e.Fields) > 0 {
+		b = append(b, `,"errors":[`...)
+		for i, f := range e.Fields {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendString(append(b, `{"pointer":`...), f.Pointer)
+			b = append(appendString(append(b, `,"detail":`...), f.Detail), '}')
+		}
+		b = append(b, ']')
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Extra)) {
+		value, err := json.Marshal(e.Extra[name])
+		if err != nil || strings.Contains(reservedMembers, " "+name+" ") {
+			continue
+		}
+		b = append(append(appendString(append(b, ','), name), ':'), value...)
+	}
+	return b
+}
+
+const reservedMembers = " type title status detail instance requestId executed errors "
