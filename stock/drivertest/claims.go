@@ -83,12 +83,12 @@ func unsentListsWinsInOrder(t testing.TB, h Harness) {
 	d := newDB(t, h)
 	d.sale("s", map[string]int64{"a": 100})
 	d.sale("r", map[string]int64{"a": 100})
-	ids := []ident.ID{900, 100, 500, 300, 700}
+	var ids []ident.ID
 	var batch []*driver.Attempt
-	for i, id := range ids {
+	for i, slot := range []int{900, 100, 500, 300, 700} {
 		w := d.winning(driver.Key{Sale: []string{"s", "r"}[i%2], User: "u", Key: string(rune('z' - i))}, line("a", 1))
-		w.ID = id
-		batch = append(batch, w)
+		w.ID = d.ids.Next(start, slot)
+		ids, batch = append(ids, w.ID), append(batch, w)
 		if i == 2 {
 			d.bind(batch...)
 			d.bind(d.losing(driver.Key{Sale: "s", User: "u", Key: "lost"}, errs.LimitReached, line("a", 1)))
@@ -160,15 +160,16 @@ func snapshotKnowsHighestID(t testing.TB, h Harness) {
 	d := newDB(t, h)
 	d.sale("s", map[string]int64{"a": 100})
 	high := ident.ID(0)
-	for i, id := range []ident.ID{500, 900, 100} {
+	for i, slot := range []int{500, 900, 100} {
 		a := d.winning(driver.Key{Sale: "s", User: "u", Key: string(rune('a' + i))}, line("a", 1))
 		if i == 1 {
 			a = d.losing(a.Key, errs.LimitReached, line("a", 1))
 		}
-		a.ID, high = id, max(high, id)
+		a.ID = d.ids.Next(start, slot)
+		high = max(high, a.ID)
 		d.bind(a)
 		if got := d.snapshot().LastID; got != high {
-			t.Errorf("after id %d the highest is %d, want %d", id, got, high)
+			t.Errorf("after id %d the highest is %d, want %d", a.ID, got, high)
 		}
 	}
 	d.reopen()

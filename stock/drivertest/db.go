@@ -188,6 +188,11 @@ func (d *db) bind(as ...*driver.Attempt) {
 		}
 		return ch
 	})
+	for _, a := range as {
+		if a.Seq == 0 {
+			d.Errorf("%+q was bound and has no number", a.Key)
+		}
+	}
 }
 
 // win binds one winning attempt and returns it.

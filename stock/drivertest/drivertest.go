@@ -25,9 +25,11 @@ type Harness struct {
 	// Crash opens what the next process would find had this one died now. Old is idle and is abandoned without Close. Nil
 	// means that the harness cannot do it.
 	Crash func(t testing.TB, old driver.Driver, clk clock.Clock, f *fault.Points) driver.Driver
-	// FaultCommit names the fault point at which an error makes Decide return driver.ErrUnknown, whether or not the commit
-	// happened; "" when the driver has none.
-	FaultCommit string
+	// Tidy does now what the driver does now and then to closed sales. Nil means that there is no such thing.
+	Tidy func(t testing.TB, drv driver.Driver)
+	// FaultCommits names the fault points at which an error makes Decide return driver.ErrUnknown, whether or not the commit
+	// happened. None means that the driver has no such point.
+	FaultCommits []string
 
 	// wrap lets the suite's own tests plant mistakes above the driver.
 	wrap func(port) port
@@ -80,6 +82,7 @@ func DriverCases() []Case {
 		{"unsent lists the user's wins in order", unsentListsWinsInOrder},
 		{"unsent ends where the bus was acknowledged", unsentEndsWhereAcknowledged},
 		{"the snapshot knows the highest id", snapshotKnowsHighestID},
+		{"an offer's key is known", offerKeyIsKnown},
 		{"the journal numbers every line", journalNumbersEveryLine},
 		{"the journal tells what happened", journalTellsWhatHappened},
 		{"journal pages never lose or repeat", journalPagesNeverLoseOrRepeat},
@@ -90,6 +93,7 @@ func DriverCases() []Case {
 		{"everything survives reopening", everythingSurvivesReopening},
 		{"everything survives a crash", everythingSurvivesACrash},
 		{"an unknown commit settles to one outcome", unknownCommitSettles},
+		{"tidying closed sales changes no answer", tidyingChangesNoAnswer},
 		{"close is idempotent and final", closeIsIdempotentAndFinal},
 	}
 }

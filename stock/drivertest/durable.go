@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"penstock/internal/ident"
 	"penstock/stock/driver"
 )
 
@@ -138,24 +139,29 @@ func (d *db) settle(a *driver.Attempt) {
 	}
 }
 
+// losing returns a plan by which the first n commits of each round of hits lose their reply.
+func losing(n int) func(hit int) error {
+	return func(hit int) error {
+		if hit <= n {
+			return errors.New("the reply to the commit is lost")
+		}
+		return nil
+	}
+}
+
 // After a commit of unknown outcome, deciding the same key again leads to exactly one binding, and nothing of it is half there.
 func unknownCommitSettles(t testing.TB, h Harness) {
-	if h.FaultCommit == "" {
+	if len(h.FaultCommits) == 0 {
 		t.Skip("the driver has no fault point at its commit")
 	}
 	d := newDB(t, h)
 	d.sale("s", map[string]int64{"a": 100, "b": 100})
 	var all []*driver.Attempt
-	for i := range 6 {
+	for i := range 3 * len(h.FaultCommits) {
+		point := h.FaultCommits[i%len(h.FaultCommits)]
 		a := d.winning(driver.Key{Sale: "s", User: "u", Key: fmt.Sprint("k", i)}, line("a", 1), line("b", 2))
 		all = append(all, a)
-		fails := 1 + i%3
-		d.faults.Set(h.FaultCommit, func(hit int) error {
-			if hit <= fails {
-				return errors.New("the reply to the commit is lost")
-			}
-			return nil
-		})
+		d.faults.Set(point, losing(1+i%3))
 		r := readsOf(a)
 		err := d.decide(r, func(st *driver.State) *driver.Changes {
 			ch, _ := binding(r, st, a)
@@ -165,7 +171,7 @@ func unknownCommitSettles(t testing.TB, h Harness) {
 			t.Fatalf("a commit without reply: %v, want ErrUnknown", err)
 		}
 		d.settle(a)
-		d.faults.Set(h.FaultCommit, nil)
+		d.faults.Set(point, nil)
 	}
 	check := func(when string) {
 		holds := map[driver.Key]int{}
@@ -180,14 +186,56 @@ func unknownCommitSettles(t testing.TB, h Harness) {
 				t.Errorf("%s: key %q is held %d times", when, a.Key.Key, holds[a.Key])
 			}
 		}
-		if n := d.taken(driver.TakenRef{Sale: "s", SKU: "b", User: "u"}); n != 12 {
-			t.Errorf("%s: the user has taken %d of b, want 12", when, n)
+		if n := d.taken(driver.TakenRef{Sale: "s", SKU: "b", User: "u"}); n != 2*int64(len(all)) {
+			t.Errorf("%s: the user has taken %d of b, want %d", when, n, 2*len(all))
 		}
 		checkSnapshot(t, d.snapshot(), d.journal())
 	}
 	check("settled")
 	d.reopen()
 	check("reopened")
+}
+
+// Tidying up closed sales changes no answer, entry or message, and a claim of such a sale can still be refunded, once. Only
+// the allowances may go: nobody can buy there any more.
+func tidyingChangesNoAnswer(t testing.TB, h Harness) {
+	if h.Tidy == nil {
+		t.Skip("the driver does not tidy")
+	}
+	d := newDB(t, h)
+	fill(d)
+	var sold *driver.Attempt
+	for _, id := range d.due(far, 100) {
+		sold = d.claim(id)
+		d.move(sold, driver.Sold, "")
+	}
+	d.clk.advance(100 * 24 * time.Hour)
+	kept := func() dump {
+		all := d.dump()
+		all.Taken = nil
+		return all
+	}
+	before := kept()
+	for range 2 {
+		d.h.Tidy(t, d.drv)
+		same(t, "everything after tidying", kept(), before)
+	}
+	d.reopen()
+	same(t, "everything after tidying and reopening", kept(), before)
+	d.move(sold, driver.Released, "refunded")
+	r := readsOf(sold)
+	r.Claims = []ident.ID{sold.ID}
+	err := d.decide(r, func(*driver.State) *driver.Changes {
+		return &driver.Changes{Moves: []driver.Move{{ID: sold.ID, From: driver.Sold, To: driver.Released}}}
+	})
+	if err == nil {
+		t.Error("a refund of a closed sale can be made twice")
+	}
+	after := kept()
+	d.h.Tidy(t, d.drv)
+	d.reopen()
+	same(t, "everything after a late refund", kept(), after)
+	checkSnapshot(t, d.snapshot(), d.journal())
 }
 
 // Close may be called twice; after it nothing is decided and no call hangs or panics.

@@ -80,7 +80,7 @@ func journalNumbersEveryLine(t testing.TB, h Harness) {
 		}
 		next = e.Seq + width(e)
 		if e.Kind == driver.Hold || e.Kind == driver.Refuse {
-			if got := d.attempt(e.Attempt.Key); got == nil || got.Seq != e.Seq {
+			if got := d.attempt(e.Attempt.Key); got == nil || got.Seq != e.Seq || e.Attempt.Seq != e.Seq {
 				t.Errorf("entry %d is about %+v, which says otherwise: %+v", e.Seq, e.Attempt.Key, got)
 			}
 		}
@@ -124,6 +124,37 @@ func journalTellsWhatHappened(t testing.TB, h Harness) {
 	same(t, "journal", d.journal(), want, ignore)
 	d.reopen()
 	same(t, "journal after reopening", d.journal(), want, ignore)
+}
+
+// The key of an offer is found as an attempt of one line, the SKU and the change, so that a repeat can be told from a reuse; it
+// is no claim and no user's win. An offer without a key binds none.
+func offerKeyIsKnown(t testing.TB, h Harness) {
+	d := newDB(t, h)
+	d.sale("s", map[string]int64{"a": 10})
+	d.offer("s", "a", 5, "more")
+	d.offer("s", "a", -3, "fewer")
+	r := &driver.Reads{Keys: []driver.Key{{Sale: "s", Key: "fewer"}, {Sale: "s"}, {Sale: "s", Key: "more"}, {Sale: "s", User: "u", Key: "more"}}}
+	check := func() {
+		d.peek(r, func(st *driver.State) {
+			for i, delta := range []int64{-3, 0, 5, 0} {
+				a := st.Known[i]
+				if (a != nil) != (delta != 0) {
+					t.Errorf("key %+v is bound to %+v", r.Keys[i], a)
+				} else if a != nil && (a.Key != r.Keys[i] || len(a.Lines) != 1 || a.Lines[0].SKU != "a" || a.Lines[0].Quantity != delta) {
+					t.Errorf("key %+v is bound to %+v, want one line of %d", r.Keys[i], a, delta)
+				}
+			}
+		})
+		if as := d.unsent(""); len(as) != 0 {
+			t.Errorf("offers are wins of nobody: %+v", as)
+		}
+		if ids := d.due(far, 10); len(ids) != 0 {
+			t.Errorf("offers are due: %v", ids)
+		}
+	}
+	check()
+	d.reopen()
+	check()
 }
 
 // Reading in pages of any size gives the whole journal, and a page never has more than its limit.
@@ -238,18 +269,20 @@ func snapshotIsOneMoment(t testing.TB, h Harness) {
 	}
 }
 
-// Audit rows come back in every field, in the order of the acts, in pages of any size, and are never lost.
+// Audit rows come back in every field, at the time of their decision, in the order of the acts, in pages of any size, and are
+// never lost.
 func auditKeepsItsOrder(t testing.TB, h Harness) {
 	d := newDB(t, h)
 	var want []driver.Audit
 	for i := range 7 {
 		row := driver.Audit{
-			At: start.Add(time.Duration(i) * time.Millisecond), Who: fmt.Sprint("op", 9-i), Act: "pause", Object: "sale/☕'", Why: "because",
+			At: d.clk.Now(), Who: fmt.Sprint("op", 9-i), Act: "pause", Object: "sale/☕'", Why: "because",
 			Before: `{"paused":false}`, After: `{"paused":true}`, ID: fmt.Sprint("req-", i),
 		}
 		rows := []driver.Audit{row, row}[:1+i%2]
 		d.mustDecide(&driver.Reads{}, func(*driver.State) *driver.Changes { return &driver.Changes{Audit: rows} })
 		want = append(want, rows...)
+		d.clk.advance(time.Millisecond)
 	}
 	ignore := cmpopts.IgnoreFields(driver.Audit{}, "Seq")
 	check := func(when string) {

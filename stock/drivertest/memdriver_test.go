@@ -19,8 +19,11 @@ import (
 	"penstock/stock/driver"
 )
 
-// memCommit is the fault point of memDriver.
-const memCommit = "memdriver.commit"
+// Fault points of memDriver: before and after the changes are made.
+const (
+	memCommit    = "memdriver.commit"
+	memCommitted = "memdriver.committed"
+)
 
 // tables is what a memDriver leaves behind when it is closed.
 type tables struct {
@@ -31,6 +34,7 @@ type tables struct {
 	taken   map[driver.TakenRef]int64
 	keys    map[driver.Key]ident.ID
 	bound   map[ident.ID]driver.Attempt
+	offered map[driver.Key]driver.Offer
 	entries []driver.Entry
 	audits  []driver.Audit
 	sent    uint64
@@ -59,7 +63,7 @@ func memHarness(mistake string) Harness {
 		Open: func(_ testing.TB, clk clock.Clock, f *fault.Points) driver.Driver {
 			return &memDriver{clk: clk, faults: f, mistake: mistake, tables: &tables{
 				sales: map[string]driver.Sale{}, stock: map[driver.StockRef]driver.Stock{}, taken: map[driver.TakenRef]int64{},
-				keys: map[driver.Key]ident.ID{}, bound: map[ident.ID]driver.Attempt{},
+				keys: map[driver.Key]ident.ID{}, bound: map[ident.ID]driver.Attempt{}, offered: map[driver.Key]driver.Offer{},
 			}}
 		},
 		Reopen: again,
@@ -70,7 +74,7 @@ func memHarness(mistake string) Harness {
 			}
 			return again(t, old, clk, f)
 		},
-		FaultCommit: memCommit,
+		FaultCommits: []string{memCommit, memCommitted},
 	}
 }
 
@@ -125,8 +129,9 @@ func (m *memDriver) Decide(ctx context.Context, r *driver.Reads, decide func(*dr
 		return err
 	}
 	lost := m.faults.Hit(memCommit)
-	if lost == nil || len(m.entries)%2 == 0 {
+	if lost == nil {
 		m.apply(ch)
+		lost = m.faults.Hit(memCommitted)
 	}
 	if lost != nil {
 		if m.has("a lost reply forgets keys") {
@@ -163,7 +168,11 @@ func (m *memDriver) state(r *driver.Reads) *driver.State {
 		keys = slices.Compact(slices.Clone(keys))
 	}
 	for _, k := range keys {
-		st.Known = append(st.Known, m.byID(m.keys[m.key(k)]))
+		known := m.byID(m.keys[m.key(k)])
+		if o, ok := m.offered[k]; ok {
+			known = &driver.Attempt{Key: k, Lines: []driver.Line{{SKU: o.SKU, Quantity: o.Delta}}}
+		}
+		st.Known = append(st.Known, known)
 	}
 	for _, ref := range r.Stock {
 		var row *driver.Stock
@@ -246,7 +255,7 @@ func (m *memDriver) apply(ch *driver.Changes) {
 	}
 	now := m.clk.Now()
 	for _, a := range ch.Attempts {
-		m.bind(now, *a)
+		a.Seq = m.bind(now, *a)
 	}
 	for _, mv := range ch.Moves {
 		m.move(now, mv)
@@ -256,10 +265,13 @@ func (m *memDriver) apply(ch *driver.Changes) {
 		if o.Delta < 0 {
 			k = driver.Withdraw
 		}
+		if o.Key.Key != "" && !m.has("offers leave no key") {
+			m.offered[o.Key] = o
+		}
 		m.append(driver.Entry{At: now, Kind: k, Offer: &o, Why: o.Why}, 1)
 	}
 	for _, a := range ch.Audit {
-		a.Seq = uint64(len(m.audits) + 1)
+		a.At, a.Seq = now, uint64(len(m.audits)+1)
 		m.audits = append(m.audits, a)
 	}
 }
@@ -273,7 +285,7 @@ func (m *memDriver) append(e driver.Entry, lines int) {
 	m.entries = append(m.entries, e)
 }
 
-func (m *memDriver) bind(now time.Time, a driver.Attempt) {
+func (m *memDriver) bind(now time.Time, a driver.Attempt) uint64 {
 	a.Lines, a.Seq = slices.Clone(a.Lines), m.seq+1
 	if m.has("times lose their milliseconds") {
 		a.PayBefore = a.PayBefore.Truncate(time.Second)
@@ -287,6 +299,10 @@ func (m *memDriver) bind(now time.Time, a driver.Attempt) {
 		m.take(a, 1)
 	}
 	m.append(driver.Entry{At: now, Kind: kind, Attempt: &a, Trace: a.Trace}, len(a.Lines))
+	if m.has("the caller's attempt gets no number") {
+		return 0
+	}
+	return a.Seq
 }
 
 func (m *memDriver) take(a driver.Attempt, sign int64) {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"penstock/errs"
 	"penstock/stock"
@@ -183,6 +184,40 @@ func operatorsLeaveATrail(t testing.TB, h Harness) {
 		}
 	}
 	same(t, "acts", acts, []string{"create", "update", "offer", "replayed a dead letter"})
+}
+
+// A sale that an operator opens again long after its end knows the limits, keys and winners of its first run.
+func reopenedSaleKnowsBuyers(t testing.TB, h Harness) {
+	s := newShop(t, h)
+	s.open("s", goods{"a", 5, 1, 1})
+	w := s.mustWin("u", "k", item("a", 1))
+	s.mustSell(w.ID)
+	over := s.buy("u", "over", item("a", 1))
+	s.clk.advance(100 * 24 * time.Hour)
+	if h.Tidy != nil {
+		h.Tidy(t, s.drv)
+	}
+	s.restart()
+	if a := s.buy("u", "k", item("a", 1)); !a.Replayed || a.Attempt == nil || a.Attempt.ID != w.ID {
+		t.Errorf("long after the end the winner gets %+v", a)
+	}
+	_, err := s.p.UpdateSale(t.Context(), "s", 0, func(x *driver.Sale) error {
+		x.EndsAt = s.clk.Now().Add(time.Hour)
+		return nil
+	}, by("reopen"))
+	if err != nil {
+		t.Logf("a closed sale stays closed: %v", err)
+		return
+	}
+	if a := s.buy("u", "new", item("a", 1)); a.Reason != errs.LimitReached {
+		t.Errorf("a buyer who has used up his limit gets %+v", a)
+	}
+	if a := s.buy("u", "over", item("a", 1)); !a.Replayed || a.Reason != over.Reason {
+		t.Errorf("the refused key gets %+v", a)
+	}
+	s.mustRelease(w.ID, driver.Sold, stock.WhyRefunded)
+	s.mustWin("u", "after the refund", item("a", 1))
+	s.audit()
 }
 
 // After a restart every key, claim, sale and number is as before, and new ids are later than old ones.

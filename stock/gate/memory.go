@@ -124,3 +124,16 @@ func (m *Memory) Admit(now time.Time, r *stock.Request) (refused stock.Answer, n
 	}
 	return stock.Answer{}, false
 }
+
+// Levels returns every stock row as of the last commit, in no particular order.
+func (m *Memory) Levels() []driver.Stock {
+	var all []driver.Stock
+	for _, b := range *m.sales.Load() {
+		for _, ref := range *b.levels.Load() {
+			if l := ref.Load(); l != nil {
+				all = append(all, *l)
+			}
+		}
+	}
+	return all
+}

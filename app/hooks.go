@@ -1,0 +1,46 @@
+package app
+
+import (
+	"time"
+
+	"penstock/order"
+	"penstock/order/payment"
+	"penstock/telemetry"
+)
+
+// orderHooks binds the order metrics. Everything sold here is sold over the open API and paid at the sandbox.
+func (a *App) orderHooks() order.Hooks {
+	created := map[string]telemetry.Orders{}
+	return order.Hooks{
+		Created: func(amount int64, currency string) {
+			a.mu.Lock()
+			series, ok := created[currency]
+			if !ok {
+				series = a.metrics.Orders("api", a.cfg.Payment.Provider, currency)
+				created[currency] = series
+			}
+			a.mu.Unlock()
+			series.Created(amount)
+		},
+		Batch: func(rows, failed int, _ time.Duration) { a.metrics.OrdersWritten(rows - failed) },
+	}
+}
+
+func (a *App) paymentOptions() payment.Options {
+	provider := a.metrics.External("payment:" + a.cfg.Payment.Provider)
+	return payment.Options{
+		Clock: a.opt.Clock, Logger: a.log, Node: a.cfg.Node, Fault: a.opt.Fault,
+		Ended:  func(method string, ok bool) { a.metrics.Payment(method, ok) },
+		Called: func(_, _ string, took time.Duration, err error) { provider.Called(took, err) },
+		Raised: func(kind string) { a.log.Warn("a payment needs a look", "case", kind) },
+	}
+}
+
+// stockLevels reads the gate's copy of the stock rows for the metrics.
+func (a *App) stockLevels() []telemetry.StockCount {
+	var all []telemetry.StockCount
+	for _, l := range a.gate.Levels() {
+		all = append(all, telemetry.StockCount{Sale: l.Sale, SKU: l.SKU, Available: l.Available})
+	}
+	return all
+}
