@@ -1,7 +1,7 @@
 // Package check computes the invariants of the proof page from what the outside can see: the exports, the stock rows and, where
 // there is one, the history of a load generator. It asks nobody inside whether things are right.
 //
-// A check reads each export once, front to back, and keeps a small fixed record per purchase (about 250 bytes with its indexes),
+// A check reads each export once, front to back, and keeps a small fixed record per purchase (about 300 bytes with its indexes),
 // so that a million claims fit in a few hundred MiB. Names of users and keys are kept as 64-bit hashes.
 //
 // What it promises: every invariant is reported with how many things were looked at, and one that could not be judged is

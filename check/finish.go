@@ -134,7 +134,7 @@ func (w *world) judgeMoney(p *purchase) {
 	var want int64
 	switch {
 	case p.order.taken():
-		want = p.amount
+		want = p.amount - max(p.givenBack, 0)
 	case p.order == orderRefunded && p.givenBack >= 0:
 		want = p.amount - p.givenBack
 	case p.order == orderRefunded:

@@ -16,7 +16,7 @@ type purchase struct {
 	soldAt                             int64
 	payBefore, releaseAt               int64
 	amount, captured, refunded         int64
-	givenBack                          int64 // what the order says was refunded; -1 when it does not say
+	givenBack                          int64 // what the order says was refunded; -1 where it does not say
 	version, lastEvent                 int32
 	sale                               uint32 // shelf of the first line; its sale is the purchase's
 	state                              claimState
@@ -38,14 +38,6 @@ const blockSize = 1 << 14
 func newPurchases() purchases { return purchases{byID: map[ident.ID]uint32{}} }
 
 func (p *purchases) at(i uint32) *purchase { return &p.blocks[i/blockSize][i%blockSize] }
-
-// find returns the record of an order id, or nil.
-func (p *purchases) find(id ident.ID) *purchase {
-	if i, ok := p.byID[id]; ok {
-		return p.at(i)
-	}
-	return nil
-}
 
 // get returns the record of an order id and its number, making it if there is none.
 func (p *purchases) get(id ident.ID) (*purchase, uint32) {
@@ -109,7 +101,7 @@ var legal = map[[2]orderState]bool{
 	{orderAccepted, orderCancelled}: true, {orderAccepted, orderExpired}: true,
 	{orderPending, orderCancelled}: true, {orderPending, orderExpired}: true,
 	{orderPending, orderPaid}: true, {orderPaid, orderFulfilled}: true,
-	{orderPaid, orderRefunded}: true, {orderFulfilled, orderRefunded}: true, {orderRefunded, orderRefunded}: true,
+	{orderPaid, orderRefunded}: true, {orderFulfilled, orderRefunded}: true,
 }
 
 // taken reports whether an order in this state must have its units.

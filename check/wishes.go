@@ -15,20 +15,19 @@ import (
 
 // wish is what a history says about one key. Times are ns of the client's clock.
 type wish struct {
-	shelf                uint32
-	quantity             int64
-	firstSend, lastSend  int64 // of attempts
-	firstAck             int64
-	acked                ident.ID
-	amount               int64
-	open                 int32 // attempts without an answer line
-	sawNack, sawUnknown  bool
-	noStock              bool // the last answered attempt was refused because nothing was free
-	askedSince           bool // somebody asked after the last attempt
-	saidNo, saidUnknown  bool // what the last such answer was
-	disagree             bool // two definite answers that cannot both be true
-	otherOrder           ident.ID
-	lastAttemptUnsettled bool // the last answered attempt was unknown
+	shelf               uint32
+	quantity            int64
+	firstSend, lastSend int64 // of attempts
+	firstAck            int64
+	acked               ident.ID
+	amount              int64
+	open                int32 // attempts without an answer line
+	sawNack, sawUnknown bool
+	noStock             bool // the last answered attempt was refused because nothing was free
+	askedSince          bool // somebody asked after the last attempt
+	saidNo, saidUnknown bool // what the last such answer was
+	disagree            bool // two definite answers that cannot both be true
+	otherOrder          ident.ID
 }
 
 func (w *world) readHistory(path string) (err error) {
@@ -81,7 +80,6 @@ func (x *wish) send(at int64) {
 func (x *wish) answer(rec *history.Record) {
 	outcome := rec.Outcome()
 	x.noStock = outcome == history.Nack && history.NoStock(rec.Problem)
-	x.lastAttemptUnsettled = outcome == history.Unknown
 	switch outcome {
 	case history.Ack:
 		x.ack(rec)
@@ -180,8 +178,7 @@ func (w *world) judgeUnknown(x *wish, p *purchase) int64 {
 	if !x.sawUnknown && x.open <= 0 && !x.disagree {
 		return 0
 	}
-	settled := x.askedSince || (x.acked != 0 || !x.lastAttemptUnsettled) && x.open <= 0
-	if !settled {
+	if !x.askedSince && x.acked == 0 {
 		return 1
 	}
 	w.tally.ran("I5", 1)
@@ -239,6 +236,9 @@ func (w *world) judgeFairness() {
 	for k, x := range w.asked {
 		if i, ok := w.byKey[k]; ok && x.acked != 0 {
 			p := w.buys.at(i)
+			if p.seq == 0 {
+				continue
+			}
 			wins = append(wins, win{p.seq, x.firstSend, x.firstAck, p.id})
 		}
 	}

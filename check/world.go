@@ -11,22 +11,16 @@ import (
 
 // shelf is one SKU of a sale: its stock row and what ledger and claims say about it.
 type shelf struct {
-	sale, sku       string
-	row             StockRow
-	known           bool // the stock row exists
-	limit, price    int64
-	currency        string
-	sold            bool // the SKU is in the sale's definition
-	start, end      int64
-	replay          levels // from the ledger
-	claims          levels // from the claims; only held and sold
-	claimed         int64  // claims seen
-	lastRise        int64  // when units last became free other than by the first offer, ns
-	lowest          int64  // lowest available in the replay
-	offers          int64
-	wanted, unfed   int64 // from the history: buyers, and those refused although units are free
-	judged, hungry  int64
-	smallestUnjudge int64
+	sale, sku    string
+	row          StockRow
+	known        bool // the stock row exists
+	sold         bool // the SKU is in the sale's definition
+	limit, price int64
+	currency     string
+	replay       levels // from the ledger
+	claims       levels // from the claims; only held and sold
+	claimed      int64  // claims seen
+	lastRise     int64  // when units last became free, ns
 }
 
 // levels are the parts of a stock row.
