@@ -1,7 +1,9 @@
 package drivertest
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -120,4 +122,15 @@ func TestDriverCasesCatchMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMain tells rapid not to keep or shorten the failures that planted mistakes cause.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	for name, value := range map[string]string{"rapid.nofailfile": "true", "rapid.shrinktime": "0s"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
 }
