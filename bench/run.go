@@ -185,7 +185,7 @@ func (b *bench) wins() error {
 	if err != nil {
 		return err
 	}
-	waiting := left["orders"]
+	waiting := left["bus:orders"]
 	written := t.answers - waiting
 	b.f.win, b.f.winBody = append(b.f.win, t.rate()), t.body
 	b.f.drain = append(b.f.drain, float64(max(written, 0))/t.took.Seconds())
