@@ -24,7 +24,6 @@ type Config struct {
 	Keys           KeyRing
 	Limits         Limits
 	TrustedProxies []netip.Prefix
-	Sale           Sale
 	Payment        Payment
 	Problems       string
 	BodyLimit      int64 // bytes
@@ -42,22 +41,12 @@ type Listen struct{ Public, Admin, Probe, Sandbox string }
 
 // KeyRing is about tokens and the keys that sign them.
 type KeyRing struct {
-	File     string // "" is keys.json in the data directory
-	Issuer   string
-	Audience string
-	PassTTL  time.Duration
-	Rotation time.Duration // 0 means that only an operator rotates
+	File    string // "" is keys.json in the data directory
+	PassTTL time.Duration
 }
 
 // Limits are the quotas of the public listener.
 type Limits struct{ IP, User, Attempt Rate }
-
-// Sale is about how sales are served.
-type Sale struct {
-	MaxLines    int
-	MaxQuantity int
-	ViewTTL     time.Duration
-}
 
 // Payment is about paying for orders.
 type Payment struct {
@@ -68,7 +57,7 @@ type Payment struct {
 }
 
 // Timeouts bound how long each thing may take.
-type Timeouts struct{ Attempt, Request, Header, Body, Idle, Drain time.Duration }
+type Timeouts struct{ Attempt, Body, Write, Idle, Drain time.Duration }
 
 // Batch is the group commit of attempts.
 type Batch struct {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 )
@@ -62,8 +61,7 @@ var sections = map[string]string{
 	"listen":      "Addresses, host:port. Port 0 takes a free one; the addresses in use are written to `<data>/listen.json` and logged. Nothing of one listener answers on another.",
 	"keys":        "Tokens and the keys that sign them.",
 	"limits":      "Quotas of the public listener. `off` switches one off. Refused calls do not count.",
-	"sale":        "How sales are served. What belongs to one sale is said when it is created.",
-	"payment":     "Paying. A sale may set its own window and grace.",
+	"payment":     "Paying. Window and grace are those of a sale that names none.",
 	"timeouts":    "How long each thing may take.",
 	"batch":       "The group commit that decides attempts. An idle writer commits at once; nobody waits for a batch to fill.",
 	"orderWriter": "The batch insert of orders, for each of the eight order databases.",
@@ -104,21 +102,17 @@ func edge(c *Config) []Key {
 		{Name: "listen.probe", Main: true, Default: "127.0.0.1:9090", Example: "0.0.0.0:9090", v: address(&c.Listen.Probe), Help: "Metrics and health."},
 		{Name: "listen.sandbox", Main: true, Default: "127.0.0.1:8082", Example: "127.0.0.1:0", v: address(&c.Listen.Sandbox), Help: "The sandbox payment provider, when it is the provider."},
 		{Name: "keys.file", Default: "", Example: "/etc/penstock/keys.json", v: text{&c.Keys.File, "path", false}, Help: "Key ring. Empty: `keys.json` in the data directory, made at the first start."},
-		{Name: "keys.issuer", Default: "", Example: "https://login.example.com", v: text{&c.Keys.Issuer, "text", false}, Help: "Issuer (`iss`) that tokens must name. Empty: any."},
-		{Name: "keys.audience", Default: "", Example: "penstock", v: text{&c.Keys.Audience, "text", false}, Help: "Audience (`aud`) that tokens must name. Empty: any."},
 		{Name: "keys.passTTL", Default: "30m", Example: "1h", v: span{&c.Keys.PassTTL, time.Minute, 24 * time.Hour}, Help: "Life of the pass a token is exchanged for before the opening."},
-		{Name: "keys.rotation", Default: "0s", Example: "720h", v: span{&c.Keys.Rotation, 0, math.MaxInt64}, Help: "How often a new signing key is made; older ones verify until their tokens have ended. 0s: only when an operator does it."},
 		{Name: "limits.ip", Default: "100/m", Example: "100/m", v: rate{&c.Limits.IP}, Help: "Calls of one client address."},
 		{Name: "limits.user", Default: "1000/m", Example: "1000/m", v: rate{&c.Limits.User}, Help: "Calls of one user."},
 		{Name: "limits.attempt", Default: "1/s", Example: "1/s", v: rate{&c.Limits.Attempt}, Help: "Attempts of one user in one sale."},
 		{Name: "trustedProxies", Default: "", Example: "10.0.0.0/8, 192.168.1.7/32", v: prefixes{&c.TrustedProxies}, Help: "Networks of the proxies in front. Only from there is `X-Forwarded-For` read."},
-		{Name: "bodyLimit", Default: "64KiB", Example: "64KiB", v: size{&c.BodyLimit, 1 << 10, 64 << 20}, Help: "Largest request body; the attempt path takes at most 8 KiB of it."},
+		{Name: "bodyLimit", Default: "64KiB", Example: "64KiB", v: size{&c.BodyLimit, 1 << 10, 16 << 20}, Help: "Largest request body."},
 		{Name: "headerLimit", Default: "16KiB", Example: "16KiB", v: size{&c.HeaderLimit, 4 << 10, 1 << 20}, Help: "Largest request head."},
 		{Name: "problems", Default: "/problems", Example: "https://shop.example.com/problems", v: base{&c.Problems}, Help: "What problem types begin with. The server serves the pages under `/problems` itself."},
 		{Name: "timeouts.attempt", Default: "2s", Example: "2s", v: span{&c.Timeouts.Attempt, 10 * time.Millisecond, time.Minute}, Help: "An attempt without an answer by then is answered 202, not yet known."},
-		{Name: "timeouts.request", Default: "10s", Example: "10s", v: span{&c.Timeouts.Request, 10 * time.Millisecond, 10 * time.Minute}, Help: "Any other call, exports apart."},
-		{Name: "timeouts.header", Default: "5s", Example: "5s", v: span{&c.Timeouts.Header, 10 * time.Millisecond, time.Minute}, Help: "Arrival of a request's head."},
 		{Name: "timeouts.body", Default: "10s", Example: "10s", v: span{&c.Timeouts.Body, 10 * time.Millisecond, 10 * time.Minute}, Help: "Arrival of a request, head and body."},
+		{Name: "timeouts.write", Default: "30s", Example: "30s", v: span{&c.Timeouts.Write, 100 * time.Millisecond, 10 * time.Minute}, Help: "Writing of an answer. Exports and streams go on as long as they move."},
 		{Name: "timeouts.idle", Default: "60s", Example: "60s", v: span{&c.Timeouts.Idle, time.Second, time.Hour}, Help: "A connection without a request."},
 		{Name: "timeouts.drain", Default: "5s", Example: "5s", v: span{&c.Timeouts.Drain, 0, 10 * time.Minute}, Help: "Requests and batches in flight at a stop."},
 	}
@@ -126,9 +120,6 @@ func edge(c *Config) []Key {
 
 func selling(c *Config) []Key {
 	return []Key{
-		{Name: "sale.maxLines", Default: "20", Example: "20", v: number{&c.Sale.MaxLines, 1, 100}, Help: "SKUs in one attempt."},
-		{Name: "sale.maxQuantity", Default: "1000", Example: "1000", v: number{&c.Sale.MaxQuantity, 1, 1_000_000}, Help: "Units of one SKU in one attempt."},
-		{Name: "sale.viewTTL", Default: "1s", Example: "1s", v: span{&c.Sale.ViewTTL, 0, time.Minute}, Help: "How long a buyer's view of a sale may be cached."},
 		{Name: "payment.window", Main: true, Default: "15m", Example: "15m", v: span{&c.Payment.Window, time.Second, 30 * 24 * time.Hour}, Help: "How long a winner has to pay."},
 		{Name: "payment.grace", Default: "30s", Example: "30s", v: span{&c.Payment.Grace, 0, time.Hour}, Help: "How long after the window the stock of an unpaid order still waits for money on its way."},
 		{Name: "payment.provider", Default: "sandbox", Example: "sandbox", v: choice{&c.Payment.Provider, []string{"sandbox"}}, Help: "Who takes the money. The sandbox is a provider inside the binary."},

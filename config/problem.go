@@ -72,9 +72,6 @@ func check(c Config) Problems {
 	if c.Batch.Wait >= c.Timeouts.Attempt {
 		found = append(found, Problem{Key: "batch.wait", Value: spell(c.Batch.Wait), What: "is not shorter than timeouts.attempt, " + spell(c.Timeouts.Attempt), Example: "2ms"})
 	}
-	if c.Timeouts.Header > c.Timeouts.Body {
-		found = append(found, Problem{Key: "timeouts.header", Value: spell(c.Timeouts.Header), What: "is longer than timeouts.body, " + spell(c.Timeouts.Body), Example: "5s"})
-	}
 	return found
 }
 
