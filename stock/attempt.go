@@ -144,7 +144,7 @@ func item(sale *driver.Sale, sku string) *driver.SaleItem {
 func (a *attempt) overLimit(w *work, sale *driver.Sale) (sku string, left int64, over bool) {
 	for i, it := range a.items {
 		limit, taken := item(sale, it.SKU).Limit, w.taken[a.takenAt[i]]
-		if limit > 0 && taken+it.Quantity > limit {
+		if limit > 0 && it.Quantity > limit-taken {
 			return it.SKU, max(limit-taken, 0), true
 		}
 	}

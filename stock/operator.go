@@ -2,6 +2,7 @@ package stock
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 
@@ -12,16 +13,21 @@ import (
 // CreateSale stores a new sale with the units offered per SKU. A sale with that id is errs.Conflict. Version and Created are
 // set here.
 func (s *Stock) CreateSale(ctx context.Context, sale driver.Sale, offers map[string]int64, a driver.Audit) (driver.Sale, error) {
-	var saleAt int
+	var saleAt, actAt int
 	levelAt := make([]int, len(sale.Items))
+	a = named(a)
 	needs := func(w *work) {
-		saleAt = w.needSale(sale.ID)
+		saleAt, actAt = w.needSale(sale.ID), w.needAct(a.ID)
 		for i, it := range sale.Items {
 			levelAt[i] = w.needLevel(driver.StockRef{Sale: sale.ID, SKU: it.SKU})
 		}
 	}
 	var made driver.Sale
 	err := s.do(ctx, needs, func(w *work) error {
+		if w.acts[actAt] {
+			made = *w.sales[saleAt]
+			return nil
+		}
 		if w.sales[saleAt] != nil {
 			return errs.New(errs.Conflict, "sale %q exists already", sale.ID)
 		}
@@ -47,11 +53,15 @@ func (s *Stock) CreateSale(ctx context.Context, sale driver.Sale, offers map[str
 // UpdateSale changes a sale. version is the one the operator saw (0: any); another one now is errs.VersionMismatch. change
 // runs inside the decision, must be pure, and its error refuses the update.
 func (s *Stock) UpdateSale(ctx context.Context, id string, version int64, change func(*driver.Sale) error, a driver.Audit) (driver.Sale, error) {
-	var saleAt int
+	var saleAt, actAt int
 	var after driver.Sale
-	err := s.do(ctx, func(w *work) { saleAt = w.needSale(id) }, func(w *work) error {
+	a = named(a)
+	err := s.do(ctx, func(w *work) { saleAt, actAt = w.needSale(id), w.needAct(a.ID) }, func(w *work) error {
 		now := w.sales[saleAt]
 		switch {
+		case w.acts[actAt]:
+			after = *now
+			return nil
 		case now == nil:
 			return errs.New(errs.NotFound, "there is no sale %q", id)
 		case version != 0 && version != now.Version:
@@ -85,9 +95,10 @@ type OfferRequest struct {
 // errs.KeyReused; a closed sale is errs.SaleClosed.
 func (s *Stock) Offer(ctx context.Context, r OfferRequest, a driver.Audit) (driver.Stock, error) {
 	key := driver.Key{Sale: r.Sale, Key: r.Key}
-	var levelAt, keyAt, saleAt int
+	var levelAt, keyAt, saleAt, actAt int
+	a = named(a)
 	needs := func(w *work) {
-		saleAt = w.needSale(r.Sale)
+		saleAt, actAt = w.needSale(r.Sale), w.needAct(a.ID)
 		levelAt = w.needLevel(driver.StockRef{Sale: r.Sale, SKU: r.SKU})
 		if r.Key != "" {
 			keyAt = w.needKey(key)
@@ -98,6 +109,10 @@ func (s *Stock) Offer(ctx context.Context, r OfferRequest, a driver.Audit) (driv
 		l := w.levels[levelAt]
 		if l == nil {
 			return errs.New(errs.NotFound, "there is no stock of %q in sale %q", r.SKU, r.Sale)
+		}
+		if w.acts[actAt] {
+			after = *l
+			return nil
 		}
 		if r.Key != "" && w.known[keyAt] != nil {
 			after = *l
@@ -142,10 +157,22 @@ func sameOffer(known *driver.Attempt, r OfferRequest) error {
 
 // Record appends a row to the trail for an act that is not about sales or stock.
 func (s *Stock) Record(ctx context.Context, a driver.Audit) error {
-	return s.do(ctx, func(*work) {}, func(w *work) error {
-		w.changes.Audit = append(w.changes.Audit, a)
+	var actAt int
+	a = named(a)
+	return s.do(ctx, func(w *work) { actAt = w.needAct(a.ID) }, func(w *work) error {
+		if !w.acts[actAt] {
+			w.changes.Audit = append(w.changes.Audit, a)
+		}
 		return nil
 	})
+}
+
+// named gives an act an id, by which it is recognised when it is decided again after an unknown commit.
+func named(a driver.Audit) driver.Audit {
+	if a.ID == "" {
+		a.ID = rand.Text()
+	}
+	return a
 }
 
 // audit appends a row with the values before and after, in the same transaction as the change.

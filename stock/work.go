@@ -26,6 +26,7 @@ type work struct {
 	taken  []int64
 	claims []*driver.Attempt
 	sales  []*driver.Sale
+	acts   []bool
 
 	oldLevel  []int64 // versions as read; 0 for a missing row
 	saleDirty []bool
@@ -44,7 +45,8 @@ func (w *work) reset(s *Stock) {
 	clear(w.claimAt)
 	clear(w.saleAt)
 	r := &w.reads
-	r.Keys, r.Stock, r.Taken, r.Claims, r.Sales = r.Keys[:0], r.Stock[:0], r.Taken[:0], r.Claims[:0], r.Sales[:0]
+	r.Keys, r.Stock, r.Taken = r.Keys[:0], r.Stock[:0], r.Taken[:0]
+	r.Claims, r.Sales, r.Acts = r.Claims[:0], r.Sales[:0], r.Acts[:0]
 }
 
 // place returns the index of k, adding it to list on first sight.
@@ -64,11 +66,18 @@ func (w *work) needTaken(k driver.TakenRef) int { return place(w.takenAt, &w.rea
 func (w *work) needClaim(id ident.ID) int       { return place(w.claimAt, &w.reads.Claims, id) }
 func (w *work) needSale(id string) int          { return place(w.saleAt, &w.reads.Sales, id) }
 
+// needAct asks whether the audit row of an act is there already; ids are unique.
+func (w *work) needAct(id string) int {
+	w.reads.Acts = append(w.reads.Acts, id)
+	return len(w.reads.Acts) - 1
+}
+
 // load takes a fresh state; anything decided before is forgotten.
 func (w *work) load(st *driver.State) {
 	w.now, w.won = st.Now, 0
 	w.known = append(w.known[:0], st.Known...)
 	w.taken = append(w.taken[:0], st.Taken...)
+	w.acts = append(w.acts[:0], st.Acts...)
 	w.claims, w.levels, w.sales = w.claims[:0], w.levels[:0], w.sales[:0]
 	w.oldLevel, w.saleDirty = w.oldLevel[:0], w.saleDirty[:0]
 	for _, c := range st.Claims {

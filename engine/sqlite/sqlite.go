@@ -145,6 +145,9 @@ func Unique(err error) bool {
 	return c == lib.SQLITE_CONSTRAINT_UNIQUE || c == lib.SQLITE_CONSTRAINT_PRIMARYKEY
 }
 
+// Constraint reports whether err is a violated constraint of any kind: the statement is refused, the connection is good.
+func Constraint(err error) bool { return code(err)&0xff == lib.SQLITE_CONSTRAINT }
+
 // Full reports whether err says that the disk is full.
 func Full(err error) bool { return code(err)&0xff == lib.SQLITE_FULL }
 

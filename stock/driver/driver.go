@@ -78,6 +78,8 @@ type Reads struct {
 	Taken  []TakenRef
 	Claims []ident.ID
 	Sales  []string
+	// Acts are ids of audit rows: an operator's act whose commit was unknown asks whether its row is there.
+	Acts []string
 }
 
 // State answers Reads, index by index. A missing row is nil (zero for Taken).
@@ -89,6 +91,7 @@ type State struct {
 	Taken  []int64
 	Claims []*Attempt
 	Sales  []*Sale
+	Acts   []bool
 }
 
 // Changes is what a decision writes. Everything or nothing becomes durable.
@@ -104,7 +107,7 @@ type Changes struct {
 	Moves []Move
 	// Offers are changes of the allotment made by an operator.
 	Offers []Offer
-	// Audit rows are appended to the trail.
+	// Audit rows are appended to the trail. Their ids are unique, unless empty.
 	Audit []Audit
 }
 

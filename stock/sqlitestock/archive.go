@@ -9,8 +9,8 @@ import (
 
 const archiveRows = 2000 // journal rows per transaction, so that no decision waits long behind the archive
 
-// Archive moves the keys of sales that ended Options.ArchiveAfter ago and hold nothing any more from memory to indexed
-// tables, and returns how many sales it has moved. It works in short transactions between decisions; after a crash in the
+// Archive moves the keys of sales that ended Options.ArchiveAfter ago, hold nothing any more and have sent every message from
+// memory to indexed tables, and returns how many sales it has moved. It works in short transactions between decisions; after a crash in the
 // middle the next call begins that sale again. Call it now and then.
 func (d *Driver) Archive(ctx context.Context) (int, error) {
 	for moved := 0; ; moved++ {
@@ -47,7 +47,7 @@ func (d *Driver) archivable() *sale {
 			if !s.doc.ClosedAt.IsZero() && s.doc.ClosedAt.Before(ended) {
 				ended = s.doc.ClosedAt
 			}
-			if !s.archived && ended.Before(before) && !m.holds(s) {
+			if !s.archived && ended.Before(before) && !m.holds(s) && m.sentAll(s) {
 				return s
 			}
 		}

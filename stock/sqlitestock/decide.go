@@ -32,7 +32,7 @@ func (d *Driver) Decide(ctx context.Context, reads *driver.Reads, decide func(*d
 	if changes == nil {
 		return nil
 	}
-	p, err := d.plan(changes, now)
+	p, err := d.plan(ctx, changes, now)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (d *Driver) read(ctx context.Context, r *driver.Reads, now time.Time) error
 	st, m := &d.state, d.mem // the writer may read memory without the lock: only it writes
 	st.Now = now
 	st.Known, st.Stock, st.Taken = st.Known[:0], st.Stock[:0], st.Taken[:0]
-	st.Claims, st.Sales = st.Claims[:0], st.Sales[:0]
+	st.Claims, st.Sales, st.Acts = st.Claims[:0], st.Sales[:0], st.Acts[:0]
 	for _, k := range r.Keys {
 		a, err := d.Attempt(ctx, k)
 		if err != nil {
@@ -77,6 +77,13 @@ func (d *Driver) read(ctx context.Context, r *driver.Reads, now time.Time) error
 			doc = &s.doc
 		}
 		st.Sales = append(st.Sales, doc)
+	}
+	for _, id := range r.Acts {
+		var done bool
+		if err := d.db.R.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM audit WHERE id = ? AND id <> '')", id).Scan(&done); err != nil {
+			return err
+		}
+		st.Acts = append(st.Acts, done)
 	}
 	return nil
 }

@@ -206,7 +206,8 @@ func (m *memory) learnRow(b *brief, sent uint64, sums map[driver.StockRef]*drive
 		}
 		return
 	}
-	if uint64(b.seq) > sent {
+	s.last = uint64(b.seq)
+	if s.last > sent {
 		m.unsent = append(m.unsent, unsent{m.hash(b.user, ""), uint64(b.seq)})
 	}
 	state := driver.ClaimState(b.state)

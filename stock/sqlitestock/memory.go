@@ -32,6 +32,7 @@ type sale struct {
 	num      int64
 	doc      driver.Sale
 	first    uint64
+	last     uint64 // seq of the last win
 	archived bool
 	// keys finds the journal row of a key by a 64-bit hash; the row itself confirms it. Two keys with one hash share more.
 	keys  map[uint64]uint64
@@ -97,6 +98,9 @@ func (m *memory) taken(r driver.TakenRef) int64 {
 	}
 	return 0
 }
+
+// sentAll reports whether every win of the sale has left by the bus.
+func (m *memory) sentAll(s *sale) bool { return len(m.unsent) == 0 || s.last < m.unsent[0].seq }
 
 func (s *sale) take(sku, user string, n int64) {
 	if s.taken == nil {

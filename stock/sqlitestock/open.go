@@ -52,6 +52,7 @@ type Driver struct {
 	closed bool
 	args   []sqldriver.NamedValue
 	state  driver.State
+	fresh  map[driver.Key]struct{} // keys bound by the decision at hand
 
 	mu  sync.RWMutex // guards db and mem; readers hold it for memory look-ups only
 	db  *sqlite.DB
@@ -76,7 +77,7 @@ func Open(ctx context.Context, path string, o Options) (*Driver, error) {
 	if o.ArchiveAfter == 0 {
 		o.ArchiveAfter = time.Hour
 	}
-	d := &Driver{path: path, opt: o}
+	d := &Driver{path: path, opt: o, fresh: map[driver.Key]struct{}{}}
 	if err := d.open(ctx); err != nil {
 		return nil, err
 	}

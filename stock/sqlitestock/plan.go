@@ -1,6 +1,7 @@
 package sqlitestock
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -41,13 +42,16 @@ type offerRow struct {
 	sale  *sale
 }
 
-func (d *Driver) plan(c *driver.Changes, now time.Time) (*plan, error) {
+func (d *Driver) plan(ctx context.Context, c *driver.Changes, now time.Time) (*plan, error) {
 	m := d.mem
 	p := &plan{changes: c, now: now, first: m.seq, seq: m.seq, audit: m.audit}
 	for i := range c.Sales {
 		if err := p.planSale(m, &c.Sales[i]); err != nil {
 			return nil, err
 		}
+	}
+	if err := d.unbound(ctx, c.Attempts); err != nil {
+		return nil, err
 	}
 	for _, a := range c.Attempts {
 		s := p.find(m, a.Key.Sale)
@@ -76,6 +80,22 @@ func (d *Driver) plan(c *driver.Changes, now time.Time) (*plan, error) {
 		p.offers = append(p.offers, offerRow{p.take(1), o, s})
 	}
 	return p, p.guard(m)
+}
+
+// unbound asserts that no key is bound twice. A key that is not in memory costs one look.
+func (d *Driver) unbound(ctx context.Context, attempts []*driver.Attempt) error {
+	clear(d.fresh)
+	for _, a := range attempts {
+		known, err := d.Attempt(ctx, a.Key)
+		if err != nil {
+			return fmt.Errorf("%w: %w", driver.ErrUnavailable, err)
+		}
+		if _, twice := d.fresh[a.Key]; twice || known != nil {
+			return fmt.Errorf("%w: key %+v is bound already", errGuard, a.Key)
+		}
+		d.fresh[a.Key] = struct{}{}
+	}
+	return nil
 }
 
 // take reserves n numbers and returns the first.
@@ -168,6 +188,7 @@ func (m *memory) learn(a *driver.Attempt, s *sale) {
 	if !a.Won() {
 		return
 	}
+	s.last = a.Seq
 	m.pushDue(a.ReleaseAt.UnixMicro(), a.Seq)
 	m.unsent = append(m.unsent, unsent{m.hash(a.Key.User, ""), a.Seq})
 	for _, l := range a.Lines {

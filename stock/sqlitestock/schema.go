@@ -75,4 +75,5 @@ CREATE TABLE audit (
 	after  TEXT NOT NULL,
 	id     TEXT NOT NULL
 );
+CREATE UNIQUE INDEX audit_id ON audit (id) WHERE id <> '';
 `}

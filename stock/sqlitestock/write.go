@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"penstock/engine/sqlite"
 	"penstock/stock/driver"
 )
 
@@ -25,7 +26,7 @@ const (
 )
 
 // isGuard reports whether an error is a refusal of the rows themselves, after which the connection is as good as before.
-func isGuard(err error) bool { return errors.Is(err, errGuard) }
+func isGuard(err error) bool { return errors.Is(err, errGuard) || sqlite.Constraint(err) }
 
 // exec runs a statement with values bound in order; want is the number of rows it must touch, -1 for any.
 func (d *Driver) exec(ctx context.Context, query string, want int64, values ...any) error {
