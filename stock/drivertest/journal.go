@@ -279,7 +279,9 @@ func auditKeepsItsOrder(t testing.TB, h Harness) {
 			At: d.clk.Now(), Who: fmt.Sprint("op", 9-i), Act: "pause", Object: "sale/☕'", Why: "because",
 			Before: `{"paused":false}`, After: `{"paused":true}`, ID: fmt.Sprint("req-", i),
 		}
-		rows := []driver.Audit{row, row}[:1+i%2]
+		second := row
+		second.ID += "b"
+		rows := []driver.Audit{row, second}[:1+i%2]
 		d.mustDecide(&driver.Reads{}, func(*driver.State) *driver.Changes { return &driver.Changes{Audit: rows} })
 		want = append(want, rows...)
 		d.clk.advance(time.Millisecond)
