@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -172,7 +173,10 @@ type world struct {
 	line   *line
 	dir    string
 	public *httptest.Server
+	prov   *httptest.Server
 
+	// step is how far until moves the clock at a time.
+	step   time.Duration
 	pay    atomic.Pointer[payment.Payments]
 	muted  atomic.Bool // callbacks do not arrive
 	mu     sync.Mutex
@@ -184,7 +188,7 @@ func setup(t *testing.T, faults *fault.Points) *world {
 	t.Helper()
 	clk := clock.NewFake(time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC))
 	w := &world{
-		t: t, clk: clk, dir: t.TempDir(), line: &line{}, raised: map[string]int{}, ended: map[bool]int{},
+		t: t, clk: clk, dir: t.TempDir(), line: &line{}, step: 50 * time.Millisecond, raised: map[string]int{}, ended: map[bool]int{},
 		shop: &shop{clk: clk, ids: ident.NewGenerator(0, 0), claims: map[ident.ID]*driver.Attempt{}, orders: map[ident.ID]*order.Order{}, sells: map[ident.ID]int{}},
 	}
 	var err error
@@ -196,9 +200,9 @@ func setup(t *testing.T, faults *fault.Points) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	provider := httptest.NewServer(w.sb.Handler())
+	w.prov = httptest.NewServer(w.sb.Handler())
 	w.public = httptest.NewServer(http.HandlerFunc(w.callback))
-	w.client, err = client.New(func() string { return provider.URL }, func() string { return w.public.URL }, []webhook.Secret{w.secret},
+	w.client, err = client.New(func() string { return w.prov.URL }, func() string { return w.public.URL }, []webhook.Secret{w.secret},
 		client.Options{Clock: clk, Transport: w.line})
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +219,7 @@ func setup(t *testing.T, faults *fault.Points) *world {
 			t.Errorf("stop payments: %v", err)
 		}
 		w.public.Close()
-		provider.Close()
+		w.prov.Close()
 	})
 	return w
 }
@@ -238,6 +242,8 @@ func (w *world) open(faults *fault.Points) {
 	}
 	w.pay.Store(p)
 }
+
+func (w *world) base() string { return w.prov.URL + "/charges" }
 
 // restart is a crash: payments are closed where they stand and opened again from their file.
 func (w *world) restart() {
@@ -296,7 +302,7 @@ func (w *world) until(what string, cond func() bool) {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("never: %s\n%s", what, w.export())
 		}
-		w.clk.Advance(20 * time.Millisecond)
+		w.clk.Advance(w.step)
 		<-tick.C
 	}
 }
@@ -348,6 +354,12 @@ func (w *world) order(id ident.ID) order.Order {
 		w.t.Fatal(err)
 	}
 	return o
+}
+
+// counted waits until so many payments ended well and badly; the count comes after the commit.
+func (w *world) counted(good, bad int) {
+	w.t.Helper()
+	w.until(fmt.Sprintf("%d successes and %d failures", good, bad), func() bool { return w.endedOf(true) == good && w.endedOf(false) == bad })
 }
 
 // money is what the provider kept, in minor units.

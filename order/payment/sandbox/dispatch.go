@@ -56,6 +56,7 @@ func (s *Service) sender(ctx context.Context) {
 func (s *Service) handOut(ctx context.Context) (time.Duration, error) {
 	now := s.o.Clock.Now()
 	limit := queued + s.queue.size()
+	s.queue.reading()
 	due, err := s.dueCharges(ctx, now, limit)
 	if err != nil {
 		return time.Second, err

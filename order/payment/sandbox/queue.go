@@ -20,6 +20,8 @@ type queue struct {
 	mu   sync.Mutex
 	open bool
 	held map[ident.ID]bool
+	// past collects what is finished while the books are being read, for the page may still show it as due; nil otherwise.
+	past map[ident.ID]bool
 	// behind says that the books hold due charges which found no room here.
 	behind bool
 	// soonest is when the dispatcher will read the books anyway; zero means not by itself.
@@ -49,13 +51,22 @@ func (q *queue) added(c charge, now time.Time) {
 	}
 }
 
+// reading is called before the books are read for fill.
+func (q *queue) reading() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.past = map[ident.ID]bool{}
+}
+
 // fill offers what the books say is due.
 func (q *queue) fill(due []charge, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	past := q.past
+	q.past = nil
 	q.behind = more
 	for _, c := range due {
-		if !q.offer(c) {
+		if !past[c.id] && !q.offer(c) {
 			q.behind = true
 			return
 		}
@@ -82,6 +93,9 @@ func (q *queue) finished(c charge) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.held, c.id)
+	if q.past != nil {
+		q.past[c.id] = true
+	}
 	again := c.next.Valid && (q.soonest.IsZero() || time.UnixMilli(c.next.Int64).Before(q.soonest))
 	if again || q.behind && len(q.due) < queued/4 {
 		q.nudge()

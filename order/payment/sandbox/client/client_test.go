@@ -1,0 +1,58 @@
+package client
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"crypto/rand"
+
+	"penstock/order/payment"
+	"penstock/order/payment/webhook"
+)
+
+// Only the sandbox's own word is definite: whatever something on the way answers in its place is an unknown outcome.
+func TestOnlyTheSandboxIsDefinite(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		want   payment.Status // 0 means unknown
+	}{
+		"its refusal":           {400, `{"type":"invalid-request","status":400}`, payment.Declined},
+		"its other payment":     {422, `{"type":"key-reused","status":422}`, 0},
+		"its shedding":          {503, `{"type":"reduced-capacity","status":503}`, 0},
+		"a page":                {404, `<html>`, 0},
+		"a proxy's problem":     {400, `{"type":"about:blank","status":400}`, 0},
+		"another status inside": {400, `{"type":"invalid-request","status":404}`, 0},
+		"a limit":               {429, `{"type":"quota-exceeded","status":429}`, 0},
+		"no JSON":               {200, `ok`, 0},
+		"another state":         {200, `{"state":"maybe"}`, 0},
+		"a redirect":            {304, ``, 0},
+		"its yes":               {201, `{"state":"pending"}`, payment.Waiting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(c.status)
+				if c.body != "" {
+					w.Write([]byte(c.body))
+				}
+			}))
+			defer srv.Close()
+			sec, err := webhook.NewSecret(rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cl, err := New(func() string { return srv.URL }, func() string { return "" }, []webhook.Secret{sec}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cl.Close()
+			res, err := cl.Charge(t.Context(), payment.Charge{Payment: 1, Amount: 1, Currency: "EUR"})
+			if res.Status != c.want || (err == nil) != (c.want != 0) {
+				t.Errorf("%d %s is %v, %v", c.status, c.body, res.Status, err)
+			}
+		})
+	}
+}
