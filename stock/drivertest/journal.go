@@ -309,6 +309,10 @@ func auditKeepsItsOrder(t testing.TB, h Harness) {
 	d.reopen()
 	check("after reopening")
 	before := d.audits()
-	d.mustDecide(&driver.Reads{Claims: []ident.ID{1}}, func(*driver.State) *driver.Changes { return &driver.Changes{Audit: want[:1]} })
+	again := want[0]
+	again.ID += "again"
+	d.mustDecide(&driver.Reads{Claims: []ident.ID{1}}, func(*driver.State) *driver.Changes {
+		return &driver.Changes{Audit: []driver.Audit{again}}
+	})
 	same(t, "earlier audit rows", d.audits()[:len(before)], before)
 }
