@@ -17,6 +17,7 @@ type change struct {
 	table int
 	// seed is what the row is made of if it is missing; nil means that it must be there.
 	seed *seed
+	own  seed // where seed of a message points, so that a batch of messages is one allocation
 	// to is where the order goes. A claim has gone there already, so that the order catches up with it by as many steps as it
 	// takes; an act is one step at most.
 	to  State

@@ -95,12 +95,12 @@ func (o *Orders) listOwn(ctx context.Context, user string, before ident.ID, limi
 
 func (o *Orders) listAll(ctx context.Context, before ident.ID, limit int) ([]Order, error) {
 	pages := make([][]Order, o.store.Len())
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(o.opt.Parallel)
 	for db := range pages {
 		g.Go(func() error {
-			return o.view(ctx, db, func(tx *sql.Tx) error {
-				page, err := scanOrders(ctx, tx, newestOf(db), int64(before), limit)
+			return o.view(gctx, db, func(tx *sql.Tx) error {
+				page, err := scanOrders(gctx, tx, newestOf(db), int64(before), limit)
 				pages[db] = page
 				return err
 			})
@@ -165,7 +165,7 @@ func parseCursor(s string) (ident.ID, error) {
 		return math.MaxInt64, nil
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != 9 || b[0] != cursorVersion || binary.BigEndian.Uint64(b[1:])-1 >= math.MaxInt64 {
+	if err != nil || len(s) != 12 || len(b) != 9 || b[0] != cursorVersion || binary.BigEndian.Uint64(b[1:])-1 >= math.MaxInt64 {
 		return 0, errs.New(errs.Invalid, "the cursor is not one that a list returned; start again without it")
 	}
 	return ident.ID(binary.BigEndian.Uint64(b[1:])), nil

@@ -47,7 +47,7 @@ func (c *claims) win(user string) *driver.Attempt {
 	now := c.clk.Now()
 	a := &driver.Attempt{
 		ID: c.gen.Next(now, ident.SlotOf(user)), Key: driver.Key{Sale: "s1", User: user, Key: "k" + strconv.Itoa(len(c.byID))}, At: now,
-		Lines:  []driver.Line{{SKU: "phone", Quantity: 1, Price: 99900}, {SKU: `case "9"`, Quantity: 2, Price: 50}},
+		Lines:  []driver.Line{{SKU: "phone", Quantity: 1, Price: 99900}, {SKU: "case-9", Quantity: 2, Price: 50}},
 		Amount: 100000, Currency: "CNY", PayBefore: now.Add(window), ReleaseAt: now.Add(window), State: driver.Held,
 		Trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 	}
@@ -233,4 +233,11 @@ func states(o Order) []State {
 		s = append(s, e.To)
 	}
 	return s
+}
+
+func slotOf(user string) int { return ident.SlotOf(user) }
+
+func (b *bundle) firstID() ident.ID {
+	id, _ := ident.Parse(b.claims.messages()[0].Key)
+	return id
 }

@@ -1,0 +1,234 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"penstock/bus"
+	busdriver "penstock/bus/driver"
+	"penstock/errs"
+	"penstock/internal/fault"
+	"penstock/order/shard"
+	"penstock/stock"
+)
+
+// A held claim becomes an order with everything the buyer was promised, once, where its id routes to.
+func TestHeldBecomesAnOrder(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Options{})
+	a := b.claims.win("alice")
+	b.clk.Advance(3 * time.Millisecond)
+	b.handle(b.claims.messages()...)
+	b.clk.Advance(time.Hour)
+	b.handle(b.claims.messages()...)
+	db, table := b.store.Route(a.ID)
+	want := Order{
+		ID: a.ID, User: "alice", Sale: "s1", Key: a.Key.Key, Lines: a.Lines, State: PendingPayment, Amount: 100000, Currency: "CNY",
+		CreatedAt: a.At, PayBefore: a.PayBefore, Version: 2, Trace: a.Trace, Shard: db, Table: table, Events: []Event{
+			{N: 1, At: a.At, To: Accepted}, {N: 2, At: a.At.Add(3 * time.Millisecond), From: Accepted, To: PendingPayment},
+		},
+	}
+	if d := cmp.Diff(want, b.get(a.ID)); d != "" {
+		t.Error(d)
+	}
+	var n int
+	if err := b.store.DB(db).R.QueryRow("SELECT count(*) FROM " + shard.TableName(db, table)).Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d rows in its table: %v", n, err)
+	}
+}
+
+// A row that the database refuses costs only its own message, wherever in the batch it stands.
+func TestOneBadRowCostsOnlyItself(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	b := setup(t, Options{})
+	for db := range b.store.Len() {
+		for table := range shard.Tables {
+			if _, err := b.store.DB(db).W.ExecContext(ctx, fmt.Sprintf(
+				"CREATE TRIGGER %[1]s_bad BEFORE INSERT ON %[1]s WHEN new.user LIKE 'bad-%%' BEGIN SELECT raise(ABORT, 'no'); END",
+				shard.TableName(db, table))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range 100 {
+		user := fmt.Sprintf("good-%d", i)
+		if i%33 == 0 {
+			user = fmt.Sprintf("bad-%d", i)
+		}
+		b.claims.win(user)
+	}
+	msgs := b.claims.messages()
+	for i, err := range b.Handle(ctx, msgs) {
+		if bad := i%33 == 0; (err != nil) != bad || errors.Is(err, bus.ErrUnavailable) {
+			t.Errorf("message %d (bad: %v): %v", i, bad, err)
+		}
+	}
+	all, _, err := b.List(ctx, "", "", 500)
+	if err != nil || len(all) != 96 {
+		t.Errorf("%d of 96 good orders were written: %v", len(all), err)
+	}
+}
+
+// The same for a failure injected at one row of a batch of 100 in one database.
+func TestInjectedRowFailureCostsOneRow(t *testing.T) {
+	t.Parallel()
+	var points fault.Points
+	batches := map[int]int{}
+	b := setup(t, Options{Fault: &points, Hooks: Hooks{Batch: func(rows, failed int, _ time.Duration) { batches[rows] += failed }}})
+	for i := 0; len(b.claims.messages()) < 100; i++ {
+		if user := fmt.Sprintf("u%d", i); isIn(b, user, 3) {
+			b.claims.win(user)
+		}
+	}
+	boom := errors.New("boom")
+	points.Set("order.row", func(hit int) error {
+		if hit == 57 {
+			return boom
+		}
+		return nil
+	})
+	for i, err := range b.Handle(t.Context(), b.claims.messages()) {
+		if (i == 56) != errors.Is(err, boom) || i != 56 && err != nil {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+	if batches[100] != 1 || len(batches) != 1 {
+		t.Errorf("failures by size of batch: %v", batches)
+	}
+	b.handle(b.claims.messages()...)
+}
+
+func isIn(b *bundle, user string, db int) bool {
+	at, _ := b.store.Map().Route(slotOf(user))
+	return at == db
+}
+
+// A transaction that fails as a whole makes its messages wait, not fail, and delivering them again has the effect once.
+func TestFailedCommitIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	var points fault.Points
+	var created atomic.Int64
+	b := setup(t, Options{Fault: &points, Hooks: Hooks{Created: func(int64, string) { created.Add(1) }}})
+	for i := range 50 {
+		b.claims.win(fmt.Sprintf("u%d", i))
+	}
+	points.Set("order.commit", func(int) error { return errors.New("disk on fire") })
+	for i, err := range b.Handle(t.Context(), b.claims.messages()) {
+		if !errors.Is(err, bus.ErrUnavailable) || !errs.Is(err, errs.Unknown) {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+	if all, _, err := b.List(t.Context(), "", "", 0); err != nil || len(all) != 0 || created.Load() != 0 {
+		t.Fatalf("%d orders, %d counted, after commits that failed: %v", len(all), created.Load(), err)
+	}
+	points.Set("order.commit", nil)
+	b.handle(b.claims.messages()...)
+	b.handle(b.claims.messages()...)
+	if created.Load() != 50 {
+		t.Errorf("counted %d orders, not 50", created.Load())
+	}
+}
+
+// A connection that is not trusted any more is replaced, and what was written before is still there.
+func TestDistrustedConnectionIsReplaced(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Options{})
+	b.claims.win("alice")
+	b.handle(b.claims.messages()...)
+	db, _ := b.store.Map().Route(slotOf("alice"))
+	b.writers[db].distrust()
+	a := b.claims.win("alice")
+	b.handle(b.claims.messages()...)
+	if b.writers[db].suspect {
+		t.Error("still suspect after a checkpoint and a good commit")
+	}
+	if o := b.get(a.ID); o.State != PendingPayment {
+		t.Errorf("the order is %s", o.State)
+	}
+}
+
+// What can never be handled is poison, and costs the messages beside it nothing.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Options{})
+	a, other := b.claims.win("alice"), b.claims.win("bob")
+	a.Why = "because"
+	msgs := []busdriver.Message{
+		{Type: stock.EventHeld, Payload: []byte("{")},
+		{Type: "stock.moved", Payload: b.claims.messages()[0].Payload},
+		message(stock.EventReleased, a, a.At),
+		message(stock.EventHeld, other, other.At),
+	}
+	for i, err := range b.Handle(t.Context(), msgs) {
+		if poison := i < 3; errors.Is(err, bus.ErrPoison) != poison || !poison && err != nil {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+}
+
+// Without orders the clock stands still; at a pace of 50 a second, a database takes 50 orders at once and the next 50 a second
+// later.
+func TestPaceSpreadsRows(t *testing.T) {
+	t.Parallel()
+	batch := make(chan int, 4)
+	b := setup(t, Options{Pace: 50, Hooks: Hooks{Batch: func(rows, _ int, _ time.Duration) { batch <- rows }}})
+	for i := 0; len(b.claims.messages()) < 100; i++ {
+		if user := fmt.Sprintf("u%d", i); isIn(b, user, 0) {
+			b.claims.win(user)
+		}
+	}
+	done := make(chan []error)
+	go func() { done <- b.Handle(context.Background(), b.claims.messages()) }()
+	if n := <-batch; n != 50 {
+		t.Fatalf("the first batch has %d rows", n)
+	}
+	for {
+		select {
+		case n := <-batch:
+			if n != 50 {
+				t.Fatalf("the second batch has %d rows", n)
+			}
+			if err := errors.Join(<-done...); err != nil {
+				t.Fatal(err)
+			}
+			if took := b.clk.Now().Sub(b.claims.byID[b.firstID()].At); took < time.Second {
+				t.Errorf("100 orders took %v at 50 a second", took)
+			}
+			return
+		default:
+			b.clk.Advance(time.Millisecond)
+		}
+	}
+}
+
+// After Stop nothing is written, and Stop may be called again.
+func TestStopRefusesWrites(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Options{})
+	a := b.claims.win("alice")
+	b.Stop()
+	b.Stop()
+	if err := b.Handle(t.Context(), b.claims.messages())[0]; !errs.Is(err, errs.ReducedCapacity) || !errors.Is(err, bus.ErrUnavailable) {
+		t.Errorf("a message after Stop: %v", err)
+	}
+	if o := b.get(a.ID); o.State != Accepted || b.InFlight() != 0 {
+		t.Errorf("reading after Stop: %s, %d in flight", o.State, b.InFlight())
+	}
+}
+
+// Options out of range are refused by name.
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]Options{"BatchRows": {BatchRows: -1}, "Pace": {Pace: -1}, "ExpireParallel": {ExpireParallel: 1 << 20}} {
+		if _, err := New(nil, nil, o); err == nil || !cmp.Equal(err.Error()[:14+len(name)], "order option "+name+" ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
