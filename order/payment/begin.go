@@ -144,7 +144,7 @@ func (p *Payments) charge(ctx context.Context, r row) (row, error) {
 	res, err := p.call(ctx, r.Provider, "charge", func(ctx context.Context, prov Provider) (Result, error) {
 		return prov.Charge(ctx, Charge{Payment: r.ID, Amount: r.Amount, Currency: r.Currency, Outcome: r.outcome, After: r.after})
 	})
-	if err != nil {
+	if err != nil || res.Status == Waiting {
 		return r, err
 	}
 	return p.learn(ctx, r.Provider, Event{Payment: r.ID, Result: res})

@@ -136,3 +136,29 @@ func TestUnknownCommitSettlesByKey(t *testing.T) {
 		t.Errorf("%d payments (%v), the provider keeps %d", len(all), err, w.money())
 	}
 }
+
+// A refund with return of stock may come while the payment is not settled yet: the settling that runs again finds the claim
+// released and must not take the money for late.
+func TestRefundBeforeSettledIsNotLate(t *testing.T) {
+	t.Parallel()
+	faults, hits := crashAt(payment.PointFollowed)
+	w := setup(t, faults)
+	id := w.shop.sell("u")
+	p := w.begin(id, "u", sandbox.Capture)
+	w.until("the order is paid and the payment not settled", func() bool { return hits.Load() > 0 })
+	gate := make(chan struct{})
+	var waiting atomic.Bool
+	faults.Set(payment.PointCaptured, func(int) error { waiting.Store(true); <-gate; return nil })
+	w.until("the recovery loop has taken the payment up and has not asked for the claim", waiting.Load)
+	o, _, err := w.pay.Load().Refund(t.Context(), payment.Refund{Order: id, User: "u", Key: "r", Amount: 100, ReturnStock: true})
+	close(gate)
+	if err != nil || o.Refunded != 100 || o.State != order.Refunded {
+		t.Errorf("refund: %+v %v", o, err)
+	}
+	w.restart()
+	w.settled()
+	if got := w.payment(p); got.Late || got.Refunded != 100 || w.money() != price-100 || w.raisedOf(payment.CaseLate) != 0 {
+		t.Errorf("payment %+v, provider keeps %d", got, w.money())
+	}
+	w.counted(1, 0)
+}

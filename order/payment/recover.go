@@ -188,7 +188,7 @@ func (p *Payments) resume(ctx context.Context, r row) error {
 		return nil
 	}
 	res, err := p.call(ctx, r.Provider, "query", func(ctx context.Context, prov Provider) (Result, error) { return prov.Query(ctx, r.ID) })
-	if err != nil {
+	if err != nil || res.Status == Waiting {
 		return err
 	}
 	if res.Status != Absent {

@@ -79,7 +79,7 @@ func (p *Payments) placeRefund(ctx context.Context, r Refund, o order.Order) (re
 	fresh := refundRow{
 		id: p.ids.Next(p.o.Clock.Now(), r.Order.Slot()), order: r.Order, user: r.User, key: r.Key, amount: r.Amount,
 		body:     digest(strconv.FormatInt(r.Amount, 10), strconv.FormatBool(r.ReturnStock), r.Reason),
-		returned: r.ReturnStock, why: r.Reason, trace: r.Trace, state: Refunding,
+		returned: r.ReturnStock, why: r.Reason, who: r.Who, trace: r.Trace, state: Refunding,
 	}
 	if fresh.why == "" {
 		fresh.why = "refunded"
@@ -150,8 +150,8 @@ func (p *Payments) newRefund(tx *groupcommit.Tx, fresh refundRow, o order.Order)
 
 func (p *Payments) insertRefund(tx *groupcommit.Tx, r refundRow) error {
 	now := p.o.Clock.Now()
-	_, err := tx.Exec(`INSERT INTO refunds (`+refundColumns+`, at, next_at) VALUES (?,?,?,?,?,?,?,?,?,?,'refunding',0,?,0,?,?)`,
-		int64(r.id), int64(r.order), int64(r.payment), r.user, r.key, r.body, r.auto, r.amount, r.returned, r.why, r.trace,
+	_, err := tx.Exec(`INSERT INTO refunds (`+refundColumns+`, at, next_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,'refunding',0,?,0,?,?)`,
+		int64(r.id), int64(r.order), int64(r.payment), r.user, r.key, r.body, r.auto, r.amount, r.returned, r.why, r.who, r.trace,
 		now.UnixMilli(), now.Add(p.o.QueryAfter).UnixMilli())
 	return err
 }

@@ -28,7 +28,7 @@ CREATE INDEX payments_due ON payments (next_at) WHERE next_at IS NOT NULL;
 CREATE TABLE refunds (
 	id INTEGER PRIMARY KEY, ord INTEGER NOT NULL, payment INTEGER NOT NULL, user TEXT NOT NULL, key TEXT NOT NULL,
 	body BLOB NOT NULL, auto INTEGER NOT NULL, amount INTEGER NOT NULL, returned INTEGER NOT NULL, why TEXT NOT NULL,
-	state TEXT NOT NULL, seq INTEGER NOT NULL, trace TEXT NOT NULL, at INTEGER NOT NULL, next_at INTEGER, tries INTEGER NOT NULL
+	who TEXT NOT NULL, state TEXT NOT NULL, seq INTEGER NOT NULL, trace TEXT NOT NULL, at INTEGER NOT NULL, next_at INTEGER, tries INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX refunds_key ON refunds (ord, user, key) WHERE auto = 0;
 CREATE UNIQUE INDEX refunds_auto ON refunds (payment) WHERE auto = 1;
@@ -99,18 +99,18 @@ type refundRow struct {
 	auto               bool
 	amount             int64
 	returned           bool
-	why                string
+	why, who           string
 	state              State
 	seq                int64
 	trace              string
 	tries              int
 }
 
-const refundColumns = `id, ord, payment, user, key, body, auto, amount, returned, why, state, seq, trace, tries`
+const refundColumns = `id, ord, payment, user, key, body, auto, amount, returned, why, who, state, seq, trace, tries`
 
 func scanRefund(s scanner) (refundRow, error) {
 	var r refundRow
-	err := s.Scan(&r.id, &r.order, &r.payment, &r.user, &r.key, &r.body, &r.auto, &r.amount, &r.returned, &r.why, &r.state,
+	err := s.Scan(&r.id, &r.order, &r.payment, &r.user, &r.key, &r.body, &r.auto, &r.amount, &r.returned, &r.why, &r.who, &r.state,
 		&r.seq, &r.trace, &r.tries)
 	return r, err
 }

@@ -141,7 +141,8 @@ func (s *shop) expire(id ident.ID) {
 // line is the network between payments and the sandbox; cut decides for each request whether it gets lost, and whether before
 // or after the sandbox has seen it.
 type line struct {
-	cut atomic.Pointer[func(*http.Request) (before, after bool)]
+	wire http.Transport
+	cut  atomic.Pointer[func(*http.Request) (before, after bool)]
 }
 
 func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -152,7 +153,7 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	if before {
 		return nil, io.ErrUnexpectedEOF
 	}
-	resp, err := http.DefaultTransport.RoundTrip(r)
+	resp, err := l.wire.RoundTrip(r)
 	if err == nil && after {
 		resp.Body.Close()
 		return nil, io.ErrUnexpectedEOF
@@ -164,7 +165,7 @@ func (l *line) set(cut func(*http.Request) (before, after bool)) { l.cut.Store(&
 
 // world is a shop, a sandbox with its real HTTP server, and payments between them, on one fake clock.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	clk    *clock.Fake
 	shop   *shop
 	secret webhook.Secret
@@ -184,11 +185,11 @@ type world struct {
 	ended  map[bool]int
 }
 
-func setup(t *testing.T, faults *fault.Points) *world {
+func setup(t testing.TB, faults *fault.Points) *world {
 	t.Helper()
 	clk := clock.NewFake(time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC))
 	w := &world{
-		t: t, clk: clk, dir: t.TempDir(), line: &line{}, step: 50 * time.Millisecond, raised: map[string]int{}, ended: map[bool]int{},
+		t: t, clk: clk, dir: t.TempDir(), line: &line{wire: http.Transport{MaxIdleConnsPerHost: 64}}, step: 50 * time.Millisecond, raised: map[string]int{}, ended: map[bool]int{},
 		shop: &shop{clk: clk, ids: ident.NewGenerator(0, 0), claims: map[ident.ID]*driver.Attempt{}, orders: map[ident.ID]*order.Order{}, sells: map[ident.ID]int{}},
 	}
 	var err error
@@ -219,6 +220,7 @@ func setup(t *testing.T, faults *fault.Points) *world {
 			t.Errorf("stop payments: %v", err)
 		}
 		w.public.Close()
+		w.line.wire.CloseIdleConnections()
 		w.prov.Close()
 	})
 	return w

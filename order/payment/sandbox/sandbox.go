@@ -43,7 +43,7 @@ const MaxAfter = 10 * time.Minute
 type Options struct {
 	Clock  clock.Clock
 	Logger *slog.Logger
-	// Senders is how many callbacks are under way at a time; 0 means 64.
+	// Senders is how many callbacks are under way at a time; 0 means 128.
 	Senders int
 	// RetryAfter is the pause before a refused callback is sent again; it doubles up to RetryMax. 0 means 200 ms and 30 s.
 	RetryAfter time.Duration
@@ -78,7 +78,7 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	if o.Senders == 0 {
-		o.Senders = 64
+		o.Senders = 128
 	}
 	if o.RetryAfter == 0 {
 		o.RetryAfter = 200 * time.Millisecond
