@@ -21,6 +21,7 @@ import (
 	"penstock/bus"
 	"penstock/config"
 	"penstock/engine/sqlite"
+	"penstock/gateway"
 	"penstock/internal/clock"
 	"penstock/internal/fault"
 	"penstock/order"
@@ -69,6 +70,8 @@ type App struct {
 	bus      *bus.Bus
 	repair   *reconcile.Reconciler
 	events   *events
+	drain    *gateway.Drain
+	sweep    func() // forgets idle keys of the public limits
 
 	mu      sync.Mutex
 	started []started // to be stopped, last first
@@ -99,7 +102,7 @@ func New(_ context.Context, cfg config.Config, o Options) (*App, error) {
 	if err != nil {
 		host = "unknown"
 	}
-	a := &App{cfg: cfg, opt: o, addrs: map[string]string{}, events: newEvents()}
+	a := &App{cfg: cfg, opt: o, addrs: map[string]string{}, events: newEvents(), drain: gateway.NewDrain()}
 	a.log = telemetry.NewLogger(o.Log, telemetry.LogOptions{Service: "penstock", Version: o.Version, Host: host, Env: cfg.Log.Env, Level: &lv})
 	a.metrics = telemetry.NewMetrics(telemetry.MetricsOptions{Version: o.Version, Commit: o.Commit, Clock: o.Clock})
 	a.health = telemetry.NewHealth(telemetry.HealthOptions{})
@@ -126,6 +129,7 @@ func (a *App) Start(ctx context.Context) error {
 // Stop undoes the steps, last first, and returns what went wrong. Idempotent. It is bounded by ctx and the drain time-out.
 func (a *App) Stop(ctx context.Context) error {
 	a.health.Draining()
+	a.drain.Begin()
 	a.mu.Lock()
 	steps := a.started
 	a.started = nil

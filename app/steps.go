@@ -91,6 +91,7 @@ func (a *App) startStock(ctx context.Context) (func(context.Context) error, erro
 		return nil, errors.Join(err, drv.Close())
 	}
 	a.metrics.Stock(a.stockLevels)
+	a.health.AddReady("stock", func(context.Context) error { return drv.Ready() })
 	return func(ctx context.Context) error { return errors.Join(a.stock.Close(ctx), drv.Close()) }, nil
 }
 
@@ -131,6 +132,7 @@ func (a *App) startOrders(ctx context.Context) (func(context.Context) error, err
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	a.events.get = a.orders.Get
 	return func(context.Context) error { a.orders.Stop(); return store.Close() }, nil
 }
 

@@ -55,6 +55,7 @@ func (a *App) housekeep() (stop func()) {
 		}
 		return nil
 	})
+	loop(time.Second, a.driver.Repair)
 	loop(time.Second, func(ctx context.Context) error {
 		lag, err := a.bus.InFlight(ctx)
 		for group, n := range lag {

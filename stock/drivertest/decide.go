@@ -172,6 +172,7 @@ func brokenGuardWritesNothing(t testing.TB, h Harness) {
 		g.held = d.win(driver.Key{Sale: "s", User: "u", Key: "k"}, line("a", 1))
 		g.gone = d.win(driver.Key{Sale: "s", User: "u", Key: "gone"}, line("a", 1))
 		d.move(g.gone, driver.Released, "cancelled")
+		d.act("first")
 		before := d.dump()
 		w := d.winning(driver.Key{Sale: "s", User: "v", Key: "new"}, line("b", 1))
 		r := readsOf(w)
@@ -233,6 +234,7 @@ var guards = []struct {
 	{"a move from another state", func(g *guarded, ch *driver.Changes) {
 		ch.Moves = append(ch.Moves, driver.Move{ID: g.gone.ID, From: driver.Held, To: driver.Released})
 	}},
+	{"an act again", func(_ *guarded, ch *driver.Changes) { ch.Audit[0].ID = "first" }},
 	{"a move of no claim", func(_ *guarded, ch *driver.Changes) {
 		ch.Moves = append(ch.Moves, driver.Move{ID: 42, From: driver.Held, To: driver.Sold})
 	}},

@@ -89,6 +89,7 @@ func DriverCases() []Case {
 		{"a journal reader beside writers misses nothing", journalReaderMissesNothing},
 		{"a snapshot is one moment", snapshotIsOneMoment},
 		{"the audit trail keeps its order", auditKeepsItsOrder},
+		{"an act is found by its id", actIsFoundByID},
 		{"reads do not wait for the writer", readsDoNotWait},
 		{"everything survives reopening", everythingSurvivesReopening},
 		{"everything survives a crash", everythingSurvivesACrash},

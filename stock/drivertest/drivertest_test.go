@@ -106,6 +106,8 @@ func TestDriverCasesCatchMistakes(t *testing.T) {
 		"an entry takes one number":           "the journal numbers every line",
 		"the caller's attempt gets no number": "the journal numbers every line",
 		"offers leave no key":                 "an offer's key is known",
+		"acts are forgotten":                  "an act is found by its id",
+		"acts may come twice":                 "a broken guard writes nothing",
 		"pages overlap":                       "journal pages never lose or repeat",
 		"a snapshot is two moments":           "a snapshot is one moment",
 		"audit pages are off by one":          "the audit trail keeps its order",

@@ -316,3 +316,33 @@ func auditKeepsItsOrder(t testing.TB, h Harness) {
 	})
 	same(t, "earlier audit rows", d.audits()[:len(before)], before)
 }
+
+// act writes an audit row with an id.
+func (d *db) act(id string) {
+	d.Helper()
+	d.mustDecide(&driver.Reads{Acts: []string{id}}, func(*driver.State) *driver.Changes {
+		return &driver.Changes{Audit: []driver.Audit{{Who: "op", Act: "act", ID: id}}}
+	})
+}
+
+// A decision learns of each id whether an audit row has it, byte by byte, also after reopening; rows without an id are
+// found by nobody.
+func actIsFoundByID(t testing.TB, h Harness) {
+	d := newDB(t, h)
+	d.act("req-1")
+	d.act("")
+	d.act("")
+	d.act("\u00e9")
+	r := &driver.Reads{Acts: []string{"req-2", "req-1", "REQ-1", "", "req-1 ", "e\u0301", "\u00e9", "req-1"}}
+	check := func(when string) {
+		d.peek(r, func(st *driver.State) {
+			same(t, "acts "+when, st.Acts, []bool{false, true, false, false, false, false, true, true})
+		})
+	}
+	check("as written")
+	d.reopen()
+	check("after reopening")
+	if n := len(d.audits()); n != 4 {
+		t.Errorf("the trail has %d rows, want 4", n)
+	}
+}

@@ -45,6 +45,7 @@ func modelAgrees(t testing.TB, h Harness) {
 			"advance":  m.advance,
 			"look up":  m.lookup,
 			"restart":  m.restart,
+			"tidy":     m.tidy,
 		})
 		m.end(rt)
 	})
@@ -144,7 +145,7 @@ func (m *machine) offer(rt *rapid.T) {
 }
 
 func (m *machine) change(rt *rapid.T) {
-	what := rapid.SampledFrom([]string{"pause", "resume", "resume", "sold out", "close", "reopen"}).Draw(rt, "what")
+	what := rapid.SampledFrom([]string{"pause", "resume", "resume", "sold out", "close", "reopen", "extend", "extend"}).Draw(rt, "what")
 	change := func(x *driver.Sale) {
 		switch what {
 		case "pause":
@@ -157,6 +158,8 @@ func (m *machine) change(rt *rapid.T) {
 			x.ClosedAt = m.s.clk.Now()
 		case "reopen":
 			x.ClosedAt = time.Time{}
+		case "extend":
+			x.EndsAt = m.s.clk.Now().Add(time.Hour)
 		}
 		x.Items = slices.Clone(x.Items)
 		x.Items[0].Price++
@@ -167,6 +170,9 @@ func (m *machine) change(rt *rapid.T) {
 		if !errs.Is(err, errs.VersionMismatch) {
 			rt.Fatalf("%s under version %d: %v", what, seen, err)
 		}
+		return
+	}
+	if errs.Is(err, errs.SaleClosed) && m.m.closed(m.s.clk.Now()) {
 		return
 	}
 	if err != nil {
@@ -180,7 +186,7 @@ func (m *machine) change(rt *rapid.T) {
 }
 
 func (m *machine) advance(rt *rapid.T) {
-	m.s.clk.advance(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Minute, 10 * time.Minute, 11 * time.Minute}).Draw(rt, "by"))
+	m.s.clk.advance(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Minute, 10 * time.Minute, 11 * time.Minute, 3 * time.Hour}).Draw(rt, "by"))
 }
 
 func (m *machine) lookup(rt *rapid.T) {
@@ -209,6 +215,13 @@ func (m *machine) restart(rt *rapid.T) {
 		rt.Skip()
 	}
 	m.s.restart()
+}
+
+func (m *machine) tidy(rt *rapid.T) {
+	if m.s.h.Tidy == nil {
+		rt.Skip()
+	}
+	m.s.h.Tidy(m.s, m.s.drv)
 }
 
 func (m *machine) levels(rt *rapid.T) {

@@ -1,11 +1,9 @@
 package drivertest
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -187,6 +185,9 @@ func (m *memDriver) state(r *driver.Reads) *driver.State {
 	for _, id := range r.Claims {
 		st.Claims = append(st.Claims, m.winner(id))
 	}
+	for _, id := range r.Acts {
+		st.Acts = append(st.Acts, m.acted(id) && !m.has("acts are forgotten"))
+	}
 	for _, id := range r.Sales {
 		var row *driver.Sale
 		if s, ok := m.sales[id]; ok {
@@ -202,6 +203,10 @@ func (m *memDriver) byID(id ident.ID) *driver.Attempt {
 		return &a
 	}
 	return nil
+}
+
+func (m *memDriver) acted(id string) bool {
+	return id != "" && slices.ContainsFunc(m.audits, func(a driver.Audit) bool { return a.ID == id })
 }
 
 func (m *memDriver) winner(id ident.ID) *driver.Attempt {
@@ -227,6 +232,11 @@ func (m *memDriver) guard(ch *driver.Changes) error {
 	for _, s := range ch.Sales {
 		if s.Version != m.sales[s.ID].Version+1 && !m.has("sale versions are not checked") {
 			return fmt.Errorf("sale version %d", s.Version)
+		}
+	}
+	for _, a := range ch.Audit {
+		if m.acted(a.ID) && !m.has("acts may come twice") {
+			return fmt.Errorf("act %q twice", a.ID)
 		}
 	}
 	seen := map[driver.Key]bool{}
@@ -327,104 +337,4 @@ func (m *memDriver) move(now time.Time, mv driver.Move) {
 		}
 	}
 	m.append(driver.Entry{At: now, Kind: kind, Attempt: &a, Why: mv.Why, Trace: mv.Trace}, len(a.Lines))
-}
-
-func (m *memDriver) Attempt(_ context.Context, k driver.Key) (*driver.Attempt, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.byID(m.keys[m.key(k)]), nil
-}
-
-func (m *memDriver) Claim(_ context.Context, id ident.ID) (*driver.Attempt, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.winner(id), nil
-}
-
-func (m *memDriver) Unsent(_ context.Context, user string) ([]*driver.Attempt, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	var out []*driver.Attempt
-	for id, a := range m.bound {
-		if a.Seq > m.sent && m.key(a.Key).User == m.key(driver.Key{User: user, Key: a.Key.Key}).User && (a.Won() || m.has("unsent lists refusals")) {
-			out = append(out, m.byID(id))
-		}
-	}
-	slices.SortFunc(out, func(a, b *driver.Attempt) int {
-		if m.has("unsent goes by id") {
-			return cmp.Compare(a.ID, b.ID)
-		}
-		return cmp.Compare(a.Seq, b.Seq)
-	})
-	return out, nil
-}
-
-func (m *memDriver) Due(_ context.Context, now time.Time, limit int) ([]ident.ID, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	var due []driver.Attempt
-	for _, a := range m.bound {
-		last := now
-		if m.has("due is late by one") {
-			last = now.Add(-1)
-		}
-		if a.Won() && !a.ReleaseAt.After(last) && (a.State == driver.Held || m.has("due lists sold claims") && a.State == driver.Sold) {
-			due = append(due, a)
-		}
-	}
-	slices.SortFunc(due, func(a, b driver.Attempt) int {
-		if m.has("due goes by id") {
-			return cmp.Compare(a.ID, b.ID)
-		}
-		return a.ReleaseAt.Compare(b.ReleaseAt)
-	})
-	var ids []ident.ID
-	for _, a := range due[:min(limit, len(due))] {
-		ids = append(ids, a.ID)
-	}
-	return ids, nil
-}
-
-func (m *memDriver) Snapshot(context.Context) (*driver.Snapshot, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	s := &driver.Snapshot{Seq: m.seq, Now: m.clk.Now(), Stock: slices.Collect(maps.Values(m.stock)), Sales: slices.Collect(maps.Values(m.sales))}
-	for id, a := range m.bound {
-		if a.Won() || !m.has("the last id forgets refusals") {
-			s.LastID = max(s.LastID, id)
-		}
-	}
-	if m.has("a snapshot is two moments") {
-		m.mu.RUnlock()
-		time.Sleep(time.Millisecond)
-		m.mu.RLock()
-		s.Seq = m.seq
-	}
-	return s, nil
-}
-
-func (m *memDriver) Journal(_ context.Context, after uint64, limit int) ([]driver.Entry, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	var out []driver.Entry
-	for _, e := range m.entries {
-		if e.Attempt != nil {
-			e.Attempt = m.byID(e.Attempt.ID)
-		}
-		again := m.has("pages overlap") && after > 1 && e.Seq == after
-		if (e.Seq > after || again) && len(out) < limit {
-			out = append(out, e)
-		}
-	}
-	return out, nil
-}
-
-func (m *memDriver) Audit(_ context.Context, after uint64, limit int) ([]driver.Audit, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if m.has("audit pages are off by one") && after > 0 {
-		after++
-	}
-	rows := m.audits[min(after, uint64(len(m.audits))):]
-	return slices.Clone(rows[:min(limit, len(rows))]), nil
 }

@@ -94,7 +94,7 @@ func (d *Driver) locked(ctx context.Context, f func(context.Context) error) erro
 		err = d.exec(ctx, "COMMIT", -1)
 	}
 	if err != nil {
-		d.broken = true
+		d.breakdown(true)
 	}
 	return err
 }

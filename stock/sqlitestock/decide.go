@@ -94,7 +94,7 @@ func (d *Driver) execute(ctx context.Context, p *plan) error {
 	err := d.writeRows(ctx, p)
 	if err != nil {
 		if _, rollback := d.conn.Exec(ctx, "ROLLBACK", nil); rollback != nil || !isGuard(err) {
-			d.broken = true
+			d.breakdown(true)
 			return fmt.Errorf("%w: %w", driver.ErrUnavailable, err)
 		}
 		return fmt.Errorf("the stock database refuses the batch: %w", err)
@@ -105,7 +105,7 @@ func (d *Driver) execute(ctx context.Context, p *plan) error {
 		}
 	}
 	if err != nil {
-		d.broken = true
+		d.breakdown(true)
 		return fmt.Errorf("%w: %w", driver.ErrUnknown, err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"penstock/engine/sqlite"
@@ -50,6 +51,7 @@ type Driver struct {
 	// broken is set after a failed commit: nothing is acknowledged until the file was reopened and a full checkpoint synced.
 	broken bool
 	closed bool
+	failed atomic.Bool // broken, for those who do not hold the lock
 	args   []sqldriver.NamedValue
 	state  driver.State
 	fresh  map[driver.Key]struct{} // keys bound by the decision at hand
@@ -116,8 +118,15 @@ func (d *Driver) adopt(ctx context.Context, db *sqlite.DB) error {
 	d.mu.Lock()
 	d.db, d.mem = db, mem
 	d.mu.Unlock()
-	d.conn, d.epoch, d.broken = conn, epoch, false
+	d.conn, d.epoch = conn, epoch
+	d.breakdown(false)
 	return nil
+}
+
+// breakdown notes whether nothing may be acknowledged until the file is reopened.
+func (d *Driver) breakdown(broken bool) {
+	d.broken = broken
+	d.failed.Store(broken)
 }
 
 // recover reopens the file after a failed commit.
@@ -137,6 +146,25 @@ func (d *Driver) recover(ctx context.Context) error {
 	}
 	d.opt.Logger.Info("the stock database was reopened and synced after a failed write", "epoch", d.epoch)
 	return nil
+}
+
+// Ready returns nil while decisions can be written, and why not after a failed write that has not been repaired.
+func (d *Driver) Ready() error {
+	if d.failed.Load() {
+		return errors.New("a write has failed; the stock database waits to be reopened")
+	}
+	return nil
+}
+
+// Repair reopens the file after a failed write; without one it does nothing. The next decision does the same, but a server
+// that is not ready gets none.
+func (d *Driver) Repair(ctx context.Context) error {
+	d.write.Lock()
+	defer d.write.Unlock()
+	if d.closed || !d.broken {
+		return nil
+	}
+	return d.recover(ctx)
 }
 
 // Close closes the file. Idempotent.

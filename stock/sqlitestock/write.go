@@ -151,7 +151,7 @@ func (d *Driver) Sent(ctx context.Context, seq uint64) error {
 		return driver.ErrUnavailable
 	}
 	if err := d.exec(ctx, "UPDATE meta SET sent = max(sent, ?) WHERE one = 1 AND epoch = ?", 1, int64(seq), d.epoch); err != nil {
-		d.broken = true
+		d.breakdown(true)
 		return fmt.Errorf("remember what was sent: %w", err)
 	}
 	d.mu.Lock()

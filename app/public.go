@@ -1,0 +1,54 @@
+package app
+
+import (
+	"context"
+	"net/http"
+
+	"penstock/gateway"
+	"penstock/gateway/api"
+	"penstock/limit"
+	"penstock/telemetry"
+)
+
+// deps is what both listeners are built from.
+func (a *App) deps() api.Deps {
+	seen := &observer{log: a.log, metrics: a.metrics, tracing: a.tracing}
+	every := 1
+	if a.cfg.Log.Sample > 0 {
+		every = max(int(1/a.cfg.Log.Sample), 1)
+	}
+	return api.Deps{
+		Gateway: gateway.Options{
+			Clock: a.opt.Clock, TrustedProxies: a.cfg.TrustedProxies, MaxBody: a.cfg.BodyLimit, ProblemBase: a.cfg.Problems,
+			LogEvery: every, Observer: seen, Logger: a.log, Drain: a.drain,
+		},
+		Verifier: a.ring, Passes: a.ring, PassTTL: a.cfg.Keys.PassTTL,
+		Sales: a.sales, Orders: a.orders, Payments: a.payments, Events: a.events, DeadLetters: a.bus.DeadLetters(),
+		Export: a, Drained: a.Drained, Reconcile: a.repair, Audit: a.stock,
+	}
+}
+
+func (a *App) startPublic(context.Context) (func(context.Context) error, error) {
+	d := a.deps()
+	d.Gateway.Attempts = counted{a.sales, a.metrics}
+	d.Gateway.IP = limit.Rate{Calls: int(a.cfg.Limits.IP.N), Per: a.cfg.Limits.IP.Per}
+	d.Gateway.User = limit.Rate{Calls: int(a.cfg.Limits.User.N), Per: a.cfg.Limits.User.Per}
+	g, err := api.Public(d)
+	if err != nil {
+		return nil, err
+	}
+	a.sweep = g.Sweep
+	return a.serve("public", a.cfg.Listen.Public, g)
+}
+
+func (a *App) startAdmin(context.Context) (func(context.Context) error, error) {
+	g, err := api.Admin(a.deps())
+	if err != nil {
+		return nil, err
+	}
+	return a.serve("admin", a.cfg.Listen.Admin, g)
+}
+
+func (a *App) startProbe(context.Context) (func(context.Context) error, error) {
+	return a.serve("probe", a.cfg.Listen.Probe, telemetry.Probe(a.metrics, a.health, telemetry.ProbeOptions{Pprof: a.cfg.Pprof, Fallback: http.NotFoundHandler()}))
+}
