@@ -229,11 +229,9 @@ func TestRetriesDoNotStarveTheTopic(t *testing.T) {
 // live is a running bus on the machine's clock with two groups, of which one feeds the other's topic.
 func live(t *testing.T, first, second Handler) (b *Bus, in, out *drivertest.Log) {
 	t.Helper()
-	r := &rig{t: t}
 	store := newStore(t)
-	r.log = drivertest.NewLog("in")
-	out = drivertest.NewLog("out")
-	topics := map[string][]outboxbus.Source{"in": {r.log}, "out": {out}}
+	in, out = drivertest.NewLog("in"), drivertest.NewLog("out")
+	topics := map[string][]outboxbus.Source{"in": {in}, "out": {out}}
 	drv, err := outboxbus.New(t.Context(), store.db, topics, outboxbus.Options{Sole: true, Idle: 10 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +249,7 @@ func live(t *testing.T, first, second Handler) (b *Bus, in, out *drivertest.Log)
 			t.Fatal(err)
 		}
 	}
-	return b, r.log, out
+	return b, in, out
 }
 
 // until polls a condition.
@@ -342,6 +340,11 @@ func TestRunDrainStop(t *testing.T) {
 		}
 	}
 	<-b.Stopped()
+	var leases int
+	err := b.store.(*testStore).db.R.QueryRow(`SELECT count(*) FROM cursor WHERE owner <> ''`).Scan(&leases)
+	if err != nil || leases != 0 {
+		t.Fatalf("%d leases left behind, %v", leases, err)
+	}
 }
 
 // Stop is bounded: a handler that hangs is cut off, its messages count as no failure and are delivered again.
