@@ -1,7 +1,6 @@
 package drivertest
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -15,11 +14,10 @@ import (
 	"penstock/stock/driver"
 )
 
-// machine runs one random history of a sale against the model. Its shop outlives it: histories share one database.
+// machine runs one random history of a sale against the model, in a database of its own so that a failure can be shortened.
 type machine struct {
-	s    *shop
-	m    *model
-	sale string
+	s *shop
+	m *model
 	// tried are earlier requests, so that keys come again with the same items.
 	tried []stock.Request
 }
@@ -27,11 +25,9 @@ type machine struct {
 // Whatever a few users, an operator, the clock and restarts do to a sale, every answer is one that the rules allow and the
 // database holds exactly what they lead to.
 func modelAgrees(t testing.TB, h Harness) {
-	s := newShop(t, h)
-	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		n++
-		m := &machine{s: s, sale: fmt.Sprint("sale ", n)}
+		s := newShop(t, h)
+		m := &machine{s: s}
 		m.begin(rt)
 		rt.Repeat(map[string]func(*rapid.T){
 			"":         m.levels,
@@ -48,14 +44,18 @@ func modelAgrees(t testing.TB, h Harness) {
 			"tidy":     m.tidy,
 		})
 		m.end(rt)
+		s.audit()
+		s.stop()
+		if err := s.drv.Close(); err != nil {
+			rt.Fatalf("close: %v", err)
+		}
 	})
-	s.audit()
 }
 
 func (m *machine) begin(rt *rapid.T) {
 	now := m.s.clk.Now()
 	sale := driver.Sale{
-		ID: m.sale, Title: "t", StartsAt: now.Add(time.Duration(rapid.IntRange(-1, 1).Draw(rt, "start")) * time.Minute),
+		ID: "s", Title: "t", StartsAt: now.Add(time.Duration(rapid.IntRange(-1, 1).Draw(rt, "start")) * time.Minute),
 		EndsAt: now.Add(time.Hour), Window: 10 * time.Minute, Grace: time.Minute, Admission: "open",
 	}
 	offers := map[string]int64{}
@@ -73,7 +73,7 @@ func (m *machine) begin(rt *rapid.T) {
 
 func (m *machine) attempt(rt *rapid.T) {
 	r := stock.Request{
-		Sale: m.sale, User: rapid.SampledFrom([]string{"u", "v", "w"}).Draw(rt, "user"),
+		Sale: "s", User: rapid.SampledFrom([]string{"u", "v", "w"}).Draw(rt, "user"),
 		Key: rapid.SampledFrom([]string{"1", "2", "3", "4"}).Draw(rt, "key"),
 	}
 	for _, sku := range rapid.SampledFrom([][]string{{"a"}, {"b"}, {"a", "b"}, {"a", "zz"}}).Draw(rt, "skus") {
@@ -132,7 +132,7 @@ func (m *machine) release(rt *rapid.T) {
 
 func (m *machine) offer(rt *rapid.T) {
 	r := stock.OfferRequest{
-		Sale: m.sale, SKU: rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "sku"), Why: "w",
+		Sale: "s", SKU: rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "sku"), Why: "w",
 		Delta: rapid.SampledFrom([]int64{-3, -1, 1, 2}).Draw(rt, "delta"), Key: rapid.SampledFrom([]string{"", "o1", "o2"}).Draw(rt, "key"),
 	}
 	_, err := m.s.p.Offer(m.s.Context(), r, by("offer"))
@@ -165,7 +165,7 @@ func (m *machine) change(rt *rapid.T) {
 		x.Items[0].Price++
 	}
 	seen := rapid.SampledFrom([]int64{0, m.m.sale.Version, m.m.sale.Version - 1}).Draw(rt, "version seen")
-	got, err := m.s.p.UpdateSale(m.s.Context(), m.sale, seen, func(x *driver.Sale) error { change(x); return nil }, by(what))
+	got, err := m.s.p.UpdateSale(m.s.Context(), "s", seen, func(x *driver.Sale) error { change(x); return nil }, by(what))
 	if seen != 0 && seen != m.m.sale.Version {
 		if !errs.Is(err, errs.VersionMismatch) {
 			rt.Fatalf("%s under version %d: %v", what, seen, err)
@@ -225,7 +225,7 @@ func (m *machine) tidy(rt *rapid.T) {
 }
 
 func (m *machine) levels(rt *rapid.T) {
-	got := m.s.levels(m.sale)
+	got := m.s.levels("s")
 	for sku, want := range m.m.levels {
 		if got[sku] != want {
 			rt.Fatalf("stock of %s is %+v, want %+v", sku, got[sku], want)
@@ -238,7 +238,7 @@ func (m *machine) end(rt *rapid.T) {
 	now := m.s.clk.Now()
 	want := m.m.due(now)
 	for _, id := range m.s.due(now, 1<<20) {
-		if c := m.s.db.claim(id); c.Key.Sale == m.sale && !want[id] {
+		if c := m.s.db.claim(id); c.Key.Sale == "s" && !want[id] {
 			rt.Fatalf("claim %v is due, the model says no", id)
 		}
 		delete(want, id)

@@ -186,34 +186,56 @@ func operatorsLeaveATrail(t testing.TB, h Harness) {
 	same(t, "acts", acts, []string{"create", "update", "offer", "replayed a dead letter"})
 }
 
-// A sale that an operator opens again long after its end knows the limits, keys and winners of its first run.
+// A sale that an operator opens again long after its end knows the limits, keys and winners of its first run, whether it had
+// ended or was closed, and whether the process was restarted in between.
 func reopenedSaleKnowsBuyers(t testing.TB, h Harness) {
-	s := newShop(t, h)
+	for _, closed := range []bool{false, true} {
+		for _, restarted := range []bool{false, true} {
+			s := newShop(t, h)
+			reopenedSale(s, closed, restarted)
+			if t.Failed() {
+				t.Logf("closed before its end: %v, restarted: %v", closed, restarted)
+				return
+			}
+		}
+	}
+}
+
+func reopenedSale(s *shop, closed, restarted bool) {
 	s.open("s", goods{"a", 5, 1, 1})
 	w := s.mustWin("u", "k", item("a", 1))
 	s.mustSell(w.ID)
 	over := s.buy("u", "over", item("a", 1))
+	if closed {
+		s.update(func(x *driver.Sale) { x.ClosedAt, x.EndsAt = s.clk.Now(), far })
+	}
 	s.clk.advance(100 * 24 * time.Hour)
-	if h.Tidy != nil {
-		h.Tidy(t, s.drv)
+	if s.h.Tidy != nil {
+		s.h.Tidy(s, s.drv)
 	}
-	s.restart()
+	if restarted {
+		s.restart()
+	}
 	if a := s.buy("u", "k", item("a", 1)); !a.Replayed || a.Attempt == nil || a.Attempt.ID != w.ID {
-		t.Errorf("long after the end the winner gets %+v", a)
+		s.Errorf("long after the end the winner gets %+v", a)
 	}
-	_, err := s.p.UpdateSale(t.Context(), "s", 0, func(x *driver.Sale) error {
-		x.EndsAt = s.clk.Now().Add(time.Hour)
+	_, err := s.p.UpdateSale(s.Context(), "s", 0, func(x *driver.Sale) error {
+		if closed {
+			x.ClosedAt = time.Time{}
+		} else {
+			x.EndsAt = far
+		}
 		return nil
 	}, by("reopen"))
 	if err != nil {
-		t.Logf("a closed sale stays closed: %v", err)
+		s.Logf("a closed sale stays closed: %v", err)
 		return
 	}
 	if a := s.buy("u", "new", item("a", 1)); a.Reason != errs.LimitReached {
-		t.Errorf("a buyer who has used up his limit gets %+v", a)
+		s.Errorf("a buyer who has used up his limit gets %+v", a)
 	}
 	if a := s.buy("u", "over", item("a", 1)); !a.Replayed || a.Reason != over.Reason {
-		t.Errorf("the refused key gets %+v", a)
+		s.Errorf("the refused key gets %+v", a)
 	}
 	s.mustRelease(w.ID, driver.Sold, stock.WhyRefunded)
 	s.mustWin("u", "after the refund", item("a", 1))
