@@ -3,19 +3,17 @@ package order
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"penstock/errs"
 	"penstock/internal/ident"
-	"penstock/order/shard"
 )
 
 // Limits of a page.
@@ -59,21 +57,12 @@ func (o *Orders) listOwn(ctx context.Context, user string, before ident.ID, limi
 		return nil, err
 	}
 	db, table := o.store.Map().Route(ident.SlotOf(user))
-	var page []Order
-	err = o.view(ctx, db, func(tx *sql.Tx) error {
-		var err error
-		q := "SELECT " + columns + " FROM " + shard.TableName(db, table) + " WHERE user = ? AND id < ? ORDER BY id DESC LIMIT ?"
-		if page, err = scanOrders(ctx, tx, q, user, int64(before), limit); err != nil || len(page) == 0 {
-			return err
-		}
-		return addEvents(ctx, tx, page)
-	})
+	page, err := o.query(ctx, readKey{byOwner, db, table}, user, int64(before), limit)
 	if err != nil {
 		return nil, err
 	}
 	written := make(map[ident.ID]bool, len(page))
 	for i := range page {
-		page[i].Shard, page[i].Table = db, table
 		written[page[i].ID] = true
 	}
 	oldest := ident.ID(0)
@@ -93,58 +82,52 @@ func (o *Orders) listOwn(ctx context.Context, user string, before ident.ID, limi
 	return newest(page, limit), nil
 }
 
+// listAll finds the newest ids in the events, which are by order in one table of each database, and reads only the rows that
+// come onto the page.
 func (o *Orders) listAll(ctx context.Context, before ident.ID, limit int) ([]Order, error) {
-	pages := make([][]Order, o.store.Len())
+	found := make([][]ident.ID, o.store.Len())
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(o.opt.Parallel)
-	for db := range pages {
-		g.Go(func() error {
-			return o.view(gctx, db, func(tx *sql.Tx) error {
-				page, err := scanOrders(gctx, tx, newestOf(db), int64(before), limit)
-				pages[db] = page
-				return err
-			})
+	for db := range found {
+		g.Go(func() (err error) {
+			found[db], err = o.newestIDs(gctx, db, before, limit)
+			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	page := newest(slices.Concat(pages...), limit)
-	byDB := make([][]int, o.store.Len())
-	for i := range page {
-		db, table := o.store.Route(page[i].ID)
-		page[i].Shard, page[i].Table = db, table
-		byDB[db] = append(byDB[db], i)
-	}
-	for db, at := range byDB {
-		if len(at) == 0 {
-			continue
-		}
-		some := make([]Order, len(at))
-		for i, n := range at {
-			some[i] = page[n]
-		}
-		if err := o.view(ctx, db, func(tx *sql.Tx) error { return addEvents(ctx, tx, some) }); err != nil {
+	ids := slices.Concat(found...)
+	slices.SortFunc(ids, func(a, b ident.ID) int { return cmp.Compare(b, a) })
+	page := make([]Order, 0, min(limit, len(ids)))
+	for _, id := range ids[:min(limit, len(ids))] {
+		ord, err := o.read(ctx, id)
+		if err != nil {
 			return nil, err
 		}
-		for i, n := range at {
-			page[n].Events = some[i].Events
-		}
+		page = append(page, ord)
 	}
 	return page, nil
 }
 
-// newestOf is the query for the newest orders of all tables of a database before an id, up to a limit.
-func newestOf(db int) string {
-	var b strings.Builder
-	for t := range shard.Tables {
-		if t > 0 {
-			b.WriteString(" UNION ALL ")
-		}
-		fmt.Fprintf(&b, "SELECT * FROM (SELECT %s FROM %s WHERE id < ?1 ORDER BY id DESC LIMIT ?2)", columns, shard.TableName(db, t))
+func (o *Orders) newestIDs(ctx context.Context, db int, before ident.ID, limit int) (ids []ident.ID, err error) {
+	st, err := o.prepared(ctx, readKey{byAge, db, 0})
+	if err != nil {
+		return nil, err
 	}
-	b.WriteString(" ORDER BY id DESC LIMIT ?2")
-	return b.String()
+	rows, err := st.QueryContext(ctx, int64(before), limit)
+	if err != nil {
+		return nil, fmt.Errorf("read order database %d: %w", db, err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var id ident.ID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
 }
 
 func newest(orders []Order, limit int) []Order {

@@ -15,6 +15,7 @@ type Orders struct {
 	opt     Options
 	writers []*writer
 	paces   []pace
+	reads   sync.Map // readKey to *sql.Stmt
 	expiry  expiry
 	stop    sync.Once
 }

@@ -13,7 +13,12 @@ import (
 	"penstock/stock/driver"
 )
 
-const columns = "id, user, sale, key, items, state, amount, currency, refunded, created, pay_before, version, delivery, trace"
+const (
+	columns = "id, user, sale, key, items, state, amount, currency, refunded, created, pay_before, version, delivery, trace"
+	// withEvents adds the events to an order o, so that one statement sees both as of one moment.
+	withEvents = `, (SELECT json_group_array(json_object('n', n, 'at', at, 'from', from_state, 'to', to_state, 'why', why) ORDER BY n)
+FROM order_event WHERE order_id = o.id)`
+)
 
 // Get returns the order with its events. A user of "" is an operator, who sees every order; another user's order is
 // errs.NotFound like one that does not exist. An order whose row is not written yet is read from its claim: accepted, with
@@ -58,98 +63,105 @@ func (o *Orders) fromClaim(ctx context.Context, a *driver.Attempt) (Order, error
 // stored reads a row and its events as of one moment; nil means that there is none.
 func (o *Orders) stored(ctx context.Context, id ident.ID) (*Order, error) {
 	db, table := o.store.Route(id)
-	var found []Order
-	err := o.view(ctx, db, func(tx *sql.Tx) error {
-		var err error
-		q := "SELECT " + columns + " FROM " + shard.TableName(db, table) + " WHERE id = ?"
-		if found, err = scanOrders(ctx, tx, q, int64(id)); err != nil || len(found) == 0 {
-			return err
-		}
-		return addEvents(ctx, tx, found)
-	})
+	found, err := o.query(ctx, readKey{byID, db, table}, int64(id))
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	found[0].Shard, found[0].Table = db, table
 	return &found[0], nil
 }
 
-// view runs f on one snapshot of a database.
-func (o *Orders) view(ctx context.Context, db int, f func(*sql.Tx) error) error {
-	tx, err := o.store.DB(db).R.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err == nil {
-		if err = f(tx); err != nil {
-			err = errors.Join(err, ignoreDone(tx.Rollback()))
-		} else {
-			err = tx.Commit()
-		}
+// readKey names a prepared query of a table, or of a whole database.
+type readKey struct {
+	kind      readKind
+	db, table int
+}
+
+type readKind uint8
+
+const (
+	byID readKind = iota
+	byOwner
+	byAge
+)
+
+func (k readKey) query() string {
+	if k.kind == byAge {
+		return "SELECT order_id FROM order_event WHERE n = 1 AND order_id < ? ORDER BY order_id DESC LIMIT ?"
 	}
+	q := "SELECT " + columns + withEvents + " FROM " + shard.TableName(k.db, k.table) + " o WHERE "
+	if k.kind == byID {
+		return q + "id = ?"
+	}
+	return q + "user = ? AND id < ? ORDER BY id DESC LIMIT ?"
+}
+
+// prepared returns the statement of a key. Statements live as long as the database is open.
+func (o *Orders) prepared(ctx context.Context, k readKey) (*sql.Stmt, error) {
+	if st, ok := o.reads.Load(k); ok {
+		return st.(*sql.Stmt), nil
+	}
+	st, err := o.store.DB(k.db).R.PrepareContext(ctx, k.query())
 	if err != nil {
-		return fmt.Errorf("read order database %d: %w", db, err)
+		return nil, err
 	}
-	return nil
+	if first, loaded := o.reads.LoadOrStore(k, st); loaded {
+		return first.(*sql.Stmt), st.Close()
+	}
+	return st, nil
 }
 
-func ignoreDone(err error) error {
-	if errors.Is(err, sql.ErrTxDone) {
-		return nil
+// query returns the orders that a prepared query finds.
+func (o *Orders) query(ctx context.Context, k readKey, args ...any) (_ []Order, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("read order database %d: %w", k.db, err)
+		}
+	}()
+	st, err := o.prepared(ctx, k)
+	if err != nil {
+		return nil, err
 	}
-	return err
-}
-
-// scanOrders runs a query for columns. Shard and Table are left to the caller.
-func scanOrders(ctx context.Context, tx *sql.Tx, query string, args ...any) (_ []Order, err error) {
-	rows, err := tx.QueryContext(ctx, query, args...)
+	rows, err := st.QueryContext(ctx, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	var out []Order
 	for rows.Next() {
-		var o Order
-		var items []byte
-		var created, payBefore int64
-		if err = rows.Scan(&o.ID, &o.User, &o.Sale, &o.Key, &items, &o.State, &o.Amount, &o.Currency, &o.Refunded, &created,
-			&payBefore, &o.Version, &o.Delivery, &o.Trace); err != nil {
+		ord, err := scan(rows)
+		if err != nil {
 			return nil, err
 		}
-		if err = json.Unmarshal(items, &o.Lines); err != nil {
-			return nil, fmt.Errorf("items of order %s: %w", o.ID, err)
-		}
-		o.CreatedAt, o.PayBefore = nanos(created), nanos(payBefore)
-		out = append(out, o)
+		ord.Shard, ord.Table = o.store.Route(ord.ID)
+		out = append(out, ord)
 	}
 	return out, rows.Err()
 }
 
-func nanos(n int64) time.Time { return time.Unix(0, n).UTC() }
-
-// addEvents reads the events of orders of one database.
-func addEvents(ctx context.Context, tx *sql.Tx, orders []Order) (err error) {
-	at := make(map[int64]*Order, len(orders))
-	ids := make([]int64, len(orders))
-	for i := range orders {
-		ids[i] = int64(orders[i].ID)
-		at[ids[i]] = &orders[i]
+// scan reads columns and withEvents.
+func scan(rows *sql.Rows) (o Order, err error) {
+	var items, events sql.RawBytes
+	var created, payBefore int64
+	if err = rows.Scan(&o.ID, &o.User, &o.Sale, &o.Key, &items, &o.State, &o.Amount, &o.Currency, &o.Refunded, &created,
+		&payBefore, &o.Version, &o.Delivery, &o.Trace, &events); err != nil {
+		return o, err
 	}
-	list, err := json.Marshal(ids)
-	if err != nil {
-		return err
+	o.CreatedAt, o.PayBefore = nanos(created), nanos(payBefore)
+	if err = json.Unmarshal(items, &o.Lines); err != nil {
+		return o, fmt.Errorf("items of order %s: %w", o.ID, err)
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT order_id, n, at, from_state, to_state, why FROM order_event
-WHERE order_id IN (SELECT value FROM json_each(?)) ORDER BY order_id, n`, string(list))
-	if err != nil {
-		return err
+	var steps []struct {
+		N, At    int64
+		From, To State
+		Why      string
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var id, when int64
-		var e Event
-		if err = rows.Scan(&id, &e.N, &when, &e.From, &e.To, &e.Why); err != nil {
-			return err
-		}
-		e.At = nanos(when)
-		at[id].Events = append(at[id].Events, e)
+	if err = json.Unmarshal(events, &steps); err != nil {
+		return o, fmt.Errorf("events of order %s: %w", o.ID, err)
 	}
-	return rows.Err()
+	for _, e := range steps {
+		o.Events = append(o.Events, Event{N: e.N, At: nanos(e.At), From: e.From, To: e.To, Why: e.Why})
+	}
+	return o, nil
 }
+
+func nanos(n int64) time.Time { return time.Unix(0, n).UTC() }

@@ -92,12 +92,15 @@ func TestListsPageThroughEverythingOnce(t *testing.T) {
 	slices.Reverse(mine)
 	slices.Reverse(written)
 	for user, want := range map[string][]ident.ID{"alice": mine, "": written} {
-		for _, limit := range []int{1, 7, 19, 20, 21, 40, 500} {
+		for _, limit := range []int{1, 19, 20, 21, 500} {
+			if user == "" {
+				limit = limit*2 + 5
+			}
 			var got []ident.ID
 			cursor, pages := "", 0
 			for more := true; more; more = cursor != "" {
 				page, next, err := b.List(ctx, user, cursor, limit)
-				if err != nil || len(page) > limit || next != "" && len(page) != limit {
+				if err != nil || len(page) > limit || next != "" && len(page) != limit || len(page) == 0 {
 					t.Fatalf("page of %d after %d orders, next %q: %v", len(page), len(got), next, err)
 				}
 				for _, o := range page {
@@ -108,7 +111,7 @@ func TestListsPageThroughEverythingOnce(t *testing.T) {
 				}
 				cursor, pages = next, pages+1
 			}
-			if d := cmp.Diff(want, got); d != "" || pages != (len(want)+limit-1)/limit {
+			if d := cmp.Diff(want, got); d != "" || pages != (len(want)+min(limit, 500)-1)/min(limit, 500) {
 				t.Errorf("list of %q by %d in %d pages: %s", user, limit, pages, d)
 			}
 		}
