@@ -156,3 +156,25 @@ func TestRefundWithoutAnAnswerIsUnknown(t *testing.T) {
 		})
 	}
 }
+
+// An order whose own sum fits no refund is not told anything: it becomes a case, once, and the money's state stays visible.
+func TestWrongBooksAreACase(t *testing.T) {
+	t.Parallel()
+	w, p := paid(t)
+	w.shop.mu.Lock()
+	w.shop.orders[p.Order].Refunded = 7
+	w.shop.mu.Unlock()
+	ask := payment.Refund{Order: p.Order, User: "u", Key: "r", Amount: 100}
+	for range 2 {
+		if _, _, err := w.pay.Load().Refund(t.Context(), ask); !errs.Is(err, errs.Unknown) {
+			t.Errorf("refund on wrong books: %v", err)
+		}
+	}
+	cases, err := w.pay.Load().Cases(t.Context(), 0, 10)
+	if err != nil || len(cases) != 1 || cases[0].Kind != payment.CaseRefundBooks || w.order(p.Order).Refunded != 7 {
+		t.Errorf("cases %+v (%v), the order says %d", cases, err, w.order(p.Order).Refunded)
+	}
+	if n, err := w.pay.Load().InFlight(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d in flight (%v)", n, err)
+	}
+}
