@@ -206,8 +206,10 @@ func reopenedSale(s *shop, closed, restarted bool) {
 	w := s.mustWin("u", "k", item("a", 1))
 	s.mustSell(w.ID)
 	over := s.buy("u", "over", item("a", 1))
+	s.open("nobody came", goods{"a", 1, 1, 1})
 	if closed {
-		s.update(func(x *driver.Sale) { x.ClosedAt, x.EndsAt = s.clk.Now(), far })
+		s.change("s", func(x *driver.Sale) { x.ClosedAt, x.EndsAt = s.clk.Now(), far })
+		s.change("nobody came", func(x *driver.Sale) { x.ClosedAt, x.EndsAt = s.clk.Now(), far })
 	}
 	s.clk.advance(100 * 24 * time.Hour)
 	if s.h.Tidy != nil {
@@ -219,17 +221,14 @@ func reopenedSale(s *shop, closed, restarted bool) {
 	if a := s.buy("u", "k", item("a", 1)); !a.Replayed || a.Attempt == nil || a.Attempt.ID != w.ID {
 		s.Errorf("long after the end the winner gets %+v", a)
 	}
-	_, err := s.p.UpdateSale(s.Context(), "s", 0, func(x *driver.Sale) error {
-		if closed {
-			x.ClosedAt = time.Time{}
-		} else {
-			x.EndsAt = far
-		}
-		return nil
-	}, by("reopen"))
-	if err != nil {
-		s.Logf("a closed sale stays closed: %v", err)
-		return
+	for _, id := range []string{"s", "nobody came"} {
+		s.change(id, func(x *driver.Sale) {
+			if closed {
+				x.ClosedAt = time.Time{}
+			} else {
+				x.EndsAt = far
+			}
+		})
 	}
 	if a := s.buy("u", "new", item("a", 1)); a.Reason != errs.LimitReached {
 		s.Errorf("a buyer who has used up his limit gets %+v", a)
@@ -239,6 +238,10 @@ func reopenedSale(s *shop, closed, restarted bool) {
 	}
 	s.mustRelease(w.ID, driver.Sold, stock.WhyRefunded)
 	s.mustWin("u", "after the refund", item("a", 1))
+	first := s.p.Attempt(s.Context(), stock.Request{Sale: "nobody came", User: "u", Key: "k", Items: []stock.Item{item("a", 1)}})
+	if first.State != stock.Won {
+		s.Errorf("the first buyer of a sale opened again gets %+v", first)
+	}
 	s.audit()
 }
 

@@ -163,14 +163,18 @@ func (s *shop) mustRelease(id ident.ID, from driver.ClaimState, why string) {
 	}
 }
 
-// update changes the sale "s" whatever its version.
-func (s *shop) update(change func(*driver.Sale)) driver.Sale {
+// change changes a sale whatever its version.
+func (s *shop) change(id string, change func(*driver.Sale)) {
 	s.Helper()
-	got, err := s.p.UpdateSale(s.Context(), "s", 0, func(sale *driver.Sale) error { change(sale); return nil }, by("update"))
+	_, err := s.p.UpdateSale(s.Context(), id, 0, func(sale *driver.Sale) error { change(sale); return nil }, by("update"))
 	if err != nil {
-		s.Fatalf("update: %v", err)
+		s.Fatalf("change %q: %v", id, err)
 	}
-	return got
+}
+
+func (s *shop) update(change func(*driver.Sale)) {
+	s.Helper()
+	s.change("s", change)
 }
 
 func (s *shop) mustOffer(sku string, delta int64) {
