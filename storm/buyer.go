@@ -26,8 +26,8 @@ const (
 
 // buyer is one visit: one user with one key. While it waits it is nothing but this record in the schedule.
 type buyer struct {
-	who  Identity
-	from string
+	who  *person
+	pass string
 	key  string
 	sku  string
 	rng  *rand.Rand
@@ -53,7 +53,7 @@ func (s *storm) newBuyer(n int, due time.Time) *buyer {
 	who := &s.people[n%len(s.people)]
 	rng := rand.New(rand.NewPCG(uint64(s.cfg.Seed), uint64(n)))
 	b := &buyer{
-		who: who.Identity, from: who.address, key: s.keyPrefix + strconv.Itoa(n), sku: s.skus[n%len(s.skus)], rng: rng, due: due,
+		who: who, pass: who.pass, key: s.keyPrefix + strconv.Itoa(n), sku: s.skus[n%len(s.skus)], rng: rng, due: due,
 	}
 	b.patient = rng.Float64() < s.cfg.Retry
 	b.double = rng.Float64() < s.cfg.Double

@@ -57,7 +57,10 @@ func (s *storm) call(ctx context.Context, op history.Op, b *buyer, req *wire.Req
 		SKU: b.sku, Qty: s.cfg.Quantity, TSend: s.cfg.Clock.Now(), Order: b.order,
 	}
 	s.log.Write(&rec)
-	req.Token, req.From = b.who.Token, b.from
+	req.Token, req.From = b.who.Token, b.who.address
+	if b.pass != "" && (op == history.Buy || op == history.Ask) {
+		req.Token = b.pass
+	}
 	resp := s.responses.Get().(*wire.Response)
 	defer s.responses.Put(resp)
 	var a answer
@@ -107,9 +110,9 @@ func (s *storm) exchange(ctx context.Context, p *person) {
 		s.noPass.Add(1)
 		return
 	}
-	var pass struct{ Pass, Token string }
-	if err := json.Unmarshal(resp.Body, &pass); err == nil && pass.Pass+pass.Token != "" {
-		p.Token = pass.Pass + pass.Token
+	var pass struct{ Pass string }
+	if err := json.Unmarshal(resp.Body, &pass); err == nil && pass.Pass != "" {
+		p.pass = pass.Pass
 		s.passes.Add(1)
 		return
 	}

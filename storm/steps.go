@@ -32,7 +32,13 @@ func (s *storm) tryToBuy(ctx context.Context, b *buyer) {
 		s.bought(b, first)
 		return
 	}
-	s.bought(b, s.timed(ctx, b, b.due))
+	a := s.timed(ctx, b, b.due)
+	if a.status == 401 && b.pass != "" {
+		b.pass, b.due = "", s.cfg.Clock.Now() // the pass has run out; the token may still be good
+		b.tries++
+		return
+	}
+	s.bought(b, a)
 }
 
 // arrive notes that another buyer has come.

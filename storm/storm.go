@@ -23,10 +23,10 @@ import (
 // ErrUnreachable says that the server could not be reached before the stampede began.
 var ErrUnreachable = check.ErrUnreachable
 
-// person is an identity with its address.
+// person is an identity with its address and, if it was exchanged in time, the pass for this sale.
 type person struct {
 	Identity
-	address string
+	address, pass string
 }
 
 type storm struct {
