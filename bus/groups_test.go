@@ -127,6 +127,31 @@ func TestOnlyTheOwnerRetries(t *testing.T) {
 	}
 }
 
+// A batch whose commit fails is not counted and is a failed turn, so that the loop backs off; it is handled again later.
+func TestFailedCommitIsAFailedTurn(t *testing.T) {
+	t.Parallel()
+	h := &recorder{}
+	r := setup(t, Options{}, h.handle)
+	stolen := false
+	h.verdict = func(driver.Message) error {
+		if stolen {
+			return nil
+		}
+		stolen = true
+		_, err := r.db.W.ExecContext(t.Context(), `UPDATE cursor SET epoch = epoch + 1`)
+		return err
+	}
+	r.log.Append(message("ann", 0))
+	if err := r.turn(); !errors.Is(err, outboxbus.ErrLeaseLost) {
+		t.Fatalf("turn returned %v", err)
+	}
+	r.drain()
+	all, err := r.bus.Numbers(t.Context())
+	if err != nil || all[0].Since.Processed != 1 || len(h.seen()) != 2 {
+		t.Fatalf("numbers %+v, %v; handled %v", all, err, h.seen())
+	}
+}
+
 // lags is a reader that answers Lag from a list.
 type lags struct {
 	driver.Reader

@@ -251,6 +251,39 @@ func TestCloseEndsPolls(t *testing.T) {
 	}
 }
 
+// A waiting member is woken by a commit of the source, and by the member it stands by for, long before its idle time ends.
+func TestNewsEndTheWait(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 2)
+	d := b.driver(outboxbus.Options{Idle: time.Hour})
+	holder, other := b.reader(d, "g"), b.reader(d, "g")
+	got := make(chan string)
+	next := func(r driver.Reader) {
+		batch, err := r.Poll(t.Context(), 10)
+		if err != nil || len(batch) != 1 {
+			t.Errorf("poll returned %v, %v", batch, err)
+			close(got)
+			return
+		}
+		got <- batch[0].ID
+	}
+	b.logs[0].Append(messages("ann", 1)...)
+	b.poll(holder, 10)
+	b.commit(holder)
+	go next(holder)
+	b.logs[1].Append(messages("bob", 1)...)
+	if id := <-got; id != "bob-0" {
+		t.Fatalf("the holder got %q", id)
+	}
+	go next(other)
+	if err := holder.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if id := <-got; id != "bob-0" {
+		t.Fatalf("the other member got %q", id)
+	}
+}
+
 // Wrong wiring is refused with the name of what is wrong.
 func TestWrongWiring(t *testing.T) {
 	t.Parallel()

@@ -72,7 +72,10 @@ func (b *bench) open() *sqlite.DB {
 
 func (b *bench) driver(o outboxbus.Options) *outboxbus.Driver {
 	b.t.Helper()
-	o.Clock, o.Idle = b.clock, 20*time.Millisecond
+	o.Clock = b.clock
+	if o.Idle == 0 {
+		o.Idle = 20 * time.Millisecond
+	}
 	var sources []outboxbus.Source
 	for _, l := range b.logs {
 		sources = append(sources, l)
