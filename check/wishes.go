@@ -17,6 +17,7 @@ import (
 type wish struct {
 	shelf               uint32
 	quantity            int64
+	cart                bool  // several SKUs: the history names none, and only the amount can be compared
 	firstSend, lastSend int64 // of attempts
 	firstAck            int64
 	acked               ident.ID
@@ -58,7 +59,9 @@ func (w *world) tell(r io.Reader) error {
 		}
 		switch {
 		case rec.Phase == history.Send && rec.Op == history.Buy:
-			x.shelf, x.quantity = w.shelfAt(rec.Sale, rec.SKU), rec.Qty
+			if x.cart = rec.SKU == ""; !x.cart {
+				x.shelf, x.quantity = w.shelfAt(rec.Sale, rec.SKU), rec.Qty
+			}
 			x.send(rec.TSend.UnixNano())
 		case rec.Phase == history.Recv && rec.Op == history.Buy:
 			x.open--
@@ -166,7 +169,7 @@ func (w *world) judgeAck(x *wish, p *purchase) {
 		w.tally.bad("I4", "order %v was acknowledged; its key has no claim", x.acked)
 	case p.id != x.acked:
 		w.tally.bad("I4", "order %v was acknowledged; its key has order %v", x.acked, p.id)
-	case p.claimed != lineHash(x.shelf, x.quantity):
+	case !x.cart && p.claimed != lineHash(x.shelf, x.quantity):
 		w.tally.bad("I4", "order %v is not for what was acknowledged", x.acked)
 	case x.amount != 0 && p.orders > 0 && x.amount != p.amount:
 		w.tally.bad("I4", "order %v was acknowledged at %d and costs %d", x.acked, x.amount, p.amount)
@@ -205,7 +208,7 @@ func (w *world) judgeHunger() {
 	}
 	var late int64
 	for _, x := range w.asked {
-		if x.acked == 0 && !x.noStock {
+		if x.cart || (x.acked == 0 && !x.noStock) {
 			continue
 		}
 		w.tally.ran("I3", 1)

@@ -44,7 +44,7 @@ type Record struct {
 	User   string
 	Key    string
 	Op     Op
-	SKU    string
+	SKU    string // "" for a cart of several SKUs
 	Qty    int64
 	// TSend is when the call was begun; TRecv is zero in a send line.
 	TSend, TRecv time.Time
