@@ -10,8 +10,9 @@ import (
 	"penstock/stock/driver"
 )
 
-// timeLayout has milliseconds always, so that a time that came back from a database is written as it was the first time.
-const timeLayout = "2006-01-02T15:04:05.000Z"
+// timeLayout ends at milliseconds, so that a time that came back from a database is written as it was the first time, and as
+// the other calls write it.
+const timeLayout = "2006-01-02T15:04:05.999Z"
 
 // details are what the problems of the attempt path say.
 var details = map[errs.Code]string{

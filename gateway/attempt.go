@@ -73,18 +73,25 @@ func readBody(r *http.Request, b []byte, limit int64) ([]byte, error) {
 			return b, nil
 		}
 		if err != nil {
-			return b, BodyError(err)
+			return b, bodyError(err)
 		}
 	}
 }
 
-// BodyError gives the failure to read a body its code.
-func BodyError(err error) error {
-	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return tooLarge(large.Limit)
-	}
+// bodyError gives the failure to read a body its code.
+func bodyError(err error) error {
 	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
 		return errs.Wrap(errs.RequestTimeout, err, "the body did not arrive in time")
 	}
 	return errs.Wrap(errs.Invalid, err, "the body could not be read")
+}
+
+// ServeAttempt answers a call that came to the attempt path through a router.
+func (g *Gateway) ServeAttempt(c *Call, sale string) {
+	if err := AllowSale(c.Who, sale); err != nil {
+		c.Fail(err)
+		return
+	}
+	c.sale = sale
+	g.serveAttempt(c)
 }

@@ -1,10 +1,6 @@
 package gateway
 
-import (
-	"net/http"
-
-	"penstock/errs"
-)
+import "penstock/errs"
 
 // bound refuses what is too large or encoded, before anything reads it. A body of unknown length is cut off at the limit
 // while it is read.
@@ -21,9 +17,6 @@ func (g *Gateway) bound(next Handler) Handler {
 		if enc := c.R.Header["Content-Encoding"]; len(enc) > 0 && (len(enc) > 1 || enc[0] != "identity") {
 			c.Fail(errs.New(errs.UnsupportedMedia, "send the body without content encoding"))
 			return
-		}
-		if !c.attempt && c.R.ContentLength != 0 && c.R.Body != nil {
-			c.R.Body = http.MaxBytesReader(c.W, c.R.Body, g.o.MaxBody)
 		}
 		next(c)
 	}

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"strings"
 )
@@ -38,11 +40,23 @@ func (g *Gateway) route(next Handler) Handler {
 	}
 }
 
-// dispatch is the end of the chain.
+// dispatch is the end of the chain. Handlers behind the router find the whole body in memory, so that none of them has to
+// tell a slow, a broken and a too long body apart.
 func (g *Gateway) dispatch(c *Call) {
 	if c.attempt {
 		g.serveAttempt(c)
 		return
 	}
-	c.route.Handler.ServeHTTP(c, c.R.WithContext(context.WithValue(c.R.Context(), callKey{}, c)))
+	r := c.R.WithContext(context.WithValue(c.R.Context(), callKey{}, c))
+	if r.ContentLength != 0 && r.Body != nil {
+		body, err := readBody(r, nil, g.o.MaxBody)
+		c.BytesIn = int64(len(body))
+		if err != nil {
+			c.Fail(err)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	c.R = r
+	c.route.Handler.ServeHTTP(c, r)
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -31,11 +32,15 @@ var titles = map[errs.Code]string{
 // Title returns the fixed human name of a problem type.
 func Title(c errs.Code) string { return titles[c] }
 
-// Fail answers with the problem that err carries: internal, without its text, for an error without a code. It does nothing
-// when the answer has begun.
+// Fail answers with the problem that err carries: unknown-outcome for an ended context, and internal, without its text, for any
+// other error without a code. It does nothing when the answer has begun.
 func (c *Call) Fail(err error) {
 	e, ok := errors.AsType[*errs.Error](err)
-	if !ok {
+	switch {
+	case ok:
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		e = errs.Wrap(errs.Unknown, err, "the call was given up before its outcome was known")
+	default:
 		e = errs.Wrap(errs.Internal, err, "something went wrong on our side")
 	}
 	if e.Code == errs.Internal {

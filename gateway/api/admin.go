@@ -1,0 +1,47 @@
+package api
+
+import (
+	"context"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"penstock/gateway"
+)
+
+const adminPrefix = "/admin/v1"
+
+// Admin returns the handler of the operators' listener. Every route on it, known or not, wants an operator's token.
+func Admin(d Deps) (*gateway.Gateway, error) {
+	err := need("admin", map[string]bool{
+		"Verifier": d.Verifier != nil, "Sales": d.Sales != nil, "Orders": d.Orders != nil, "Payments": d.Payments != nil,
+		"DeadLetters": d.DeadLetters != nil, "Export": d.Export != nil, "Drained": d.Drained != nil, "Reconcile": d.Reconcile != nil, "Audit": d.Audit != nil,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d = d.withDefaults()
+	d.Gateway.Attempts = nil
+	return gateway.New(d.Verifier, adminCalls(d, newSpec()), d.Gateway)
+}
+
+// adminCalls registers every call of the admin listener.
+func adminCalls(d Deps, spec *huma.OpenAPI) *surface {
+	s := newSurface(d, spec, gateway.ByOperator)
+	s.operatorSaleCalls()
+	s.operatorOrderCalls()
+	s.deadLetterCalls()
+	s.trailCalls()
+	s.exportCalls()
+	return s
+}
+
+// operator is a call of the admin listener.
+func operator(id, method, path, summary string) huma.Operation {
+	return huma.Operation{OperationID: id, Method: method, Path: adminPrefix + path, Summary: summary, Security: bearer(), Tags: []string{"operators"}}
+}
+
+// acting is the operator who calls.
+func acting(ctx context.Context) string { return gateway.FromContext(ctx).Who.User }
+
+// listOf is an answer that is a list.
+type listOf[T any] struct{ Body Page[T] }

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"penstock/gateway"
+	"penstock/order"
+)
+
+type operatorOrderOutput struct {
+	Replayed string `header:"Idempotency-Replayed"`
+	Body     OperatorOrder
+}
+
+func (s *surface) operatorOrderCalls() {
+	register(s, operator("operator-list-orders", http.MethodGet, "/orders", "List all orders, newest first"), s.allOrders)
+	register(s, operator("operator-get-order", http.MethodGet, "/orders/{order}", "Look at an order"), s.anyOrder)
+	register(s, operator("fulfil-order", http.MethodPost, "/orders/{order}/fulfilment", "Mark a paid order as fulfilled"), s.fulfilOrder)
+	register(s, operator("operator-cancel-order", http.MethodPost, "/orders/{order}/cancellation", "Cancel an order that is not paid"), s.cancelAnyOrder)
+	register(s, operator("operator-refund-order", http.MethodPost, "/orders/{order}/refunds", "Give money back, wholly or partly"), s.refundAnyOrder)
+}
+
+func (s *surface) allOrders(ctx context.Context, in *PageQuery) (*listOf[OperatorOrder], error) {
+	orders, next, err := s.d.Orders.List(ctx, "", in.Cursor, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	return &listOf[OperatorOrder]{Page[OperatorOrder]{Items: each(orders, operatorOrder), Next: next}}, nil
+}
+
+func (s *surface) anyOrder(ctx context.Context, in *OrderPath) (*operatorOrderOutput, error) {
+	id, err := in.id()
+	if err != nil {
+		return nil, err
+	}
+	return operatorAnswer(s.d.Orders.Get(ctx, "", id))
+}
+
+func operatorAnswer(o order.Order, err error) (*operatorOrderOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &operatorOrderOutput{Body: operatorOrder(o)}, nil
+}
+
+func (s *surface) fulfilOrder(ctx context.Context, in *cancelInput) (*operatorOrderOutput, error) {
+	id, err := in.id()
+	if err != nil {
+		return nil, err
+	}
+	return operatorAnswer(s.d.Orders.Fulfil(ctx, id, acting(ctx), in.why("fulfilled by an operator")))
+}
+
+func (s *surface) cancelAnyOrder(ctx context.Context, in *cancelInput) (*operatorOrderOutput, error) {
+	id, err := in.id()
+	if err != nil {
+		return nil, err
+	}
+	return operatorAnswer(s.d.Orders.Cancel(ctx, "", id, acting(ctx), in.why("cancelled by an operator"), gateway.FromContext(ctx).Trace))
+}
+
+// why is the reason given, or what stands for none.
+func (in *cancelInput) why(otherwise string) string {
+	if in.Body != nil && in.Body.Reason != "" {
+		return in.Body.Reason
+	}
+	return otherwise
+}
+
+func (s *surface) refundAnyOrder(ctx context.Context, in *refundInput) (*operatorOrderOutput, error) {
+	r, err := in.refund(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o, replayed, err := s.d.Payments.Refund(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &operatorOrderOutput{Replayed: replayMark(replayed), Body: operatorOrder(o)}, nil
+}

@@ -1,0 +1,112 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"penstock/reconcile"
+	"penstock/stock/driver"
+)
+
+// AuditRow is one act of an operator: who, when, why, before and after.
+type AuditRow struct {
+	Seq    string          `json:"seq"`
+	At     time.Time       `json:"at"`
+	Who    string          `json:"who"`
+	Act    string          `json:"act"`
+	Object string          `json:"object"`
+	Why    string          `json:"why"`
+	Before json.RawMessage `json:"before"`
+	After  json.RawMessage `json:"after"`
+	ID     string          `json:"id,omitempty"`
+}
+
+func wireAudit(a driver.Audit) AuditRow {
+	return AuditRow{
+		Seq: strconv.FormatUint(a.Seq, 10), At: moment(a.At), Who: a.Who, Act: a.Act, Object: a.Object, Why: a.Why,
+		Before: rawJSON(a.Before), After: rawJSON(a.After), ID: a.ID,
+	}
+}
+
+func rawJSON(s string) json.RawMessage {
+	if !json.Valid([]byte(s)) {
+		return json.RawMessage("null")
+	}
+	return json.RawMessage(s)
+}
+
+// Difference is one disagreement between two records of the same thing.
+type Difference struct {
+	Kind     string    `json:"kind"`
+	Object   string    `json:"object"`
+	Expected string    `json:"expected"`
+	Found    string    `json:"found"`
+	Repaired bool      `json:"repaired"`
+	At       time.Time `json:"at"`
+}
+
+func wireDifference(d reconcile.Difference) Difference {
+	return Difference{Kind: d.Kind, Object: d.Object, Expected: d.Expected, Found: d.Found, Repaired: d.Repaired, At: moment(d.At)}
+}
+
+type drainedOutput struct {
+	Body struct {
+		Drained  bool             `json:"drained"`
+		InFlight map[string]int64 `json:"inFlight"`
+	}
+}
+
+func (s *surface) trailCalls() {
+	register(s, operator("report-differences", http.MethodGet, "/reconcile", "Compare stock, orders, ledger and gate"), s.report)
+	register(s, operator("repair-differences", http.MethodPost, "/reconcile", "Mend what is safe to mend"), s.repair)
+	register(s, operator("list-audit", http.MethodGet, "/audit", "The trail of operators' acts, oldest first"), s.listAudit)
+	register(s, operator("get-drained", http.MethodGet, "/drained", "Whether no work is in flight"), s.drained)
+}
+
+func (s *surface) report(ctx context.Context, _ *struct{}) (*listOf[Difference], error) {
+	return differences(s.d.Reconcile.Report(ctx))
+}
+
+func (s *surface) repair(ctx context.Context, in *struct{ Body *Reason }) (*listOf[Difference], error) {
+	return differences(s.d.Reconcile.Repair(ctx, acting(ctx), in.Body.text()))
+}
+
+func differences(found []reconcile.Difference, err error) (*listOf[Difference], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &listOf[Difference]{Page[Difference]{Items: each(found, wireDifference)}}, nil
+}
+
+func (s *surface) listAudit(ctx context.Context, in *PageQuery) (*listOf[AuditRow], error) {
+	after, err := afterCursor(in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.d.Audit.Audit(ctx, after, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := &listOf[AuditRow]{Page[AuditRow]{Items: each(rows, wireAudit)}}
+	if n := len(rows); n > 0 && n == in.Limit {
+		out.Body.Next = strconv.FormatUint(rows[n-1].Seq, 10)
+	}
+	return out, nil
+}
+
+func (s *surface) drained(ctx context.Context, _ *struct{}) (*drainedOutput, error) {
+	inFlight, err := s.d.Drained(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &drainedOutput{}
+	out.Body.Drained, out.Body.InFlight = true, map[string]int64{}
+	for name, n := range inFlight {
+		out.Body.InFlight[name] = n
+		out.Body.Drained = out.Body.Drained && n == 0
+	}
+	return out, nil
+}
