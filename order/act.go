@@ -28,6 +28,9 @@ func (o *Orders) bring(ctx context.Context, claim *driver.Attempt, who, why stri
 	if err != nil {
 		return err
 	}
+	if why == "" && claim.State == driver.Sold {
+		why = string(Paid) // as the message of the sale says it
+	}
 	if why == "" {
 		why = claim.Why
 	}
