@@ -230,6 +230,9 @@ func reopenedSale(s *shop, closed, restarted bool) {
 			}
 		})
 	}
+	if _, err := s.p.Offer(s.Context(), stock.OfferRequest{Sale: "s", SKU: "a", Delta: 1, Key: "more"}, by("offer")); err != nil {
+		s.Errorf("topping up a sale opened again: %v", err)
+	}
 	if a := s.buy("u", "new", item("a", 1)); a.Reason != errs.LimitReached {
 		s.Errorf("a buyer who has used up his limit gets %+v", a)
 	}
