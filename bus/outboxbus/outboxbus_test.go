@@ -47,6 +47,49 @@ func TestSourcesShareAPoll(t *testing.T) {
 	}
 }
 
+// sparse is an outbox that looks at one entry a Read, as one does whose entries seldom carry a message.
+type sparse struct{ *drivertest.Log }
+
+func (s sparse) Read(ctx context.Context, after uint64, _ int) ([]driver.Message, uint64, error) {
+	msgs, scanned, err := s.Log.Read(ctx, after, 1)
+	if len(msgs) > 0 && msgs[0].Offset > after+1 {
+		return nil, after + 1, err
+	}
+	return msgs, min(scanned, after+1), err
+}
+
+// Entries without a message between two messages do not make a batch of each message, and a long stretch of them is passed.
+func TestSparseSourceFillsBatches(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	l := b.logs[0]
+	for i, m := range messages("ann", 4) {
+		l.Append(m)
+		if i < 3 {
+			l.Skip(1)
+		}
+	}
+	l.Skip(100)
+	l.Append(messages("bob", 1)...)
+	d, err := outboxbus.New(t.Context(), b.db, map[string][]outboxbus.Source{"topic": {sparse{l}}}, outboxbus.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := b.reader(d, "g")
+	if batch := b.poll(r, 10); len(batch) != 4 {
+		t.Fatalf("the first batch has %d messages, wanted 4", len(batch))
+	}
+	b.commit(r)
+	if batch := b.poll(r, 10); len(batch) != 1 || batch[0].User != "bob" {
+		t.Fatalf("the second batch is %v", batch)
+	}
+}
+
 // A source that cannot be read does not keep the others from being read, and is read when it is back.
 func TestFailingSourceIsSkipped(t *testing.T) {
 	t.Parallel()

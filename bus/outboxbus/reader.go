@@ -108,30 +108,30 @@ func (r *reader) poll(ctx context.Context, limit int) ([]driver.Message, error) 
 	}
 }
 
+// rounds bounds how often a lane is read for one batch, so that a stretch of entries with few messages neither makes tiny
+// batches nor holds back the messages that were found.
+const rounds = 8
+
 // gather reads a batch of up to limit messages, in equal shares from the held lanes. progress is true when it got further,
 // be it without finding a message. A source that fails does not keep the others from being read.
 func (r *reader) gather(ctx context.Context, limit int) (progress bool, err error) {
 	active := r.holding()
-	for room := limit; room > 0 && len(active) > 0; {
-		share := max(1, room/len(active))
+	for round := 0; round < rounds && len(r.batch) < limit && len(active) > 0; round++ {
+		share := max(1, (limit-len(r.batch))/len(active))
 		var more []*lane
 		for _, l := range active {
-			n := min(share, room)
+			n := min(share, limit-len(r.batch))
 			if n == 0 {
 				break
 			}
 			before := l.end
-			got, readErr := r.read(ctx, l, n)
-			if readErr != nil {
+			if readErr := r.read(ctx, l, n); readErr != nil {
 				err = errors.Join(err, fmt.Errorf("read %s: %w", l.src.Name(), readErr))
-				continue
-			}
-			progress = progress || l.end > before
-			room -= got
-			if got == n {
+			} else if l.end > before {
 				more = append(more, l)
 			}
 		}
+		progress = progress || len(more) > 0
 		active = more
 	}
 	for _, l := range r.lanes {
@@ -143,26 +143,26 @@ func (r *reader) gather(ctx context.Context, limit int) (progress bool, err erro
 }
 
 // read appends up to n messages of a lane to the batch.
-func (r *reader) read(ctx context.Context, l *lane, n int) (int, error) {
+func (r *reader) read(ctx context.Context, l *lane, n int) error {
 	msgs, scanned, err := l.src.Read(ctx, l.end, n)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	last := l.end
 	for _, m := range msgs {
 		if m.Offset <= last {
-			return 0, fmt.Errorf("offset %d after %d: the source is out of order", m.Offset, last)
+			return fmt.Errorf("offset %d after %d: the source is out of order", m.Offset, last)
 		}
 		last = m.Offset
 	}
 	if len(msgs) > n || scanned < last {
-		return 0, fmt.Errorf("%d messages up to %d, said to be scanned up to %d, where %d were asked for", len(msgs), last, scanned, n)
+		return fmt.Errorf("%d messages up to %d, said to be scanned up to %d, where %d were asked for", len(msgs), last, scanned, n)
 	}
 	for _, m := range msgs {
 		r.batch, r.from = append(r.batch, r.label(l, m)), append(r.from, l)
 	}
 	l.end = scanned
-	return len(msgs), nil
+	return nil
 }
 
 // label fills in what only the driver knows.
