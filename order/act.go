@@ -84,7 +84,7 @@ func (o *Orders) Cancel(ctx context.Context, user string, id ident.ID, who, why,
 
 // Fulfil records that a paid order was handed over. An order that is fulfilled already is returned as it is.
 func (o *Orders) Fulfil(ctx context.Context, id ident.ID, who, why string) (Order, error) {
-	return o.act(ctx, &change{id: id, to: Fulfilled, act: true, who: who, why: why})
+	return o.act(ctx, &change{id: id, to: Fulfilled, who: who, why: why})
 }
 
 // AddRefund raises what was refunded of a paid order by amount minor units. The order becomes refunded when nothing is left

@@ -32,9 +32,6 @@ func (s *statements) apply(c *change) error {
 	if err != nil {
 		return err
 	}
-	if c.act && len(steps) > 1 {
-		return illegal(cur.state, c.to)
-	}
 	for _, to := range steps {
 		if err = s.step(c, &cur, to); err != nil {
 			return err

@@ -19,9 +19,8 @@ type change struct {
 	seed *seed
 	own  seed // where seed of a message points, so that a batch of messages is one allocation
 	// to is where the order goes. A claim has gone there already, so that the order catches up with it by as many steps as it
-	// takes; an act is one step at most.
-	to  State
-	act bool
+	// takes; path has no more than one step to where only an act leads.
+	to State
 	// at is the time of the step, in nanoseconds since 1970.
 	at       int64
 	why, who string

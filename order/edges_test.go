@@ -42,6 +42,16 @@ func TestEdgesAreTheDesigns(t *testing.T) {
 			}
 		}
 	}
+	for _, later := range []State{PendingPayment, Paid, Fulfilled, Cancelled, Expired, Refunded} {
+		if steps, err := path(later, PendingPayment); len(steps) != 0 || err != nil {
+			t.Errorf("a late %q takes an order that is %q to %q, %v", PendingPayment, later, steps, err)
+		}
+	}
+	for _, unpaid := range []State{Accepted, PendingPayment} {
+		if steps, err := path(unpaid, Fulfilled); err == nil {
+			t.Errorf("an order that is %q becomes fulfilled by %q", unpaid, steps)
+		}
+	}
 	for _, ended := range []State{Cancelled, Expired} {
 		for _, to := range []State{Accepted, Paid, Fulfilled, Refunded, Cancelled, Expired} {
 			if _, err := path(ended, to); (err == nil) != (ended == to) {

@@ -71,7 +71,7 @@ func TestExpiryTriesAgain(t *testing.T) {
 	t.Parallel()
 	var rounds atomic.Int64
 	b := setup(t, Options{Hooks: Hooks{Expired: func(_, _, _ int) { rounds.Add(1) }}})
-	const n, stuck = burst + 50, 20
+	const n, stuck = burst + 60, burst + 5
 	for i := range n {
 		b.claims.win(fmt.Sprintf("u%d", i))
 	}

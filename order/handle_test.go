@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,6 +16,7 @@ import (
 	"penstock/bus"
 	busdriver "penstock/bus/driver"
 	"penstock/errs"
+	"penstock/internal/clock"
 	"penstock/internal/fault"
 	"penstock/order/shard"
 	"penstock/stock"
@@ -136,18 +140,28 @@ func TestFailedCommitIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A connection that is not trusted any more is replaced, and what was written before is still there.
+// A connection that is not trusted any more is replaced, what was written before is checkpointed, and writing goes on.
 func TestDistrustedConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Options{})
-	b.claims.win("alice")
+	for range 50 {
+		b.claims.win("alice")
+	}
 	b.handle(b.claims.messages()...)
 	db, _ := b.store.Map().Route(slotOf("alice"))
+	log := func() int64 {
+		info, err := os.Stat(b.store.DB(db).Path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	before := log()
 	b.writers[db].distrust()
 	a := b.claims.win("alice")
 	b.handle(b.claims.messages()...)
-	if b.writers[db].suspect {
-		t.Error("still suspect after a checkpoint and a good commit")
+	if after := log(); after >= before {
+		t.Errorf("the log went from %d to %d bytes: there was no checkpoint", before, after)
 	}
 	if o := b.get(a.ID); o.State != PendingPayment {
 		t.Errorf("the order is %s", o.State)
@@ -173,38 +187,53 @@ func TestPoison(t *testing.T) {
 	}
 }
 
-// Without orders the clock stands still; at a pace of 50 a second, a database takes 50 orders at once and the next 50 a second
-// later.
+// At 50 a second, a database takes 50 orders at once and the next 50 a second later; the other databases do not wait for it.
 func TestPaceSpreadsRows(t *testing.T) {
 	t.Parallel()
-	batch := make(chan int, 4)
-	b := setup(t, Options{Pace: 50, Hooks: Hooks{Batch: func(rows, _ int, _ time.Duration) { batch <- rows }}})
+	synctest.Test(t, func(t *testing.T) {
+		var p, other pace
+		for i := range 3 {
+			began := time.Now()
+			err := errors.Join(p.wait(t.Context(), clock.Real{}, 50, 50), other.wait(t.Context(), clock.Real{}, 0, 50))
+			if took := time.Since(began); err != nil || i > 0 && took != time.Second || i == 0 && took != 0 {
+				t.Errorf("batch %d waited %v: %v", i, took, err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if err := p.wait(ctx, clock.Real{}, 50, 50); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("waiting without end: %v", err)
+		}
+	})
+}
+
+// A batch has no more rows than its pace lets through in BatchWait.
+func TestPaceCutsBatches(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var batches []int
+	b := setup(t, Options{Pace: 50, Hooks: Hooks{Batch: func(rows, _ int, _ time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		batches = append(batches, rows)
+	}}})
 	for i := 0; len(b.claims.messages()) < 100; i++ {
 		if user := fmt.Sprintf("u%d", i); isIn(b, user, 0) {
 			b.claims.win(user)
 		}
 	}
-	done := make(chan []error)
-	go func() { done <- b.Handle(context.Background(), b.claims.messages()) }()
-	if n := <-batch; n != 50 {
-		t.Fatalf("the first batch has %d rows", n)
+	var done atomic.Bool
+	var err error
+	go func() {
+		err = errors.Join(b.Handle(context.Background(), b.claims.messages())...)
+		done.Store(true)
+	}()
+	b.until(done.Load)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for {
-		select {
-		case n := <-batch:
-			if n != 50 {
-				t.Fatalf("the second batch has %d rows", n)
-			}
-			if err := errors.Join(<-done...); err != nil {
-				t.Fatal(err)
-			}
-			if took := b.clk.Now().Sub(b.claims.byID[b.firstID()].At); took < time.Second {
-				t.Errorf("100 orders took %v at 50 a second", took)
-			}
-			return
-		default:
-			b.clk.Advance(time.Millisecond)
-		}
+	if d := cmp.Diff([]int{50, 50}, batches); d != "" {
+		t.Error(d)
 	}
 }
 
