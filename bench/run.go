@@ -185,8 +185,12 @@ func (b *bench) wins() error {
 	if err != nil {
 		return err
 	}
-	waiting := left["bus:orders"]
-	written := t.answers - waiting
+	written := t.answers
+	for name, n := range left {
+		if strings.HasPrefix(name, "bus:") {
+			written -= n // messages that the order writer has not got yet
+		}
+	}
 	b.f.win, b.f.winBody = append(b.f.win, t.rate()), t.body
 	b.f.drain = append(b.f.drain, float64(max(written, 0))/t.took.Seconds())
 	b.f.wins += t.answers

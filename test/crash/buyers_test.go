@@ -34,6 +34,7 @@ type answer struct {
 	Status  int
 	Reason  string
 	Order   string
+	ID      string
 	Body    string
 	Amount  int64
 	unsent  bool // no connection: the server has never seen the call
@@ -45,8 +46,8 @@ type answer struct {
 type try struct {
 	User, Key, token string
 	Answers          []answer
-	// paid is true when the server took a payment for the order.
-	paid bool
+	// payment is the payment that the server took for the order, or "".
+	payment string
 }
 
 // final is what the buyer may rely on: a win, else a final no, else unknown if anything was, else refused. An unknown ends as
@@ -236,6 +237,17 @@ func (c *crowd) last(n int, kinds ...outcome) bool {
 	return true
 }
 
+// latest counts the n latest answers by kind.
+func (c *crowd) latest(n int) map[outcome]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kinds := map[outcome]int{}
+	for _, o := range c.recent[max(0, len(c.recent)-n):] {
+		kinds[o]++
+	}
+	return kinds
+}
+
 // spent reports whether every buyer has had all tries.
 func (c *crowd) spent() bool {
 	c.mu.Lock()
@@ -257,6 +269,7 @@ func (c *crowd) attempt(p *try) answer {
 }
 
 func (c *crowd) do(req *http.Request, p *try, key string) answer {
+	req.GetBody = nil // or net/http itself sends a call with a key again after a reset, and the log would not know
 	req.Header.Set("Authorization", "Bearer "+p.token)
 	if key != "" {
 		req.Header.Set("Content-Type", "application/json")
@@ -271,7 +284,7 @@ func (c *crowd) do(req *http.Request, p *try, key string) answer {
 	return a
 }
 
-// pay asks for a payment of an order that was won and remembers whether the server took it.
+// pay asks for a payment of an order that was won and remembers what the server took.
 func (c *crowd) pay(p *try, order string) {
 	c.mu.Lock()
 	base := c.base
@@ -283,7 +296,9 @@ func (c *crowd) pay(p *try, order string) {
 	}
 	a := c.do(req, p, "pay-"+p.Key)
 	c.mu.Lock()
-	p.paid = a.Status == http.StatusCreated
+	if a.Status == http.StatusCreated {
+		p.payment = a.ID
+	}
 	c.mu.Unlock()
 }
 
@@ -310,14 +325,14 @@ func read(resp *http.Response, err error) answer {
 		return answer{Status: resp.StatusCode, Body: err.Error()}
 	}
 	var v struct {
-		State, Order, Reason, Type string
-		Amount                     int64
-		Executed                   *bool
+		ID, State, Order, Reason, Type string
+		Amount                         int64
+		Executed                       *bool
 	}
 	if err := json.Unmarshal(b, &v); err != nil {
 		return answer{Status: resp.StatusCode, Body: fmt.Sprintf("not JSON: %q", b)}
 	}
-	a := answer{Status: resp.StatusCode, Order: v.Order, Amount: v.Amount, Body: string(bytes.TrimSpace(b))}
+	a := answer{Status: resp.StatusCode, ID: v.ID, Order: v.Order, Amount: v.Amount, Body: string(bytes.TrimSpace(b))}
 	a.Reason = v.Type[strings.LastIndexByte(v.Type, '/')+1:]
 	if v.Reason != "" {
 		a.Reason = v.Reason

@@ -47,6 +47,7 @@ func TestDiskFull(t *testing.T) {
 	if s.ended() {
 		t.Fatalf("the server ended when the disk was full:\n%s", tail(s.log.String()))
 	}
+	t.Logf("measured: on the full disk the latest answers were %v", c.latest(60))
 	if !full && !c.spent() {
 		t.Errorf("the disk is full and buyers are still told yes")
 	}

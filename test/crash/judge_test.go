@@ -132,11 +132,17 @@ func judge(s *server, c *crowd, stock, limit int) {
 	for _, r := range o.export("orders") {
 		orders[r.User+"\x00"+r.Key] = append(orders[r.User+"\x00"+r.Key], r)
 	}
+	payments := map[string]row{}
+	for _, r := range o.export("payments") {
+		payments[r.ID] = r
+	}
 	wins := 0
 	for _, p := range c.tries {
 		mine := orders[p.User+"\x00"+p.Key]
 		delete(orders, p.User+"\x00"+p.Key)
 		if f := fault(p, mine); f != "" {
+			t.Error(f)
+		} else if f := moneyFault(p, mine, payments); f != "" {
 			t.Error(f)
 		}
 		if p.final() == won {
@@ -166,9 +172,6 @@ func fault(p *try, orders []row) string {
 	if len(orders) != 1 {
 		return fmt.Sprintf("%s %s was told yes and has %d orders: %v", p.User, p.Key, len(orders), p.Answers)
 	}
-	if p.paid && orders[0].State != "paid" {
-		return fmt.Sprintf("%s %s paid and has order %s as %s", p.User, p.Key, orders[0].ID, orders[0].State)
-	}
 	for _, a := range p.Answers {
 		if a.Outcome == won && a.Order != orders[0].ID {
 			return fmt.Sprintf("%s %s was told order %s and has %s", p.User, p.Key, a.Order, orders[0].ID)
@@ -176,6 +179,22 @@ func fault(p *try, orders []row) string {
 		if a.Outcome == lost {
 			return fmt.Sprintf("%s %s was told yes and a final no: %v", p.User, p.Key, p.Answers)
 		}
+	}
+	return ""
+}
+
+// moneyFault holds the payment that the server took from a buyer against the books: it is there, settled, and what it captured
+// has paid the order. That a provider's own disk failed may end a payment, but not unseen.
+func moneyFault(p *try, orders []row, payments map[string]row) string {
+	if p.payment == "" {
+		return ""
+	}
+	paid, known := payments[p.payment]
+	switch {
+	case !known:
+		return fmt.Sprintf("%s %s: payment %s was taken and is not in the books", p.User, p.Key, p.payment)
+	case paid.State == "captured" && orders[0].State != "paid", paid.State == "pending":
+		return fmt.Sprintf("%s %s: payment %s is %s and order %s is %s", p.User, p.Key, p.payment, paid.State, orders[0].ID, orders[0].State)
 	}
 	return ""
 }
