@@ -65,12 +65,8 @@ func (o *Orders) listOwn(ctx context.Context, user string, before ident.ID, limi
 	for i := range page {
 		written[page[i].ID] = true
 	}
-	oldest := ident.ID(0)
-	if len(page) == limit {
-		oldest = page[limit-1].ID
-	}
 	for _, a := range unsent {
-		if written[a.ID] || a.ID >= before || a.ID < oldest || !a.Won() || a.Key.User != user {
+		if written[a.ID] || a.ID >= before || !a.Won() || a.Key.User != user {
 			continue
 		}
 		ord, err := o.fromClaim(ctx, a)

@@ -143,7 +143,7 @@ func TestExports(t *testing.T) {
 	const orders = exportPage + 103
 	for i := range orders {
 		b.clk.Advance(time.Millisecond)
-		b.claims.win(fmt.Sprintf("u%d", 1000+i%2)) // two users: two tables with more than a page between them
+		b.claims.win(fmt.Sprintf("u%d", i/(exportPage+50))) // the first user's table has more than a page
 	}
 	b.handle(b.claims.messages()...)
 	paid := b.firstID()
