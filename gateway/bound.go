@@ -3,10 +3,11 @@ package gateway
 import "penstock/errs"
 
 // bound refuses what is too large or encoded, before anything reads it. A body of unknown length is cut off at the limit
-// while it is read.
+// while it is read; its connection is closed after the answer, because net/http does not tell whether a length came with the
+// chunks, and RFC 9112 wants nothing more to be read from such a connection.
 func (g *Gateway) bound(next Handler) Handler {
 	return func(c *Call) {
-		if g.o.Drain.Begun() {
+		if g.o.Drain.Begun() || len(c.R.TransferEncoding) > 0 {
 			c.set("Connection", "close")
 		}
 		c.BytesIn = max(0, c.R.ContentLength)

@@ -43,10 +43,6 @@ func won(q stock.Request) stock.Answer {
 	}}
 }
 
-func lost(code errs.Code) func(stock.Request) stock.Answer {
-	return func(stock.Request) stock.Answer { return stock.Answer{State: stock.Lost, Reason: code} }
-}
-
 // router answers every other path with the handler it was given.
 type router struct{ route Route }
 

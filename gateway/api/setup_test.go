@@ -31,11 +31,9 @@ var start = time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC)
 
 const annsOrder = ident.ID(123456789012345678)
 
-var (
-	errNoSale   = errs.New(errs.NotFound, "no such sale")
-	errNoOrder  = errs.New(errs.NotFound, "no such order")
-	errNoLetter = errs.New(errs.NotFound, "no such dead letter")
-)
+func noSale() error   { return errs.New(errs.NotFound, "no such sale") }
+func noOrder() error  { return errs.New(errs.NotFound, "no such order") }
+func noLetter() error { return errs.New(errs.NotFound, "no such dead letter") }
 
 // rooms stands in for all rooms: one sale "flash", one order, ann's, and one dead letter, 7. It remembers its calls.
 type rooms struct {
@@ -64,7 +62,7 @@ func (r *rooms) last() string {
 
 func theSale(id string) (sale.View, error) {
 	if id != "flash" {
-		return sale.View{}, errNoSale
+		return sale.View{}, noSale()
 	}
 	return sale.View{
 		ID: "flash", Title: "Flash", State: sale.Open, StartsAt: start, EndsAt: start.Add(time.Hour), ServerTime: start.Add(1234567), Admission: "open",
@@ -96,7 +94,7 @@ func (r salesRoom) View(_ context.Context, id string) (sale.View, error) { retur
 func (r salesRoom) Lookup(_ context.Context, saleID, user, key string) (stock.Answer, bool, error) {
 	switch {
 	case saleID != "flash":
-		return stock.Answer{}, false, errNoSale
+		return stock.Answer{}, false, noSale()
 	case user != "ann":
 		return stock.Answer{}, false, nil
 	case key == "k/1":
@@ -110,7 +108,7 @@ func (r salesRoom) Lookup(_ context.Context, saleID, user, key string) (stock.An
 }
 func (r salesRoom) Why(_ context.Context, saleID, user, key string) (sale.Why, error) {
 	if saleID != "flash" || user != "ann" || key != "k/1" {
-		return sale.Why{}, errNoSale
+		return sale.Why{}, noSale()
 	}
 	return sale.Why{Key: key, Arrived: start, Place: 1, Rule: "first come"}, nil
 }
@@ -140,7 +138,7 @@ func (r salesRoom) Act(ctx context.Context, who, id string, a sale.Action, reaso
 func (r salesRoom) Offer(_ context.Context, who, id, sku string, _ int64, key, reason string) (driver.Stock, error) {
 	r.note("offer " + who + " " + key + " " + reason)
 	if id != "flash" {
-		return driver.Stock{}, errNoSale
+		return driver.Stock{}, noSale()
 	}
 	return driver.Stock{Sale: id, SKU: sku, Offered: 11, Available: 10, Held: 1, Version: 3}, nil
 }
@@ -152,7 +150,7 @@ type ordersRoom struct{ *rooms }
 
 func (r ordersRoom) Get(_ context.Context, user string, id ident.ID) (order.Order, error) {
 	if id != annsOrder || user != "ann" && user != "" {
-		return order.Order{}, errNoOrder
+		return order.Order{}, noOrder()
 	}
 	return theOrder(), nil
 }
@@ -180,7 +178,7 @@ type paymentsRoom struct{ *rooms }
 func (r paymentsRoom) Begin(_ context.Context, b payment.Begin) (payment.Payment, bool, error) {
 	r.note("pay " + b.User + " " + b.Key + " " + b.Outcome + " " + b.After.String())
 	if b.Order != annsOrder || b.User != "ann" {
-		return payment.Payment{}, false, errNoOrder
+		return payment.Payment{}, false, noOrder()
 	}
 	return payment.Payment{ID: 5, Order: b.Order, Provider: b.Method, State: payment.Pending, Amount: 9900, Currency: "CNY"}, b.Key == "again", nil
 }
@@ -194,7 +192,7 @@ func (r paymentsRoom) Callback(_ context.Context, provider string, h http.Header
 func (r paymentsRoom) Refund(_ context.Context, f payment.Refund) (order.Order, bool, error) {
 	r.note("refund " + f.User + "/" + f.Who + " " + f.Key)
 	if f.Order != annsOrder || f.User != "ann" && f.User != "" {
-		return order.Order{}, false, errNoOrder
+		return order.Order{}, false, noOrder()
 	}
 	return theOrder(), false, nil
 }
@@ -217,7 +215,7 @@ func (r lettersRoom) Get(_ context.Context, id int64) (*bus.DeadLetter, error) {
 func (r lettersRoom) Replay(_ context.Context, who string, id int64, reason string) error {
 	r.note("replay " + who + " " + reason)
 	if id != 7 {
-		return errNoLetter
+		return noLetter()
 	}
 	return nil
 }
