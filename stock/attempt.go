@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"penstock/errs"
@@ -29,10 +28,11 @@ type attempt struct {
 	done   chan struct{}
 }
 
-var attempts = sync.Pool{New: func() any { return &attempt{done: make(chan struct{}, 1)} }}
-
 func newAttempt(s *Stock, r Request) *attempt {
-	a := attempts.Get().(*attempt)
+	a, ok := s.spare.Get().(*attempt)
+	if !ok {
+		a = &attempt{done: make(chan struct{}, 1)}
+	}
 	a.stock, a.trace = s, r.Trace
 	a.key = driver.Key{Sale: r.Sale, User: r.User, Key: r.Key}
 	a.items = append(a.items[:0], r.Items...)
@@ -45,7 +45,7 @@ func newAttempt(s *Stock, r Request) *attempt {
 }
 
 // recycle gives the attempt back. Only the caller that has received from done, or whose attempt was never sent, may do so.
-func (a *attempt) recycle() { attempts.Put(a) }
+func (a *attempt) recycle() { a.stock.spare.Put(a) }
 
 // hashItems hashes items sorted by SKU, so that the short and the long form of a body, and any order of lines, are one body.
 func hashItems(items []Item) [16]byte {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"penstock/errs"
 	"penstock/stock/driver"
@@ -50,8 +51,8 @@ func (s *Stock) CreateSale(ctx context.Context, sale driver.Sale, offers map[str
 	return made, nil
 }
 
-// UpdateSale changes a sale. version is the one the operator saw (0: any); another one now is errs.VersionMismatch. change
-// runs inside the decision, must be pure, and its error refuses the update.
+// UpdateSale changes a sale. version is the one the operator saw (0: any); another one now is errs.VersionMismatch. A
+// closed sale cannot be opened again (errs.SaleClosed): its keys may have left memory, and buyers were told. change runs inside the decision, must be pure, and its error refuses the update.
 func (s *Stock) UpdateSale(ctx context.Context, id string, version int64, change func(*driver.Sale) error, a driver.Audit) (driver.Sale, error) {
 	var saleAt, actAt int
 	var after driver.Sale
@@ -71,6 +72,9 @@ func (s *Stock) UpdateSale(ctx context.Context, id string, version int64, change
 		if err := change(&after); err != nil {
 			return err
 		}
+		if ended(now, w.now) && !ended(&after, w.now) {
+			return errs.New(errs.SaleClosed, "sale %q is closed and is not opened again; create a new one", id)
+		}
 		w.audit(a, id, *now, after)
 		if !w.saleDirty[saleAt] { // several updates in one batch are one new version
 			after.Version++
@@ -82,6 +86,12 @@ func (s *Stock) UpdateSale(ctx context.Context, id string, version int64, change
 		return driver.Sale{}, err
 	}
 	return after, nil
+}
+
+// ended reports whether a sale is closed, by its operator or by its end.
+func ended(sale *driver.Sale, now time.Time) bool {
+	refused, no := Window(sale, now)
+	return no && refused.Reason == errs.SaleClosed
 }
 
 // OfferRequest adds (Delta > 0) or withdraws (Delta < 0) units of a SKU. Key makes a repeat harmless; "" means no key.
@@ -118,7 +128,7 @@ func (s *Stock) Offer(ctx context.Context, r OfferRequest, a driver.Audit) (driv
 			after = *l
 			return sameOffer(w.known[keyAt], r)
 		}
-		if refused, no := Window(w.sales[saleAt], w.now); no && refused.Reason == errs.SaleClosed {
+		if ended(w.sales[saleAt], w.now) {
 			return errs.New(errs.SaleClosed, "sale %q is closed; its stock does not change any more", r.Sale)
 		}
 		if r.Delta == 0 || l.Available+r.Delta < 0 {

@@ -84,6 +84,8 @@ type Stock struct {
 	ids  *ident.Generator
 	busy inFlight
 	late *deadline
+	// spare holds attempts that are done with, each with its channel.
+	spare sync.Pool
 
 	queue   chan call
 	mu      sync.RWMutex // guards closed against sends into queue

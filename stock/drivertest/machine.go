@@ -178,8 +178,15 @@ func (m *machine) change(rt *rapid.T) {
 	if err != nil {
 		rt.Fatalf("%s: %v", what, err)
 	}
+	ended := m.m.closed(m.s.clk.Now())
 	change(&m.m.sale)
 	m.m.sale.Version++
+	if ended {
+		m.m.sale.ClosedAt = got.ClosedAt // tidying closes for good what had ended
+	}
+	if ended && !m.m.closed(m.s.clk.Now()) {
+		rt.Fatalf("%s opened a closed sale again", what)
+	}
 	if diff := gocmp.Diff(m.m.sale, got, opts); diff != "" {
 		rt.Fatalf("the changed sale (-want +got):\n%s", diff)
 	}

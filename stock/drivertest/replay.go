@@ -88,13 +88,13 @@ func refusalsFollowPriority(t testing.TB, h Harness) {
 	}
 	s.update(func(x *driver.Sale) { x.Paused = true })
 	expect("paused, over the limit, all held", "k", errs.SalePaused)
-	s.update(func(x *driver.Sale) { x.Paused, x.ClosedAt = false, s.clk.Now() })
-	expect("closed, over the limit, all held", "k", errs.SaleClosed)
-	s.update(func(x *driver.Sale) { x.ClosedAt = time.Time{} })
+	s.update(func(x *driver.Sale) { x.Paused = false })
 	expect("over the limit, all held", "k", errs.LimitReached)
 	if a := s.buy("v", "k", item("a", 1)); a.Reason != errs.StockHeld {
 		t.Errorf("all held: %+v", a)
 	}
+	s.update(func(x *driver.Sale) { x.ClosedAt = s.clk.Now() })
+	expect("closed, over the limit, all held", "k2", errs.SaleClosed)
 	s.clk.advance(time.Hour)
 	s.update(func(x *driver.Sale) { x.Paused = true })
 	if a := s.buy("v", "later", item("a", 1)); a.Reason != errs.SaleClosed && a.Reason != errs.SalePaused {

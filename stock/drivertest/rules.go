@@ -34,7 +34,7 @@ func PortCases() []Case {
 		{"a lost commit reply is never a failure", lostReplyIsNeverFailure},
 		{"lost replies never lie to operators", lostRepliesNeverLieToOperators},
 		{"a clock that steps back loses no claim", clockStepLosesNoClaim},
-		{"a sale opened again knows its buyers", reopenedSaleKnowsBuyers},
+		{"a closed sale stays closed and keeps its answers", closedSaleStaysClosed},
 		{"1 unit and 10 buyers", storm(1, 10)},
 		{"2 units and 20 buyers", storm(2, 20)},
 		{"1000 units and 10000 buyers", storm(1000, 10000)},

@@ -2,6 +2,7 @@ package sqlitestock
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"penstock/stock/driver"
@@ -24,18 +25,31 @@ func (d *Driver) Archive(ctx context.Context) (int, error) {
 				return moved, fmt.Errorf("archive sale %q: %w", s.doc.ID, err)
 			}
 		}
-		err := d.locked(ctx, func(ctx context.Context) error {
-			return d.exec(ctx, "UPDATE sale SET archived = 1 WHERE n = ?", 1, s.num)
-		})
-		if err != nil {
+		if err := d.locked(ctx, func(ctx context.Context) error { return d.forget(ctx, s.doc.ID) }); err != nil {
 			return moved, fmt.Errorf("archive sale %q: %w", s.doc.ID, err)
 		}
-		d.mu.Lock()
-		closed := *d.mem.sales[s.doc.ID]
-		closed.archived, closed.keys, closed.more, closed.taken = true, nil, nil, nil
-		d.mem.sales[s.doc.ID], d.mem.byNum[s.num] = &closed, &closed
-		d.mu.Unlock()
 	}
+}
+
+// forget drops the keys of a sale from memory. The sale is closed for good with it, so that a clock that steps back does not
+// open a sale that no longer knows its buyers.
+func (d *Driver) forget(ctx context.Context, id string) error {
+	closed := *d.mem.sales[id]
+	closed.archived, closed.keys, closed.more, closed.taken = true, nil, nil, nil
+	if closed.doc.ClosedAt.IsZero() {
+		closed.doc.ClosedAt = closed.doc.EndsAt
+	}
+	doc, err := json.Marshal(closed.doc)
+	if err != nil {
+		return err
+	}
+	if err = d.exec(ctx, "UPDATE sale SET archived = 1, doc = ? WHERE n = ?", 1, string(doc), closed.num); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.mem.sales[id], d.mem.byNum[closed.num] = &closed, &closed
+	d.mu.Unlock()
+	return nil
 }
 
 // archivable returns a sale that ended long enough ago and takes no more keys.

@@ -110,7 +110,7 @@ func (m *memory) loadTail(ctx context.Context, db *sql.DB) error {
 		m.seq += uint64(max(lines.Int64, 1)) - 1
 	}
 	var last sql.NullInt64
-	err = db.QueryRowContext(ctx, "SELECT max(ifnull((SELECT max(id) FROM closed_order), 0), 0)").Scan(&last)
+	err = db.QueryRowContext(ctx, `SELECT max(id) FROM (SELECT id FROM journal WHERE kind IN (1, 2) ORDER BY seq DESC LIMIT 4096)`).Scan(&last)
 	m.last = ident.ID(last.Int64)
 	return err
 }

@@ -55,8 +55,8 @@ func (d *Driver) plan(ctx context.Context, c *driver.Changes, now time.Time) (*p
 	}
 	for _, a := range c.Attempts {
 		s := p.find(m, a.Key.Sale)
-		if s == nil || len(a.Lines) == 0 {
-			return nil, fmt.Errorf("attempt of unknown sale %q or without lines", a.Key.Sale)
+		if s == nil || s.archived || len(a.Lines) == 0 {
+			return nil, fmt.Errorf("%w: attempt of unknown or archived sale %q, or without lines", errGuard, a.Key.Sale)
 		}
 		a.Seq = p.take(len(a.Lines))
 		row := heldRow{a: a, sale: s}
@@ -74,8 +74,8 @@ func (d *Driver) plan(ctx context.Context, c *driver.Changes, now time.Time) (*p
 	}
 	for _, o := range c.Offers {
 		s := p.find(m, o.Key.Sale)
-		if s == nil {
-			return nil, fmt.Errorf("offer for unknown sale %q", o.Key.Sale)
+		if s == nil || s.archived {
+			return nil, fmt.Errorf("%w: offer for unknown or archived sale %q", errGuard, o.Key.Sale)
 		}
 		p.offers = append(p.offers, offerRow{p.take(1), o, s})
 	}
