@@ -19,6 +19,23 @@ func (s *storm) leave(b *buyer) {
 	}
 }
 
+// finish lets winners who were about to pay or cancel when the time was over do so.
+func (s *storm) finish(ctx context.Context, until time.Time) {
+	var acting []*buyer
+	for _, b := range s.rest {
+		if b.won && b.next != toAttempt {
+			acting = append(acting, b)
+		}
+	}
+	each(acting, settleWidth, func(b *buyer) {
+		for s.step(ctx, b); !b.due.IsZero(); s.step(ctx, b) {
+			if !s.pause(ctx, b.due.Sub(s.cfg.Clock.Now()), until) {
+				return
+			}
+		}
+	})
+}
+
 // each calls f for the buyers, at most width at once.
 func each(buyers []*buyer, width int, f func(*buyer)) {
 	next := make(chan *buyer)

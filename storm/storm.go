@@ -48,6 +48,7 @@ type storm struct {
 	responses sync.Pool
 	phase     atomic.Value // Phase
 
+	rest    []*buyer // who still waited when the time was over
 	left    []*buyer // whose outcome is to be settled; touched by the schedule's goroutine and after it
 	points  []Point  // touched by the sampler only, until it has ended
 	counted Counts
@@ -131,12 +132,14 @@ func (s *storm) rage(ctx context.Context) error {
 	defer background.Wait()
 	defer stop()
 	arrivals := s.newArrivals(s.start)
-	for _, b := range s.newSchedule().run(ctx, arrivals, s.cfg.Linger) {
+	s.rest = s.newSchedule().run(ctx, arrivals, s.cfg.Linger)
+	for _, b := range s.rest {
 		s.leave(b)
 	}
 	s.span = arrivals.last.Sub(s.start)
 	s.phase.Store(Settling)
 	until := s.cfg.Clock.Now().Add(s.cfg.Settle)
+	s.finish(ctx, until)
 	s.settle(ctx, until)
 	s.lastCall(ctx, until)
 	s.settle(ctx, until)

@@ -42,8 +42,8 @@ func stockChart(rep *storm.Report) chart {
 		high = max(high, l.Sold+l.Held+l.Available)
 	}
 	p := newPlot("stock over time", end(rep.Points), float64(high))
-	p.stack(times, bands)
 	p.axes(short)
+	p.stack(times, bands)
 	if len(times) == 0 {
 		p.empty("the admin API did not answer")
 	}
@@ -70,8 +70,8 @@ func answersChart(rep *storm.Report) chart {
 		high = max(high, float64(pt.Answers.Total())/pt.Span)
 	}
 	p := newPlot("answers per second", end(rep.Points), high)
-	p.stack(times, bands)
 	p.axes(short)
+	p.stack(times, bands)
 	return chart{title: "Answers per second", hint: "Answers to attempts by kind, stacked. Refused is a no that is not final.", svg: p.done(), legend: bands}
 }
 

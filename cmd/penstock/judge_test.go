@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// shell runs a command line and returns its exit code and what it wrote.
+func shell(t *testing.T, args ...string) (code int, out, err string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = run(t.Context(), &env{in: strings.NewReader(""), out: &o, err: &e, exit: func(int) { t.Error("exit at once") }}, args)
+	return code, o.String(), e.String()
+}
+
+// A demo sells what there is, passes its own verdict, and leaves a directory that a check without a server passes too, with the
+// history of its buyers. A directory that was tampered with fails.
+func TestDemoThenCheck(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	report := filepath.Join(t.TempDir(), "demo.json")
+	code, out, errText := shell(t, "demo", "--exit", "--stock", "15", "--buyers", "120", "--rate", "1000", "--seed", "7", "--pay", "1", "--cancel", "0", "--data", dir, "--json", report)
+	if code != 0 || !strings.Contains(out, "verdict: pass") {
+		t.Fatalf("exit %d\n%s%s", code, out, errText)
+	}
+	var rep struct {
+		Verdict       string
+		Won, Attempts int64
+		Seed          int64
+	}
+	text, err := os.ReadFile(report)
+	if err == nil {
+		err = json.Unmarshal(text, &rep)
+	}
+	if err != nil || rep.Verdict != "pass" || rep.Won != 15 || rep.Seed != 7 || rep.Attempts < 120 {
+		t.Errorf("%+v %v", rep, err)
+	}
+	if page, err := os.ReadFile(filepath.Join(dir, "report.html")); err != nil || !bytes.Contains(page, []byte("Stock over time")) {
+		t.Errorf("the page: %d bytes, %v", len(page), err)
+	}
+	history := filepath.Join(dir, "history.ndjson")
+	if code, out, errText = shell(t, "check", "--data", dir, "--history", history, "--json", "-"); code != 0 || !strings.Contains(out, `"verdict": "pass"`) {
+		t.Errorf("check: exit %d\n%s%s", code, out, errText)
+	}
+	text, err = os.ReadFile(history)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := strings.Replace(string(text), `"order":"`, `"order":"1`, 1)
+	if err := os.WriteFile(history, []byte(forged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ = shell(t, "check", "--data", dir, "--history", history); code != 1 || !strings.Contains(out, "acked is durable, once         fail") {
+		t.Errorf("check against a forged history: exit %d\n%s", code, out)
+	}
+}
+
+// Wrong usage is said in one line with what to do, and ends with the code for it.
+func TestJudgesRefuseNonsense(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tokens := filepath.Join(dir, "tokens")
+	if err := os.WriteFile(tokens, []byte("no.token\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	there := []string{"--url", "http://127.0.0.1:1", "--admin-url", "http://127.0.0.1:1", "--sale", "s", "--token", "t"}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"check", "--data", dir}, exitUnreachable, "no stock database"},
+		{[]string{"check", "--url", "http://127.0.0.1:1", "--token", "t"}, exitUnreachable, "unreachable"},
+		{[]string{"check", "--exports", dir}, exitUnreachable, "sales.ndjson"},
+		{[]string{"check", "--history", filepath.Join(dir, "gone")}, exitUsage, "gone"},
+		{[]string{"check", "--wait", "-1s"}, exitUsage, "--no-wait"},
+		{[]string{"storm"}, exitUsage, "--url, --admin-url and --sale"},
+		{append([]string{"storm", "--data", dir}, there...), exitUsage, "--tokens"},
+		{append([]string{"storm", "--tokens", tokens}, there...), exitUsage, "line 1"},
+		{append([]string{"storm", "--data", dir, "--outcomes", "x"}, there...), exitUsage, "key ring"},
+		{[]string{"demo", "--stock", "0"}, exitUsage, "--stock is 0"},
+		{[]string{"demo", "--data", dir}, exitUsage, "not empty"},
+		{[]string{"demo", "--exit", "--rate", "0"}, exitUsage, "rate is 0"},
+		{[]string{"demo", "--exit", "--outcomes", "capture"}, exitUsage, "name=weight"},
+	} {
+		code, out, errText := shell(t, c.args...)
+		if code != c.code || !strings.Contains(errText, c.want) || strings.Contains(errText, "goroutine") || out != "" && c.args[0] != "demo" {
+			t.Errorf("%v: exit %d, want %d with %q\n%s%s", c.args, code, c.code, c.want, out, errText)
+		}
+	}
+}
+
+// A token names its user.
+func TestSubject(t *testing.T) {
+	t.Parallel()
+	if user, err := subject("x.eyJzdWIiOiJhbm4ifQ.y"); err != nil || user != "ann" {
+		t.Errorf("%q %v", user, err)
+	}
+	for _, bad := range []string{"", "x.y", "x.!.y", "x.e30.y"} {
+		if user, err := subject(bad); err == nil {
+			t.Errorf("%q names %q", bad, user)
+		}
+	}
+}
