@@ -64,8 +64,8 @@ func (d *desk) letter(t *testing.T, n, replays int) int64 {
 	t.Helper()
 	p := driver.Parked{Message: message("ann", n), Replays: replays}
 	p.Message.Topic = testTopic
-	err := d.store.Done(t.Context(), testGroup, p, &driver.DeadLetter{Message: p.Message, Reason: "boom", Attempts: 4, Replays: replays})
-	if err != nil {
+	l := &driver.DeadLetter{Message: p.Message, Reason: "boom", Attempts: 4, Replays: replays}
+	if err := d.store.Settle(t.Context(), testGroup, []driver.Outcome{{Parked: p, Dead: l}}); err != nil {
 		t.Fatal(err)
 	}
 	all, err := d.List(t.Context(), 0, 1000, true)

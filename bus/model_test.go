@@ -154,12 +154,8 @@ func (s flaky) Park(ctx context.Context, group string, msgs []driver.Parked) err
 	return s.do(func() error { return s.Store.Park(ctx, group, msgs) })
 }
 
-func (s flaky) Retry(ctx context.Context, group string, p driver.Parked) error {
-	return s.do(func() error { return s.Store.Retry(ctx, group, p) })
-}
-
-func (s flaky) Done(ctx context.Context, group string, p driver.Parked, dead *driver.DeadLetter) error {
-	return s.do(func() error { return s.Store.Done(ctx, group, p, dead) })
+func (s flaky) Settle(ctx context.Context, group string, outcomes []driver.Outcome) error {
+	return s.do(func() error { return s.Store.Settle(ctx, group, outcomes) })
 }
 
 func (s flaky) Users(ctx context.Context, group string) (users []string, err error) {

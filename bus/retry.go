@@ -33,12 +33,13 @@ const (
 // maxError is the longest error text that is kept, in bytes.
 const maxError = 1024
 
-// retryDue retries the due heads of the parked queues, up to [passes] of them per user.
+// retryDue retries the due heads of the parked queues, up to [passes] of them per user and not for long.
 func (s *subscription) retryDue(soft, hard context.Context) error {
-	if now := s.bus.clock.Now(); !s.nextDue.After(now) {
+	began := s.bus.clock.Now()
+	if !s.nextDue.After(began) {
 		s.nextDue = time.Time{}
 	}
-	for range passes {
+	for n := 0; n < passes && s.bus.clock.Now().Sub(began) < retryFor; n++ {
 		if soft.Err() != nil {
 			return nil
 		}
@@ -54,7 +55,7 @@ func (s *subscription) retryDue(soft, hard context.Context) error {
 	return nil
 }
 
-// retryHeads handles the due head of each user as one wave and reports whether there was any.
+// retryHeads handles the due head of each user as one wave, settles them together and reports whether there was any.
 func (s *subscription) retryHeads(ctx context.Context) (tried bool, err error) {
 	heads, err := s.bus.store.Parked(ctx, s.group, s.bus.clock.Now(), s.bus.opt.PollLimit)
 	if err != nil {
@@ -75,46 +76,60 @@ func (s *subscription) retryHeads(ctx context.Context) (tried bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	for i, p := range mine {
-		if err := s.bus.fault.Hit(PointRetried); err != nil {
-			return false, err
-		}
-		if err := s.settle(ctx, p, failures[i]); err != nil {
-			return false, err
-		}
+	if err := s.bus.fault.Hit(PointRetried); err != nil {
+		return false, err
 	}
+	outcomes := make([]driver.Outcome, len(mine))
+	for i, p := range mine {
+		outcomes[i] = s.judge(p, failures[i])
+	}
+	if err := s.bus.store.Settle(ctx, s.group, outcomes); err != nil {
+		return false, err
+	}
+	s.tally(mine, outcomes)
 	return true, nil
 }
 
-// settle records the fate of a parked message that was tried.
-func (s *subscription) settle(ctx context.Context, p driver.Parked, cause error) error {
-	count := Counts{}
-	if p.Tries > 0 || p.Replays > 0 {
-		count.Retried = 1
-	}
+// judge decides the fate of a parked message that was tried.
+func (s *subscription) judge(p driver.Parked, cause error) driver.Outcome {
 	if cause == nil {
-		if err := s.bus.store.Done(ctx, s.group, p, nil); err != nil {
-			return err
-		}
-		count.Processed = 1
-		s.add(count)
-		return nil
+		return driver.Outcome{Parked: p}
 	}
 	p = s.failed(p, cause)
 	if errors.Is(cause, ErrPoison) || p.Tries > s.bus.opt.MaxRetries {
-		if err := s.bury(ctx, p, cause); err != nil {
-			return err
+		return driver.Outcome{Parked: p, Dead: s.letter(p, cause)}
+	}
+	return driver.Outcome{Parked: p, Again: true}
+}
+
+// tally counts what was settled of the messages that were tried.
+func (s *subscription) tally(tried []driver.Parked, settled []driver.Outcome) {
+	var count Counts
+	for i, o := range settled {
+		if tried[i].Tries > 0 || tried[i].Error != "" || tried[i].Replays > 0 {
+			count.Retried++
 		}
-		count.Dead = 1
-		s.add(count)
-		return nil
+		switch {
+		case o.Again:
+			s.due(o.Parked.Due)
+		case o.Dead != nil:
+			count.Dead++
+		default:
+			count.Processed++
+		}
 	}
-	if err := s.bus.store.Retry(ctx, s.group, p); err != nil {
-		return err
-	}
-	s.due(p.Due)
 	s.add(count)
-	return nil
+	s.announce(settled)
+}
+
+// announce logs the dead letters that are now on record.
+func (s *subscription) announce(settled []driver.Outcome) {
+	for _, o := range settled {
+		if l := o.Dead; l != nil {
+			s.logger().Error("message became a dead letter", "message", l.Message.ID, "type", l.Message.Type, "key", l.Message.Key,
+				"reason", l.Reason, "attempts", l.Attempts)
+		}
+	}
 }
 
 // failed returns p after one more failed try, with the time of the next.
@@ -127,13 +142,11 @@ func (s *subscription) failed(p driver.Parked, cause error) driver.Parked {
 	}
 	p.Error = text(cause)
 	p.Due = s.bus.clock.Now().Add(s.bus.delay(wait))
-	s.logger().Warn("message failed", "message", p.Message.ID, "type", p.Message.Type, "key", p.Message.Key,
-		"tries", p.Tries, "error", p.Error)
 	return p
 }
 
-// bury makes p a dead letter. A p with Seq 0 was never parked.
-func (s *subscription) bury(ctx context.Context, p driver.Parked, cause error) error {
+// letter makes the dead letter of p.
+func (s *subscription) letter(p driver.Parked, cause error) *driver.DeadLetter {
 	now := s.bus.clock.Now().UTC()
 	reason := ReasonExhausted
 	if errors.Is(cause, ErrPoison) {
@@ -151,16 +164,10 @@ func (s *subscription) bury(ctx context.Context, p driver.Parked, cause error) e
 	m.Headers[HeaderFailedAt] = now.Format(time.RFC3339Nano)
 	m.Headers[HeaderRetries] = strconv.Itoa(max(p.Tries-1, 0))
 	m.Headers[HeaderError] = text(cause)
-	letter := &driver.DeadLetter{
+	return &driver.DeadLetter{
 		Group: s.group, Message: m, Reason: reason + ": " + text(cause), Attempts: p.Tries, FailedAt: now, Replays: p.Replays,
 		State: driver.Dead,
 	}
-	if err := s.bus.store.Done(ctx, s.group, p, letter); err != nil {
-		return fmt.Errorf("bury message %s: %w", m.ID, err)
-	}
-	s.logger().Error("message became a dead letter", "message", m.ID, "type", m.Type, "key", m.Key, "reason", reason,
-		"attempts", p.Tries, "error", text(cause))
-	return nil
 }
 
 func text(err error) string {

@@ -26,6 +26,9 @@ import (
 // passes bounds how many heads of one user are retried between two polls, so that a long parked queue never starves the topic.
 const passes = 32
 
+// retryFor is how long a turn goes on with retries, beyond the pass in hand.
+const retryFor = 200 * time.Millisecond
+
 // hurry is how long a poll may wait when parked messages are still due.
 const hurry = 10 * time.Millisecond
 

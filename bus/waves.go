@@ -114,20 +114,27 @@ func (s *subscription) settleWave(ctx context.Context, w *waves, wave []driver.M
 		return err
 	}
 	now := s.bus.clock.Now()
+	var poison []driver.Outcome
 	for i, m := range wave {
 		cause := failures[i]
 		switch {
 		case cause == nil:
 			done.Processed++
 		case errors.Is(cause, ErrPoison):
-			if err := s.bury(ctx, driver.Parked{Message: m, Tries: 1}, cause); err != nil {
-				return err
-			}
-			done.Dead++
+			p := s.failed(driver.Parked{Message: m}, cause)
+			poison = append(poison, driver.Outcome{Parked: p, Dead: s.letter(p, cause)})
 		default:
 			w.hold(s.failed(driver.Parked{Message: m}, cause), now)
 		}
 	}
+	if len(poison) == 0 {
+		return nil
+	}
+	if err := s.bus.store.Settle(ctx, s.group, poison); err != nil {
+		return fmt.Errorf("bury %d poison messages: %w", len(poison), err)
+	}
+	done.Dead += int64(len(poison))
+	s.announce(poison)
 	return nil
 }
 
@@ -153,7 +160,25 @@ func (s *subscription) handle(ctx context.Context, msgs []driver.Message) ([]err
 	if failures == nil {
 		failures = make([]error, len(msgs))
 	}
+	s.warn(msgs, failures)
 	return failures, nil
+}
+
+// warn logs the failures of one call of the handler as one line, so that an outage does not flood the log.
+func (s *subscription) warn(msgs []driver.Message, failures []error) {
+	first, n := -1, 0
+	for i, err := range failures {
+		if err != nil {
+			if n++; first < 0 {
+				first = i
+			}
+		}
+	}
+	if n > 0 {
+		m := msgs[first]
+		s.logger().Warn("messages failed", "failed", n, "of", len(msgs), "message", m.ID, "type", m.Type, "key", m.Key,
+			"error", text(failures[first]))
+	}
 }
 
 // call runs the handler and turns a panic into a failure. The stack goes to the log only.

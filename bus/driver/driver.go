@@ -66,11 +66,9 @@ type Store interface {
 	Parked(ctx context.Context, group string, now time.Time, limit int) ([]Parked, error)
 	// Users returns the users of the group that have parked messages.
 	Users(ctx context.Context, group string) ([]string, error)
-	// Retry records another failed try of a parked message and when it is due again. Nothing happens if it is parked no more.
-	Retry(ctx context.Context, group string, p Parked) error
-	// Done removes a parked message; with dead non-nil it becomes that dead letter in the same transaction. Nothing happens if
-	// it is parked no more. With p.Seq 0 the message was never parked, and only the dead letter is written, once.
-	Done(ctx context.Context, group string, p Parked, dead *DeadLetter) error
+	// Settle records what became of messages that were tried, all in one transaction. An outcome for a message that is parked
+	// no more is passed over. One with Parked.Seq 0 was never parked: only its dead letter is written, once.
+	Settle(ctx context.Context, group string, outcomes []Outcome) error
 	// Count returns how many messages the group has parked and how many of its dead letters nobody has settled.
 	Count(ctx context.Context, group string) (parked, dead int64, err error)
 	// Dead pages through the dead letters, with their replays and discards.
@@ -99,6 +97,15 @@ type Parked struct {
 	Due     time.Time
 	// Replays counts how often the message came back from being a dead letter (the loop guard).
 	Replays int
+}
+
+// Outcome is what became of a message that was tried: handled, unless Again or Dead says otherwise.
+type Outcome struct {
+	Parked Parked
+	// Again keeps the message parked, with Parked's Tries, Error and Due.
+	Again bool
+	// Dead is what the message became, or nil.
+	Dead *DeadLetter
 }
 
 // DeadLetter is a message that failed for good, with its full origin.

@@ -47,6 +47,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Harness) {
 		{"the lag is zero only when everything is committed", lag},
 		{"parked messages keep their user's order and are stored once", parkedOrder},
 		{"only due heads are handed out", parkedDue},
+		{"outcomes of several messages are settled together, and once", settleMany},
 		{"a dead letter keeps its origin and lets the next message through", deadLetter},
 		{"a replay goes to the end of the queue and happens once", replay},
 		{"a discarded letter stays on record", discard},

@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func bury(t *testing.T, h Harness, p driver.Parked) driver.DeadLetter {
 	must(t, "park", h.Store.Park(t.Context(), "g", []driver.Parked{p}))
 	for _, head := range heads(t, h, t0.Add(time.Hour)) {
 		if head.Message.ID == p.Message.ID {
-			must(t, "done", h.Store.Done(t.Context(), "g", head, letter(head)))
+			must(t, "done", done(t.Context(), h, head, letter(head)))
 		}
 	}
 	all, err := h.Store.List(t.Context(), 0, 1000, false)
@@ -57,6 +58,11 @@ func bury(t *testing.T, h Harness, p driver.Parked) driver.DeadLetter {
 		t.Fatal("no dead letter after Done with one")
 	}
 	return all[len(all)-1]
+}
+
+// done settles one message: handled, or dead.
+func done(ctx context.Context, h Harness, p driver.Parked, dead *driver.DeadLetter) error {
+	return h.Store.Settle(ctx, "g", []driver.Outcome{{Parked: p, Dead: dead}})
 }
 
 func letter(p driver.Parked) *driver.DeadLetter {
@@ -87,8 +93,8 @@ func parkedOrder(t *testing.T, h Harness) {
 			}
 			seen[p.Message.User] = true
 			order = append(order, p.Message.ID)
-			must(t, "done", h.Store.Done(ctx, "g", p, nil))
-			must(t, "done again", h.Store.Done(ctx, "g", p, letter(p)))
+			must(t, "done", done(ctx, h, p, nil))
+			must(t, "done again", done(ctx, h, p, letter(p)))
 		}
 	}
 	same(t, "order of heads", order, []string{"ann-1", "bob-1", "ann-2", "ann-3"})
@@ -106,14 +112,31 @@ func parkedDue(t *testing.T, h Harness) {
 	first.Seq = head.Seq
 	same(t, "the parked message", head, first)
 	head.Tries, head.Error, head.Due = 2, "still no", t0.Add(time.Hour)
-	must(t, "retry", h.Store.Retry(ctx, "g", head))
+	must(t, "retry", h.Store.Settle(ctx, "g", []driver.Outcome{{Parked: head, Again: true}}))
 	same(t, "due after a retry", headIDs(t, h, t0.Add(time.Minute)), []string{"bob-1"})
 	same(t, "the message after a retry", heads(t, h, t0.Add(time.Hour))[1], head)
-	must(t, "done", h.Store.Done(ctx, "g", head, nil))
+	must(t, "done", done(ctx, h, head, nil))
 	same(t, "the next of the user", headIDs(t, h, t0), []string{"ann-2", "bob-1"})
 	limited, err := h.Store.Parked(ctx, "g", t0, 1)
 	must(t, "parked", err)
 	same(t, "heads with a limit of 1", len(limited), 1)
+}
+
+func settleMany(t *testing.T, h Harness) {
+	ctx := t.Context()
+	must(t, "park", h.Store.Park(ctx, "g", []driver.Parked{queued("ann", 1), queued("ann", 2), queued("bob", 1), queued("cid", 1)}))
+	all := heads(t, h, t0)
+	again := all[1]
+	again.Tries, again.Due = 1, t0.Add(time.Minute)
+	never := queued("dee", 1)
+	outcomes := []driver.Outcome{
+		{Parked: all[0]}, {Parked: again, Again: true}, {Parked: all[2], Dead: letter(all[2])}, {Parked: never, Dead: letter(never)},
+	}
+	must(t, "settle", h.Store.Settle(ctx, "g", outcomes))
+	must(t, "settle again", h.Store.Settle(ctx, "g", outcomes))
+	same(t, "counts", count(t, h), [2]int64{2, 2})
+	same(t, "due at once", headIDs(t, h, t0), []string{"ann-2"})
+	same(t, "due in a minute", headIDs(t, h, t0.Add(time.Minute)), []string{"ann-2", "bob-1"})
 }
 
 func deadLetter(t *testing.T, h Harness) {
@@ -148,12 +171,12 @@ func replay(t *testing.T, h Harness) {
 		t.Fatalf("a replay of no letter returned %v, wanted not-found", err)
 	}
 	same(t, "the head while older ones wait", headIDs(t, h, at), []string{"ann-2"})
-	must(t, "done", h.Store.Done(ctx, "g", heads(t, h, at)[0], nil))
+	must(t, "done", done(ctx, h, heads(t, h, at)[0], nil))
 	back := heads(t, h, at)
 	if len(back) != 1 || back[0].Message.ID != "ann-1" || back[0].Tries != 0 || back[0].Replays != 1 || !back[0].Due.Equal(at) {
 		t.Fatalf("replayed message is parked as %+v", back)
 	}
-	must(t, "die again", h.Store.Done(ctx, "g", back[0], letter(back[0])))
+	must(t, "die again", done(ctx, h, back[0], letter(back[0])))
 	open, err := h.Store.List(ctx, 0, 10, false)
 	must(t, "list", err)
 	if len(open) != 1 || open[0].ID <= l.ID || open[0].Replays != 1 {
@@ -214,15 +237,15 @@ func deadOnce(t *testing.T, h Harness) {
 	l := bury(t, h, queued("ann", 1))
 	must(t, "park again", h.Store.Park(ctx, "g", []driver.Parked{queued("ann", 1)}))
 	never := queued("ann", 1)
-	must(t, "bury again", h.Store.Done(ctx, "g", never, letter(never)))
+	must(t, "bury again", done(ctx, h, never, letter(never)))
 	same(t, "counts", count(t, h), [2]int64{0, 1})
 	must(t, "replay", h.Store.Replay(ctx, l.ID, t0))
 	must(t, "park beside the replay", h.Store.Park(ctx, "g", []driver.Parked{queued("ann", 1)}))
 	same(t, "counts after a replay", count(t, h), [2]int64{1, 0})
-	must(t, "done", h.Store.Done(ctx, "g", heads(t, h, t0)[0], nil))
+	must(t, "done", done(ctx, h, heads(t, h, t0)[0], nil))
 	must(t, "park after it was done", h.Store.Park(ctx, "g", []driver.Parked{queued("ann", 1)}))
 	same(t, "counts after the replay was done", count(t, h), [2]int64{0, 0})
 	poison := queued("bob", 1)
-	must(t, "bury what was never parked", h.Store.Done(ctx, "g", poison, letter(poison)))
+	must(t, "bury what was never parked", done(ctx, h, poison, letter(poison)))
 	same(t, "counts after a poison message", count(t, h), [2]int64{0, 1})
 }

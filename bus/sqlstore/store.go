@@ -92,27 +92,35 @@ func (s *Store) Users(ctx context.Context, group string) ([]string, error) {
 	return users, rows.Err()
 }
 
-// Retry records a failed try.
-func (s *Store) Retry(ctx context.Context, group string, p driver.Parked) error {
-	_, err := s.db.W.ExecContext(ctx, `UPDATE parked SET tries = ?, error = ?, due = ? WHERE seq = ? AND consumer_group = ?`,
-		p.Tries, p.Error, nanos(p.Due), p.Seq, group)
-	return err
-}
-
-// Done removes a parked message, makes the next one of its user the head, and writes the dead letter if there is one.
-func (s *Store) Done(ctx context.Context, group string, p driver.Parked, dead *driver.DeadLetter) error {
+// Settle removes what is handled or dead, makes the next message of its user the head, and writes the dead letters.
+func (s *Store) Settle(ctx context.Context, group string, outcomes []driver.Outcome) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
-		if p.Seq != 0 {
-			gone, err := unpark(ctx, tx, group, p)
-			if err != nil || gone {
-				return err
+		for _, o := range outcomes {
+			if err := settleOne(ctx, tx, group, o); err != nil {
+				return fmt.Errorf("settle message %s: %w", o.Parked.Message.ID, err)
 			}
 		}
-		if dead == nil {
-			return nil
-		}
-		return insertLetter(ctx, tx, group, dead)
+		return nil
 	})
+}
+
+func settleOne(ctx context.Context, tx *sql.Tx, group string, o driver.Outcome) error {
+	p := o.Parked
+	if o.Again {
+		_, err := tx.ExecContext(ctx, `UPDATE parked SET tries = ?, error = ?, due = ? WHERE seq = ? AND consumer_group = ?`,
+			p.Tries, p.Error, nanos(p.Due), p.Seq, group)
+		return err
+	}
+	if p.Seq != 0 {
+		gone, err := unpark(ctx, tx, group, p)
+		if err != nil || gone {
+			return err
+		}
+	}
+	if o.Dead == nil {
+		return nil
+	}
+	return insertLetter(ctx, tx, group, o.Dead)
 }
 
 func unpark(ctx context.Context, tx *sql.Tx, group string, p driver.Parked) (gone bool, err error) {
