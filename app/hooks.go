@@ -22,6 +22,7 @@ func (a *App) orderHooks() order.Hooks {
 			a.mu.Unlock()
 			series.Created(amount)
 		},
+		Changed: a.events.changed,
 		Batch: func(rows, failed int, _ time.Duration) { a.metrics.OrdersWritten(rows - failed) },
 	}
 }

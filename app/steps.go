@@ -180,7 +180,7 @@ func (a *App) startBus(ctx context.Context) (func(context.Context) error, error)
 	}
 	a.bus, err = bus.New(drv, sqlstore.New(db), bus.Options{Clock: a.opt.Clock, Logger: a.log, Audit: a.stock.Record, Fault: a.opt.Fault})
 	if err == nil {
-		err = a.bus.Consume(orderGroup, stock.Topic, a.orders.Handle)
+		err = a.bus.Consume(orderGroup, stock.Topic, a.giveWay(a.orders.Handle))
 	}
 	if err == nil {
 		err = a.bus.Start(ctx)

@@ -116,5 +116,9 @@ func (o *Orders) act(ctx context.Context, c *change) (Order, error) {
 	if err != nil {
 		return Order{}, err
 	}
-	return o.read(ctx, c.id)
+	ord, err := o.read(ctx, c.id)
+	if err == nil && c.seed == nil && o.opt.Hooks.Changed != nil {
+		o.opt.Hooks.Changed(ord.User, ord.ID)
+	}
+	return ord, err
 }

@@ -55,6 +55,8 @@ type Options struct {
 type Hooks struct {
 	// Created is called for each order that was written. Amount is in minor units.
 	Created func(amount int64, currency string)
+	// Changed is called for each order that was written or has moved, with its owner.
+	Changed func(user string, id ident.ID)
 	// Moved is called for each step after the first.
 	Moved func(from, to State)
 	// Batch is called for each transaction: how many orders it had, how many of them failed, how long it took.

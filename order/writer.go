@@ -146,6 +146,9 @@ func (w *writer) tell(batch []*change, began time.Time) {
 		if c.created && h.Created != nil {
 			h.Created(c.seed.amount, c.seed.currency)
 		}
+		if h.Changed != nil && c.seed != nil && (c.created || c.moves > 0) {
+			h.Changed(c.seed.user, c.id)
+		}
 		for _, e := range c.moved[:c.moves] {
 			if h.Moved != nil {
 				h.Moved(e.From, e.To)

@@ -29,6 +29,7 @@ const (
 // Stock is the stock database.
 type Stock interface {
 	Snapshot(ctx context.Context) (*driver.Snapshot, error)
+	Claim(ctx context.Context, id ident.ID) (*driver.Attempt, error)
 	Journal(ctx context.Context, after uint64, limit int) ([]driver.Entry, error)
 	Record(ctx context.Context, a driver.Audit) error
 }
@@ -230,19 +231,34 @@ func (r *Reconciler) compareOrders(ctx context.Context) ([]Difference, error) {
 		if e.Kind != driver.Hold || len(found) >= maxFound {
 			return nil
 		}
-		o, err := r.orders.Get(ctx, "", e.Attempt.ID)
-		if err != nil && !errs.Is(err, errs.NotFound) {
-			return err
+		d, err := r.compareOrder(ctx, e.Attempt, behind > 0)
+		if d != nil { // a second look: the claim may have moved between the two reads
+			claim, again := r.stock.Claim(ctx, e.Attempt.ID)
+			if again != nil {
+				return again
+			}
+			d, err = r.compareOrder(ctx, claim, behind > 0)
 		}
-		want, ok := agrees(e.Attempt, o.State, behind > 0)
-		if !ok {
-			found = append(found, Difference{
-				Kind: KindOrder, Object: e.Attempt.ID.String(), Expected: want, Found: string(o.State), At: r.clock.Now().UTC(), claim: e.Attempt,
-			})
+		if d != nil {
+			found = append(found, *d)
 		}
-		return nil
+		return err
 	})
 	return found, err
+}
+
+func (r *Reconciler) compareOrder(ctx context.Context, claim *driver.Attempt, behind bool) (*Difference, error) {
+	o, err := r.orders.Get(ctx, "", claim.ID)
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return nil, err
+	}
+	want, ok := agrees(claim, o.State, behind)
+	if ok {
+		return nil, nil
+	}
+	return &Difference{
+		Kind: KindOrder, Object: claim.ID.String(), Expected: want, Found: string(o.State), At: r.clock.Now().UTC(), claim: claim,
+	}, nil
 }
 
 // agrees says whether an order's state fits its claim; behind allows for orders that have not got the last message.
