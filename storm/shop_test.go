@@ -42,6 +42,7 @@ type shop struct {
 	busy     func(n int) bool // not executed
 	noStock  func(n int) bool // says that nothing is free
 	oversell int
+	stale    bool // passes have run out
 }
 
 type deal struct {
@@ -106,6 +107,10 @@ func (s *shop) attempt(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil || string(body) != `{"sku":"cup","quantity":1}` || r.Header.Get("X-Forwarded-For") == "" {
 		s.t.Errorf("attempt with body %s from %q, %v", body, r.Header.Get("X-Forwarded-For"), err)
+	}
+	if s.stale && strings.Contains(r.Header.Get("Authorization"), "pass-") {
+		s.problem(w, 401, "unauthenticated")
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -73,6 +73,19 @@ func TestSurvivesBrokenConnections(t *testing.T) {
 	}
 }
 
+// A buyer whose pass has run out goes on with his token.
+func TestStalePass(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 100)
+	s.stale = true
+	cfg := s.config(s.serve(), 40)
+	cfg.Pass, cfg.Double = 1, 0
+	rep, err := Run(t.Context(), cfg)
+	if err != nil || rep.Verdict != check.Pass || rep.Won != 40 || rep.Passes != 40 {
+		t.Errorf("%v, won %d, passes %d %v\n%s", err, rep.Won, rep.Passes, rep.Notes, rep.Check.Text())
+	}
+}
+
 // Each way of cheating is seen by the invariants it breaks.
 func TestVerdictSeesMisbehaviour(t *testing.T) {
 	t.Parallel()

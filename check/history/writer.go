@@ -94,7 +94,7 @@ func (r *Record) appendAnswer(b []byte) []byte {
 
 func appendTime(b []byte, name string, t time.Time) []byte {
 	b = append(append(append(b, `,"`...), name...), `":"`...)
-	return append(t.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z"), '"')
+	return append(t.UTC().Truncate(time.Microsecond).AppendFormat(b, time.RFC3339Nano), '"')
 }
 
 func appendText(b []byte, name, s string) []byte {
