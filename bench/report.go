@@ -36,7 +36,7 @@ func (b *bench) report(w io.Writer) {
 	f := b.f
 	fmt.Fprintf(w, "machine      %s, %d cores, %s, %s/%s\n", cpu(), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	fmt.Fprintf(w, "commit       %s\n", or(os.Getenv("BENCH_COMMIT"), "unknown"))
-	fmt.Fprintf(w, "command      %s\n", strings.Join(os.Args, " "))
+	fmt.Fprintf(w, "command      %s\n", strings.Join(append([]string{"go run ./bench"}, os.Args[1:]...), " "))
 	fmt.Fprintf(w, "durability   every answer after a synced commit (SQLite WAL, synchronous=FULL)\n")
 	fmt.Fprintf(w, "load         closed loop, %d connections, %d rounds of %v after %v, generator on the same cores\n", b.o.conns, b.o.rounds, b.o.slice, warm)
 	fmt.Fprintf(w, "chain        passes, per-address, per-user and attempt limits on, order writer running; every buyer is new\n\n")

@@ -44,13 +44,14 @@ var rooms = []room{
 	{"storm", []string{"check"}, "buys from outside, over HTTP"},
 	{"config", nil, "keys and values; it starts nothing"},
 	{"telemetry", nil, "rooms are handed recorders; it knows none of them"},
-	{"gateway", []string{"sale", "stock", "order", "bus/driver", "telemetry", "auth", "limit", "reconcile"}, "speaks HTTP to the rooms"},
+	{"gateway", []string{"sale", "stock", "order", "bus/driver", "telemetry", "auth", "limit", "reconcile", "docs/problems"}, "speaks HTTP to the rooms"},
 
 	{"app", []string{"*"}, "the only place that knows everything"},
 	{"cmd", []string{"*"}, "subcommands over app"},
 	{"test", []string{"*"}, "tests of the whole"},
 	{"bench", []string{"*"}, "measures the whole"},
 	{"examples", nil, "what users copy"},
+	{"docs", nil, "pages that the server itself serves"},
 }
 
 // imports finds imports against the direction. Tests may import whatever does not stand above their room.

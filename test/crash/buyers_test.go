@@ -368,7 +368,7 @@ func (c *crowd) settle(s *server) {
 		})
 		c.note(p, a)
 		if !known {
-			c.t.Errorf("%s %s never settled; last: %d %s", p.User, p.Key, a.Status, a.Body)
+			c.t.Fatalf("%s %s never settled; last: %d %s", p.User, p.Key, a.Status, a.Body)
 		}
 	}
 }
