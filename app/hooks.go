@@ -23,7 +23,7 @@ func (a *App) orderHooks() order.Hooks {
 			series.Created(amount)
 		},
 		Changed: a.events.changed,
-		Batch: func(rows, failed int, _ time.Duration) { a.metrics.OrdersWritten(rows - failed) },
+		Batch:   func(rows, failed int, _ time.Duration) { a.metrics.OrdersWritten(rows - failed) },
 	}
 }
 

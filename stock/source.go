@@ -33,7 +33,7 @@ func (o *Source) Read(ctx context.Context, after uint64, limit int) ([]bus.Messa
 		if m, ok := message(&entries[i]); ok {
 			msgs = append(msgs, m)
 		}
-		after = entries[i].Seq
+		after = entries[i].Last()
 	}
 	return msgs, after, nil
 }

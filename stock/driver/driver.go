@@ -98,7 +98,9 @@ type State struct {
 type Changes struct {
 	// Sales are inserted or replaced by id. Version must be one more than the version read (1 for a new sale).
 	Sales []Sale
-	// Stock rows are inserted or replaced. Version must be one more than the version read (1 for a new row).
+	// Stock rows are inserted or replaced. Sale and stock versions, conservation (Offered − Withdrawn = Available + Held + Sold,
+	// none negative), a key bound before or twice, a move from another state and a repeated audit id are refused, and nothing
+	// is written. Version must be one more than the version read (1 for a new row).
 	Stock []Stock
 	// Attempts are newly bound answers: wins (with a claim per line) and final noes. The driver gives them their Seq.
 	// A win adds its quantities to the user's allowances.
@@ -251,6 +253,14 @@ type Entry struct {
 	Offer *Offer
 	Why   string
 	Trace string
+}
+
+// Last returns the last number that the entry takes.
+func (e *Entry) Last() uint64 {
+	if e.Attempt == nil {
+		return e.Seq
+	}
+	return e.Seq + uint64(max(len(e.Attempt.Lines), 1)) - 1
 }
 
 // Audit is one row of the trail: who did what to what, when, why, and the values before and after (JSON or "").
