@@ -101,6 +101,12 @@ func TestLimits(t *testing.T) {
 	if w := b.attempt(oneItem); w.Code != 201 {
 		t.Errorf("a minute later: %d", w.Code)
 	}
+	for i, peer := range []string{"[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8::3]:1", "[2001:db8::4]:1"} {
+		w := b.attempt(oneItem, header("Authorization"), func(r *http.Request) { r.RemoteAddr = peer })
+		if want := 401; w.Code != want && i < 3 || i == 3 && w.Code != 429 {
+			t.Errorf("address %d of one network: %d", i+1, w.Code)
+		}
+	}
 }
 
 // A panic is a 500 problem that tells nothing, is logged with its trace, and harms no other call; once the answer has begun,

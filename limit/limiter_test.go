@@ -182,6 +182,25 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
+// Nor does it make the window forget calls: the allowance of a period is not given twice.
+func TestClockSetBackKeepsCounts(t *testing.T) {
+	t.Parallel()
+	c := clock.NewFake(start)
+	l := New[string](Rate{Calls: 100, Per: 15 * time.Second}, Options{Clock: c})
+	c.Advance(time.Minute)
+	for range 50 {
+		l.Take("k")
+	}
+	c.Advance(-16 * time.Second) // to the piece of time that uses the same cell
+	for range 50 {
+		l.Take("k")
+	}
+	c.Advance(16 * time.Second)
+	if l.Take("k").Allowed {
+		t.Error("calls counted before the clock was set back were forgotten")
+	}
+}
+
 // Rates read and write as documented, and whatever is no rate is refused with an example.
 func TestParse(t *testing.T) {
 	t.Parallel()

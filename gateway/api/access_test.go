@@ -159,6 +159,15 @@ func TestListenersAreApart(t *testing.T) {
 	}
 }
 
+// A path that is not in its simplest form is never redirected: it does not exist.
+func TestCrookedPathsDoNotExist(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	for _, path := range []string{"/v1//sales", "//v1/sales", "/v1/./sales", "/v1/x/../sales", "/v1/sales/", "/", "/v1/sales/%2e%2e/sales"} {
+		problem(t, h.ask(h.public, "user", "GET "+path), errs.NotFound)
+	}
+}
+
 // The answer about another user's order, or about what hangs on it, is that of an order that does not exist, byte for byte
 // but for the names in it.
 func TestOthersOrdersLookMissing(t *testing.T) {

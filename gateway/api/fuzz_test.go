@@ -24,7 +24,7 @@ func FuzzEveryRoute(f *testing.F) {
 	for _, c := range calls {
 		method, rest, _ := strings.Cut(c.what, " ")
 		path, body, _ := strings.Cut(rest, " ")
-		for _, b := range []string{body, "", "{", "null", "[[[[", `{"a":1,"a":2}`, "\xff", strings.Repeat("[", 5000), `{"items":[{"sku":1e999}]}`} {
+		for _, b := range []string{body, "", "null", `{"a":1,"a":2}`, "\xff" + strings.Repeat("[", 5000)} {
 			f.Add(method, path, "Content-Type", "application/json", b)
 		}
 		f.Add(method, path+"/", "If-Match", `"9999999999999999999999"`, body)
