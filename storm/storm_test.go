@@ -24,7 +24,7 @@ func TestSellsMinOfStockAndBuyers(t *testing.T) {
 	for _, c := range []struct{ stock, users int }{{1, 50}, {40, 400}, {300, 60}} {
 		s := newShop(t, c.stock)
 		cfg := s.config(s.serve(), c.users)
-		cfg.Pay, cfg.Cancel = 1, 0
+		cfg.Pay, cfg.Cancel, cfg.Linger = 1, 0, time.Minute // it ends as soon as everybody has his answer
 		rep, err := Run(t.Context(), cfg)
 		if err != nil || rep.Verdict != check.Pass {
 			t.Fatalf("seed %d: %v %v\n%s", cfg.Seed, err, rep.Notes, rep.Check.Text())
