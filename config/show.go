@@ -111,3 +111,16 @@ func code(s string) string {
 	}
 	return "`" + s + "`"
 }
+
+// Engines returns the engines of this build by the key that chooses among them.
+func Engines() map[string][]string {
+	all := map[string][]string{}
+	for _, k := range Keys() {
+		if e, ok := k.v.(engine); ok {
+			for _, scheme := range e.now {
+				all[k.Name] = append(all[k.Name], strings.TrimSuffix(scheme, ":"))
+			}
+		}
+	}
+	return all
+}

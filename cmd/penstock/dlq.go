@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+const lettersPath = "/admin/v1/dead-letters"
+
+// letterView is what of a dead letter a shell shows.
+type letterView struct {
+	ID, Group, Topic, Offset, Type, User, Key, Reason, State, Note string
+	Partition, Attempts, Replays                                   int
+	FailedAt                                                       time.Time
+	Payload                                                        json.RawMessage
+}
+
+func letterRows(all []letterView) [][]string {
+	rows := [][]string{{"LETTER", "STATE", "GROUP", "TYPE", "USER", "KEY", "TRIES", "FAILED", "REASON"}}
+	for _, l := range all {
+		rows = append(rows, []string{l.ID, l.State, l.Group, l.Type, l.User, l.Key, strconv.Itoa(l.Attempts), l.FailedAt.Format(time.RFC3339), l.Reason})
+	}
+	return rows
+}
+
+// oneLetter is a dead letter with its origin and payload.
+func oneLetter(l letterView) [][]string {
+	return append(letterRows([]letterView{l}), nil,
+		[]string{"from", l.Topic + " partition " + strconv.Itoa(l.Partition) + " offset " + l.Offset},
+		[]string{"replayed", strconv.Itoa(l.Replays) + " times"}, []string{"note", l.Note}, []string{"payload", string(l.Payload)})
+}
+
+func newDLQ(e *env) *cobra.Command {
+	one := act{use: "show LETTER", short: "look at a dead letter, its origin and payload", args: []string{"LETTER"}, run: func(ctx context.Context, o *operator, given []string) error {
+		return show(ctx, o, call{method: http.MethodGet, path: letterPath(given[0])}, oneLetter)
+	}}
+	return group("dlq", "dead letters: list, show, replay, discard", listLetters().command(e), one.command(e),
+		settleLetter("replay", "send a dead letter round again").command(e), settleLetter("discard", "give a dead letter up").command(e))
+}
+
+func letterPath(id string) string { return lettersPath + "/" + url.PathEscape(id) }
+
+func listLetters() act {
+	var all bool
+	var query func() url.Values
+	return act{
+		use: "list", short: "list dead letters, oldest first",
+		flags: func(c *cobra.Command) {
+			query = pages(c)
+			c.Flags().BoolVar(&all, "all", false, "also those replayed and discarded")
+		},
+		run: func(ctx context.Context, o *operator, _ []string) error {
+			q := query()
+			q.Set("all", strconv.FormatBool(all))
+			return show(ctx, o, call{method: http.MethodGet, path: lettersPath, query: q}, func(p page[letterView]) [][]string {
+				p.note(o)
+				return letterRows(p.Items)
+			})
+		},
+	}
+}
+
+func settleLetter(name, short string) act {
+	var reason string
+	return act{
+		use: name + " LETTER", short: short, args: []string{"LETTER"},
+		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
+		run: func(ctx context.Context, o *operator, given []string) error {
+			if err := wantReason(reason); err != nil {
+				return err
+			}
+			return show(ctx, o, call{method: http.MethodPost, path: letterPath(given[0]) + "/" + name, body: map[string]string{"reason": reason}}, oneLetter)
+		},
+	}
+}
