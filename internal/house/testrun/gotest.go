@@ -56,7 +56,8 @@ func gotest(out io.Writer, env []string, name string, args ...string) (count, er
 	return c, nil
 }
 
-// read counts the events and prints what a person wants to see: package lines, and everything a failed test said.
+// read counts the events and prints what a person wants to see: package lines, everything a failed test said, and what a
+// passed one has measured.
 func read(in io.Reader, out io.Writer) (count, error) {
 	var c count
 	said := map[string][]string{} // output of tests that have not ended
@@ -100,6 +101,11 @@ func (c *count) end(out io.Writer, e event, said []string, failures map[string]i
 	case e.Test == "":
 	case e.Action == "pass":
 		c.passed++
+		for _, l := range said {
+			if _, figure, ok := strings.Cut(l, ": measured: "); ok {
+				fmt.Fprintf(out, "    %s: %s", e.Test, figure)
+			}
+		}
 	default:
 		c.skipped++
 		c.why = append(c.why, reason(e, said))

@@ -12,6 +12,7 @@ func TestReadCountsWhatHappened(t *testing.T) {
 	t.Parallel()
 	events := `{"Action":"run","Package":"p","Test":"A"}
 {"Action":"output","Package":"p","Test":"A","Output":"quiet\n"}
+{"Action":"output","Package":"p","Test":"A","Output":"    a_test.go:1: measured: 12 ms\n"}
 {"Action":"pass","Package":"p","Test":"A"}
 {"Action":"output","Package":"p","Test":"B","Output":"b_test.go:1: wrong\n"}
 {"Action":"fail","Package":"p","Test":"B"}
@@ -36,7 +37,7 @@ func TestReadCountsWhatHappened(t *testing.T) {
 	if len(c.why) != 1 || !strings.Contains(c.why[0], "no mount here") {
 		t.Errorf("reasons of skips: %q", c.why)
 	}
-	for _, want := range []string{"wrong", "FAIL\tp", "undefined: x", "FAIL\tq"} {
+	for _, want := range []string{"wrong", "FAIL\tp", "undefined: x", "FAIL\tq", "A: 12 ms"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("output lacks %q:\n%s", want, out.String())
 		}
