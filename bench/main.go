@@ -22,6 +22,8 @@ type options struct {
 	conns  int
 	claims int
 	keep   bool
+	// profile is where the server's CPU profile of the wins goes; "" takes none.
+	profile string
 }
 
 func main() {
@@ -33,6 +35,7 @@ func main() {
 	flag.IntVar(&o.conns, "connections", 256, "connections of the load generator")
 	flag.IntVar(&o.claims, "claims", 1_000_000, "claims for the figures of memory and start-up; 0 leaves them out")
 	flag.BoolVar(&o.keep, "keep", false, "keep the data directory")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the server during the last round's wins to this file (the rates of that round suffer)")
 	flag.Parse()
 	var err error
 	if *echo != "" {

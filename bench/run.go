@@ -177,8 +177,14 @@ func (b *bench) peer(path string, status int, rates *[]float64, body *int) error
 }
 
 func (b *bench) wins() error {
+	profiled := make(chan error, 1)
+	if b.o.profile != "" && len(b.f.win) == b.o.rounds-1 {
+		go func() { profiled <- b.server.profile(b.o.profile, b.o.slice) }()
+	} else {
+		profiled <- nil
+	}
 	t, err := b.attempts("bench", http.StatusCreated)
-	if err != nil {
+	if err = errors.Join(err, <-profiled); err != nil {
 		return fmt.Errorf("wins: %w", err)
 	}
 	left, _, err := b.server.inFlight()

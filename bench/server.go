@@ -33,7 +33,8 @@ func startServer(binary, dir string) (*server, error) {
 	}
 	s.cmd = exec.Command(binary, "serve")
 	s.cmd.Env = append(os.Environ(), "PENSTOCK_DATA="+dir, "PENSTOCK_LISTEN_PUBLIC=127.0.0.1:0", "PENSTOCK_LISTEN_ADMIN=127.0.0.1:0",
-		"PENSTOCK_LISTEN_PROBE=127.0.0.1:0", "PENSTOCK_LISTEN_SANDBOX=127.0.0.1:0", "PENSTOCK_TRUSTEDPROXIES=127.0.0.0/8")
+		"PENSTOCK_LISTEN_PROBE=127.0.0.1:0", "PENSTOCK_LISTEN_SANDBOX=127.0.0.1:0", "PENSTOCK_TRUSTEDPROXIES=127.0.0.0/8",
+		"PENSTOCK_PPROF=true")
 	log, err := os.OpenFile(filepath.Join(filepath.Dir(dir), "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -150,6 +151,24 @@ func (s *server) rss() (int64, error) {
 		}
 	}
 	return 0, errors.New("no VmRSS in /proc")
+}
+
+// profile writes a CPU profile of the server over the given time to a file.
+func (s *server) profile(name string, length time.Duration) error {
+	resp, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.Probe, max(1, int(length.Seconds()))))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("profile: status %d", resp.StatusCode)
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, resp.Body)
+	return errors.Join(err, f.Close())
 }
 
 func (s *server) stop() error {
