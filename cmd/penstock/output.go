@@ -25,12 +25,13 @@ func table(w io.Writer, rows [][]string) error {
 	return t.Flush()
 }
 
+// printable replaces what is no visible character: controls, and the marks that turn the direction of writing.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '·'
+		if unicode.IsGraphic(r) {
+			return r
 		}
-		return r
+		return '·'
 	}, s)
 }
 
@@ -45,7 +46,7 @@ func writeJSON(w io.Writer, v any) error {
 
 func writeRaw(w io.Writer, raw []byte) error {
 	var b bytes.Buffer
-	if err := json.Indent(&b, raw, "", "  "); err != nil {
+	if err := json.Indent(&b, bytes.TrimSpace(raw), "", "  "); err != nil {
 		return fmt.Errorf("the answer is not JSON: %w", err)
 	}
 	b.WriteByte('\n')

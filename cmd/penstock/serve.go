@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -18,8 +17,8 @@ import (
 	"penstock/auth"
 )
 
-// firstToken is how long the operator token that a first start leaves behind is good for.
-const firstToken = 30 * 24 * time.Hour
+// tokenLife is how long the operator token that a start leaves behind is good for.
+const tokenLife = 30 * 24 * time.Hour
 
 // stopMargin is what a stop may take beyond the drain time-out: batches to commit, databases to close.
 const stopMargin = 20 * time.Second
@@ -117,20 +116,16 @@ func stop(a *app.App, drain time.Duration) error {
 	return a.Stop(ctx)
 }
 
-// announce says where the server is to be found. The first start leaves an operator token in the data directory.
+// announce says where the server is to be found. Each start leaves a fresh operator token in the data directory; a disk that
+// cannot take it does not keep the server from serving.
 func announce(e *env, a *app.App, data string) error {
 	if abs, err := filepath.Abs(data); err == nil {
 		data = abs
 	}
 	path := filepath.Join(data, "operator.token")
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		token, err := a.Token("operator", auth.Operator, firstToken)
-		if err != nil {
-			return fmt.Errorf("make the first operator token: %w", err)
-		}
-		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
-			return fmt.Errorf("keep the first operator token: %w", err)
-		}
+	if err := keepToken(a, path); err != nil {
+		fmt.Fprintln(e.err, "penstock: no operator token was kept:", err)
+		path = "none; make one with penstock token --role operator"
 	}
 	at := a.Addrs()
 	rows := [][]string{
@@ -139,4 +134,16 @@ func announce(e *env, a *app.App, data string) error {
 	}
 	fmt.Fprintln(e.out, "penstock is ready")
 	return table(e.out, rows)
+}
+
+// keepToken replaces the file in one step, so that a reader never sees half a token.
+func keepToken(a *app.App, path string) error {
+	token, err := a.Token("operator", auth.Operator, tokenLife)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", []byte(token+"\n"), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
