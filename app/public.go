@@ -2,12 +2,10 @@ package app
 
 import (
 	"context"
-	"net/http"
 
 	"penstock/gateway"
 	"penstock/gateway/api"
 	"penstock/limit"
-	"penstock/telemetry"
 )
 
 // deps is what both listeners are built from.
@@ -50,5 +48,17 @@ func (a *App) startAdmin(context.Context) (func(context.Context) error, error) {
 }
 
 func (a *App) startProbe(context.Context) (func(context.Context) error, error) {
-	return a.serve("probe", a.cfg.Listen.Probe, telemetry.Probe(a.metrics, a.health, telemetry.ProbeOptions{Pprof: a.cfg.Pprof, Fallback: http.NotFoundHandler()}))
+	g, err := api.Probe(api.Deps{
+		Gateway: gateway.Options{Clock: a.opt.Clock, ProblemBase: a.cfg.Problems, Logger: a.log, Drain: a.drain},
+		Metrics: a.metrics.Handler(), Pprof: a.cfg.Pprof,
+		Health: api.Health{
+			Live:    func(ctx context.Context) error { return a.health.Live(ctx).Err() },
+			Ready:   func(ctx context.Context) error { return a.health.Ready(ctx).Err() },
+			Startup: func(ctx context.Context) error { return a.health.Startup(ctx).Err() },
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.serve("probe", a.cfg.Listen.Probe, g)
 }

@@ -4,7 +4,6 @@ import "time"
 
 // finish judges what can be judged only when everything was read.
 func (w *world) finish() {
-	w.closeBatch()
 	for _, sh := range w.shelves {
 		w.judgeShelf(sh)
 	}

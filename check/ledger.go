@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"penstock/check/ndjson"
@@ -42,14 +41,8 @@ func (w *world) ledger(line []byte) error {
 		return err
 	}
 	w.counts["ledger"]++
-	if l.at != w.batch.at {
-		w.closeBatch()
-		w.batch.at = l.at
-	}
-	w.batch.last = l.seq
 	w.sequence(&l)
 	at := w.shelfAt(l.sale, l.sku)
-	w.batch.touch(at)
 	sh := w.shelves[at]
 	switch l.kind {
 	case "offer":
@@ -66,48 +59,11 @@ func (w *world) ledger(line []byte) error {
 	default:
 		return fmt.Errorf("ledger entry %d has kind %q", l.seq, l.kind)
 	}
+	w.tally.ran("I1", 1)
+	if r := &sh.replay; r.available < 0 || r.held < 0 || r.sold < 0 {
+		w.tally.bad("I1", "after ledger entry %d %s/%s has available %d, held %d, sold %d", l.seq, l.sale, l.sku, r.available, r.held, r.sold)
+	}
 	return nil
-}
-
-// batch is the run of ledger entries with one time: what one transaction wrote. Nobody can see between them, so limits are
-// judged where a batch ends.
-type batch struct {
-	at, last int64
-	shelves  []uint32
-	holds    []allowance
-}
-
-// allowance is what a hold took from a user's limit.
-type allowance struct {
-	key   uint64
-	shelf uint32
-	id    ident.ID
-}
-
-func (b *batch) touch(shelf uint32) {
-	if !slices.Contains(b.shelves, shelf) {
-		b.shelves = append(b.shelves, shelf)
-	}
-}
-
-// closeBatch judges what the last batch led to.
-func (w *world) closeBatch() {
-	b := &w.batch
-	for _, at := range b.shelves {
-		sh := w.shelves[at]
-		w.tally.ran("I1", 1)
-		if r := &sh.replay; r.available < 0 || r.held < 0 || r.sold < 0 {
-			w.tally.bad("I1", "after ledger entry %d %s/%s has available %d, held %d, sold %d", b.last, sh.sale, sh.sku, r.available, r.held, r.sold)
-		}
-	}
-	for _, a := range b.holds {
-		sh := w.shelves[a.shelf]
-		w.tally.ran("I7", 1)
-		if n := w.taken[a.key]; n > sh.limit {
-			w.tally.bad("I7", "with order %v its user has %d of %s/%s, the limit is %d", a.id, n, sh.sale, sh.sku, sh.limit)
-		}
-	}
-	b.shelves, b.holds = b.shelves[:0], b.holds[:0]
 }
 
 func (sh *shelf) rise(l *ledgerLine) { sh.lastRise = max(sh.lastRise, l.at) }
@@ -158,7 +114,7 @@ func (w *world) move(l *ledgerLine, sh *shelf, at uint32) error {
 	return nil
 }
 
-// hold replays a hold, and checks that the sale was open.
+// hold replays a hold, and checks the window and the user's limit at that moment.
 func (w *world) hold(l *ledgerLine, sh *shelf, at uint32, p *purchase) {
 	sh.replay.available -= l.units
 	sh.replay.held += l.units
@@ -175,9 +131,12 @@ func (w *world) hold(l *ledgerLine, sh *shelf, at uint32, p *purchase) {
 	if sh.limit <= 0 {
 		return
 	}
+	w.tally.ran("I7", 1)
 	k := mix(uint64(at), p.user)
 	w.taken[k] += l.units
-	w.batch.holds = append(w.batch.holds, allowance{k, at, p.id})
+	if n := w.taken[k]; n > sh.limit {
+		w.tally.bad("I7", "with order %v its user has %d of %s/%s, the limit is %d", p.id, n, l.sale, l.sku, sh.limit)
+	}
 }
 
 func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }

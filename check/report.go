@@ -90,7 +90,7 @@ type tally struct {
 
 func newTally() *tally {
 	t := &tally{by: map[string]*Invariant{}, list: []Invariant{
-		{ID: "I1", Name: "no oversell", Unit: "stock rows and ledger batches"},
+		{ID: "I1", Name: "no oversell", Unit: "stock rows and ledger steps"},
 		{ID: "I2", Name: "conservation", Unit: "stock rows and claims"},
 		{ID: "I3", Name: "no leak", Unit: "willing buyers"},
 		{ID: "I4", Name: "acked is durable, once", Unit: "keys"},

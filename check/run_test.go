@@ -189,25 +189,3 @@ func TestCutExport(t *testing.T) {
 		t.Errorf("a directory that is not there: %v", err)
 	}
 }
-
-// Inside one transaction nobody can look: a release may stand behind the hold that it made possible.
-func TestOrderInsideOneTransaction(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	m := make1(t)
-	fay := m.find("claims", "user", "fay")
-	m.win("zoe", "k1", "cup", 2)
-	held := m.files["stock-ledger"][len(m.files["stock-ledger"])-1]
-	m.release(&purchased{id: fay["order"].(string), sku: "cup", quantity: 2, claim: fay, order: m.find("orders", "user", "fay")}, "cancelled", "cancelled")
-	freed := m.files["stock-ledger"][len(m.files["stock-ledger"])-1]
-	for _, together := range []bool{false, true} {
-		if together {
-			freed["at"] = held["at"]
-		}
-		m.save(dir)
-		rep, err := Run(t.Context(), Dir(dir), quick())
-		if ok := verdictOf(&rep, "I1").Verdict == Pass; err != nil || ok != together {
-			t.Errorf("together %v: %v\n%s", together, err, rep.Text())
-		}
-	}
-}

@@ -50,7 +50,6 @@ type world struct {
 	perDB   map[int64]int64
 
 	seq      uint64
-	batch    batch
 	auditSeq int64
 	earlier  *earlierAudit
 	asked    map[uint64]*wish

@@ -2,9 +2,11 @@ package telemetry
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"net/http"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,8 +78,8 @@ func (h *Health) Draining() { h.draining.Store(true) }
 
 // Report is the answer of a health endpoint. A check that is well says "ok", any other says what is wrong.
 type Report struct {
-	Status string            `json:"status"` // "ok" or "fail"
-	Checks map[string]string `json:"checks"`
+	Status string // "ok" or "fail"
+	Checks map[string]string
 }
 
 // Live reports whether a restart would not help.
@@ -187,12 +189,16 @@ func (c *namedCheck) ask(ctx context.Context) (said string) {
 	return "ok"
 }
 
-// ServeHTTP writes the report: 200 when all is well, else 503.
-func (r Report) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	if r.Status != "ok" {
-		w.WriteHeader(http.StatusServiceUnavailable)
+// Err returns nil when all is well, else an error that names what is not.
+func (r Report) Err() error {
+	var bad []string
+	for _, name := range slices.Sorted(maps.Keys(r.Checks)) {
+		if said := r.Checks[name]; said != "ok" {
+			bad = append(bad, name+": "+said)
+		}
 	}
-	_ = json.NewEncoder(w).Encode(r)
+	if len(bad) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(bad, "; "))
 }

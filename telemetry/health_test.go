@@ -2,9 +2,8 @@ package telemetry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"net/http/httptest"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,11 +15,11 @@ import (
 
 func get(t *testing.T, h *Health, path string) (int, Report) {
 	t.Helper()
-	w := httptest.NewRecorder()
-	Probe(NewMetrics(MetricsOptions{}), h, ProbeOptions{}).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
-	var r Report
-	_ = json.Unmarshal(w.Body.Bytes(), &r)
-	return w.Code, r
+	r := map[string]func(context.Context) Report{"/health/live": h.Live, "/health/ready": h.Ready, "/health/startup": h.Startup}[path](t.Context())
+	if r.Err() != nil {
+		return http.StatusServiceUnavailable, r
+	}
+	return http.StatusOK, r
 }
 
 // Ready is false until recovery is complete, while a check fails, and once a stop has begun; live does not care.
@@ -119,25 +118,4 @@ func TestAskersShareARun(t *testing.T) {
 			t.Errorf("%d runs", runs.Load())
 		}
 	})
-}
-
-// The probe listener serves metrics and health and nothing else; profiles only when switched on.
-func TestProbeServesOnlyItsOwn(t *testing.T) {
-	t.Parallel()
-	m, h := NewMetrics(MetricsOptions{}), NewHealth(HealthOptions{})
-	for _, c := range []struct {
-		pprof  bool
-		method string
-		path   string
-		want   int
-	}{
-		{false, "GET", "/metrics", 200}, {false, "HEAD", "/health/live", 200}, {false, "POST", "/health/live", 405},
-		{false, "GET", "/v1/sales", 404}, {false, "GET", "/debug/pprof/", 404}, {true, "GET", "/debug/pprof/", 200}, {true, "GET", "/debug/pprof/goroutine?debug=1", 200},
-	} {
-		w := httptest.NewRecorder()
-		Probe(m, h, ProbeOptions{Pprof: c.pprof}).ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
-		if w.Code != c.want {
-			t.Errorf("%s %s with pprof %v: %d, want %d", c.method, c.path, c.pprof, w.Code, c.want)
-		}
-	}
 }

@@ -53,10 +53,28 @@ func (d *Driver) plan(ctx context.Context, c *driver.Changes, now time.Time) (*p
 	if err := d.unbound(ctx, c.Attempts); err != nil {
 		return nil, err
 	}
-	for _, a := range c.Attempts {
+	// Numbers are given so that a reader who adds the ledger up line by line never sees less than nothing: what frees units
+	// stands before what takes them.
+	if err := p.planMoves(d.state.Claims, m); err != nil {
+		return nil, err
+	}
+	if err := p.planOffers(m, func(delta int64) bool { return delta > 0 }); err != nil {
+		return nil, err
+	}
+	if err := p.planAttempts(m); err != nil {
+		return nil, err
+	}
+	if err := p.planOffers(m, func(delta int64) bool { return delta <= 0 }); err != nil {
+		return nil, err
+	}
+	return p, p.guard(m)
+}
+
+func (p *plan) planAttempts(m *memory) error {
+	for _, a := range p.changes.Attempts {
 		s := p.find(m, a.Key.Sale)
 		if s == nil || s.archived || len(a.Lines) == 0 {
-			return nil, fmt.Errorf("%w: attempt of unknown or archived sale %q, or without lines", errGuard, a.Key.Sale)
+			return fmt.Errorf("%w: attempt of unknown or archived sale %q, or without lines", errGuard, a.Key.Sale)
 		}
 		a.Seq = p.take(len(a.Lines))
 		row := heldRow{a: a, sale: s}
@@ -65,21 +83,32 @@ func (d *Driver) plan(ctx context.Context, c *driver.Changes, now time.Time) (*p
 		}
 		p.held = append(p.held, row)
 	}
-	for _, mv := range c.Moves {
-		claim := claimIn(d.state.Claims, mv)
+	return nil
+}
+
+func (p *plan) planMoves(claims []*driver.Attempt, m *memory) error {
+	for _, mv := range p.changes.Moves {
+		claim := claimIn(claims, mv)
 		if claim == nil || claim.State != mv.From {
-			return nil, fmt.Errorf("%w: claim %d is not %s", errGuard, mv.ID, mv.From)
+			return fmt.Errorf("%w: claim %d is not %s", errGuard, mv.ID, mv.From)
 		}
 		p.moves = append(p.moves, moveRow{p.take(len(claim.Lines)), mv, claim, p.find(m, claim.Key.Sale)})
 	}
-	for _, o := range c.Offers {
+	return nil
+}
+
+func (p *plan) planOffers(m *memory, now func(delta int64) bool) error {
+	for _, o := range p.changes.Offers {
+		if !now(o.Delta) {
+			continue
+		}
 		s := p.find(m, o.Key.Sale)
 		if s == nil || s.archived {
-			return nil, fmt.Errorf("%w: offer for unknown or archived sale %q", errGuard, o.Key.Sale)
+			return fmt.Errorf("%w: offer for unknown or archived sale %q", errGuard, o.Key.Sale)
 		}
 		p.offers = append(p.offers, offerRow{p.take(1), o, s})
 	}
-	return p, p.guard(m)
+	return nil
 }
 
 // unbound asserts that no key is bound twice. A key that is not in memory costs one look.
