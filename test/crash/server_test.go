@@ -120,7 +120,7 @@ func start(t *testing.T, dir string, wrap ...string) *server {
 	t.Helper()
 	s := launch(t, dir, wrap...)
 	if !s.ready() {
-		t.Fatalf("the server was not ready within %v:\n%s", patience, tail(s.log.String()))
+		t.Fatalf("the server did not become ready (patience %v):\n%s", patience, tail(s.log.String()))
 	}
 	return s
 }
