@@ -23,12 +23,15 @@ type house struct {
 	operator string
 }
 
-func start(t *testing.T, dir string) *house {
+func start(t *testing.T, dir string, edit ...func(*config.Config)) *house {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Data = dir
 	cfg.Listen = config.Listen{Public: "127.0.0.1:0", Admin: "127.0.0.1:0", Probe: "127.0.0.1:0", Sandbox: "127.0.0.1:0"}
 	cfg.Limits.IP = config.Rate{}
+	for _, e := range edit {
+		e(&cfg)
+	}
 	a, err := app.New(t.Context(), cfg, app.Options{Log: io.Discard})
 	if err != nil {
 		t.Fatal(err)
@@ -225,5 +228,24 @@ func TestOneOwnerOfADirectory(t *testing.T) {
 	h.createSale("s", 1)
 	if status, _ := h.buy("s", "ann"); status != 201 {
 		t.Errorf("the first owner sells no more: %d", status)
+	}
+}
+
+// What a provider reports does not count against its address; everything else from there does.
+func TestCallbacksAreNotLimitedByAddress(t *testing.T) {
+	t.Parallel()
+	h := start(t, t.TempDir(), func(c *config.Config) { c.Limits.IP = config.Rate{N: 2, Per: time.Minute} })
+	for range 5 {
+		if status, out := h.call("public", "", "POST", "/v1/payment-callbacks/sandbox", "", map[string]any{}); status != http.StatusUnauthorized {
+			t.Errorf("a forged callback: %d %v", status, out)
+		}
+	}
+	var got []int
+	for range 4 {
+		status, _ := h.call("public", "", "GET", "/v1/sales", "", nil)
+		got = append(got, status)
+	}
+	if fmt.Sprint(got) != "[200 200 429 429]" {
+		t.Errorf("reads of one address: %v", got)
 	}
 }

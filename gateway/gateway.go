@@ -56,8 +56,8 @@ func (g *Gateway) stages() []stage {
 		g.recoverPanic, // before anything that could panic
 		g.bound,        // sizes and encodings: nothing below looks at more than it may
 		g.locate,       // the client's address
-		g.limitAddress, // before the token: checking signatures is work
 		g.route,        // what is asked, and who may ask it
+		g.limitAddress, // before the token: checking signatures is work
 		g.authenticate, // who asks
 		g.limitUser,    // needs the user
 	}
