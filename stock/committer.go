@@ -148,7 +148,25 @@ func (s *Stock) settle(batch []call, err error) error {
 			s.opt.Logger.Info("an unknown commit is settled", "tries", try, "calls", len(batch))
 		}
 	}
+	s.retell()
 	return err
+}
+
+// retell tells everything as it is now: what a transaction of unknown outcome did change is no change when it is decided
+// again, and nobody else would tell it.
+func (s *Stock) retell() {
+	snap, err := s.drv.Snapshot(context.Background())
+	if err != nil {
+		s.opt.Logger.Error("what an unknown commit changed could not be told", "error", err.Error())
+		return
+	}
+	if s.opt.OnCommit != nil {
+		s.opt.OnCommit(Committed{Stock: snap.Stock, Sales: snap.Sales})
+	}
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
 }
 
 func (s *Stock) closing() bool {

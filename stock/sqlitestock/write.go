@@ -150,6 +150,10 @@ func (d *Driver) Sent(ctx context.Context, seq uint64) error {
 	if d.closed || d.broken {
 		return driver.ErrUnavailable
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx) // a caller who leaves is no reason to distrust the file
 	if err := d.exec(ctx, "UPDATE meta SET sent = max(sent, ?) WHERE one = 1 AND epoch = ?", 1, int64(seq), d.epoch); err != nil {
 		d.breakdown(true)
 		return fmt.Errorf("remember what was sent: %w", err)
