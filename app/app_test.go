@@ -249,3 +249,28 @@ func TestCallbacksAreNotLimitedByAddress(t *testing.T) {
 		t.Errorf("reads of one address: %v", got)
 	}
 }
+
+// What an operator does to an order is in the trail with who, why, before and after; what a buyer does is not.
+func TestOperatorsActsOnOrdersAreInTheTrail(t *testing.T) {
+	t.Parallel()
+	h := start(t, t.TempDir())
+	h.createSale("s", 3)
+	_, won := h.buy("s", "ann")
+	order := won["order"].(string)
+	act := map[string]any{"reason": "customer called"}
+	if status, out := h.call("admin", h.operator, "POST", "/admin/v1/orders/"+order+"/cancellation", "", act); status != 200 || out["state"] != "cancelled" {
+		t.Fatalf("the operator cancels: %d %v", status, out)
+	}
+	_, won = h.buy("s", "bob")
+	h.call("public", h.token("bob", ""), "POST", "/v1/orders/"+won["order"].(string)+"/cancellation", "", nil)
+	_, page := h.call("admin", h.operator, "GET", "/admin/v1/audit", "", nil)
+	var got []string
+	for _, row := range page["items"].([]any) {
+		r := row.(map[string]any)
+		got = append(got, fmt.Sprint(r["who"], " ", r["act"], " ", r["object"], " ", r["why"]))
+	}
+	want := []string{"op sale.create s created", "op order.cancel order/" + order + " customer called"}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("the trail says %q, want %q", got, want)
+	}
+}

@@ -16,8 +16,8 @@ func (a *App) serve(name, addr string, h http.Handler) (func(context.Context) er
 		return nil, err
 	}
 	srv := gateway.Server(h, gateway.ServerOptions{
-		ReadTimeout: a.cfg.Timeouts.Body, IdleTimeout: a.cfg.Timeouts.Idle, MaxHeaderBytes: int(a.cfg.HeaderLimit), ErrorLog: a.log,
-		ConnState: a.metrics.ConnState,
+		ReadTimeout: a.cfg.Timeouts.Body, WriteTimeout: a.cfg.Timeouts.Write, IdleTimeout: a.cfg.Timeouts.Idle, MaxHeaderBytes: int(a.cfg.HeaderLimit),
+		ErrorLog: a.log, ConnState: a.metrics.ConnState,
 	})
 	go func() {
 		if err := srv.Serve(a.metrics.Listener(l)); err != nil && !errors.Is(err, http.ErrServerClosed) {

@@ -10,6 +10,7 @@ import (
 
 // deps is what both listeners are built from.
 func (a *App) deps() api.Deps {
+	orders := audited{a.orders, a.stock.Record}
 	seen := &observer{log: a.log, metrics: a.metrics, tracing: a.tracing}
 	every := 1
 	if a.cfg.Log.Sample > 0 {
@@ -21,7 +22,7 @@ func (a *App) deps() api.Deps {
 			LogEvery: every, Observer: seen, Logger: a.log, Drain: a.drain,
 		},
 		Verifier: a.ring, Passes: a.ring, PassTTL: a.cfg.Keys.PassTTL,
-		Sales: a.sales, Orders: a.orders, Payments: a.payments, Events: a.events, DeadLetters: a.bus.DeadLetters(),
+		Sales: a.sales, Orders: orders, Payments: auditedMoney{a.payments, orders}, Events: a.events, DeadLetters: a.bus.DeadLetters(),
 		Export: a, Drained: a.Drained, Reconcile: a.repair, Audit: a.stock,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"penstock/internal/durable"
 	"penstock/order/payment/webhook"
 )
 
@@ -21,7 +22,7 @@ func (a *App) keptSecret(name string) (webhookSecret, error) {
 		if err != nil {
 			return secret, err
 		}
-		return secret, os.WriteFile(path, []byte(secret.Reveal()+"\n"), 0o600)
+		return secret, durable.WriteFile(path, []byte(secret.Reveal()+"\n"), 0o600)
 	}
 	if err != nil {
 		return webhookSecret{}, err

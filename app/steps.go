@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"penstock/auth"
@@ -13,6 +12,7 @@ import (
 	"penstock/bus/outboxbus"
 	"penstock/bus/sqlstore"
 	"penstock/engine/sqlite"
+	"penstock/internal/durable"
 	"penstock/internal/owner"
 	"penstock/limit"
 	"penstock/order"
@@ -200,12 +200,8 @@ func (a *App) startReady(context.Context) (func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	tmp := a.path("listen.json.new")
-	if err = os.WriteFile(tmp, append(text, '\n'), 0o640); err == nil {
-		err = os.Rename(tmp, a.path("listen.json"))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("write the addresses in use: %w", err)
+	if err = durable.WriteFile(a.path("listen.json"), append(text, '\n'), 0o640); err != nil {
+		return nil, fmt.Errorf("keep the addresses in use: %w", err)
 	}
 	a.health.Started()
 	return nil, nil

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"penstock/internal/durable"
 )
 
 // readSet reads the file and says which version of it that was.
@@ -37,37 +38,10 @@ func writeSet(path string, set jwkSet) error {
 	if err != nil {
 		return fmt.Errorf("encode the key ring: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
+	if err = durable.WriteFile(path, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write the key ring: %w", err)
 	}
-	_, err = f.Write(append(text, '\n'))
-	err = errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write the key ring %s: %w", path, err), ignoreMissing(os.Remove(f.Name())))
-	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 // locked runs do while no other process changes the ring.

@@ -175,6 +175,14 @@ func (s *Stock) closing() bool {
 	return s.closed
 }
 
+// readable gives the error of a read its code: a database that waits to be reopened is reduced capacity, not a defect.
+func readable(err error) error {
+	if errors.Is(err, driver.ErrUnavailable) {
+		return &errs.Error{Code: errs.ReducedCapacity, Detail: "the stock database is being reopened", RetryAfter: time.Second, Err: err}
+	}
+	return err
+}
+
 // codeFor turns a committer's error into what the caller may conclude.
 func codeFor(err error) error {
 	switch {

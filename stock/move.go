@@ -40,7 +40,7 @@ func (s *Stock) move(ctx context.Context, m *move) (MoveResult, error) {
 	// What a claim is about never changes, so it may be read ahead to know which rows to lock.
 	claim, err := s.drv.Claim(ctx, m.id)
 	if err != nil {
-		return MoveResult{}, err
+		return MoveResult{}, readable(err)
 	}
 	if claim == nil {
 		return MoveResult{}, errs.New(errs.NotFound, "there is no claim %s", m.id)

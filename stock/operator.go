@@ -75,10 +75,10 @@ func (s *Stock) UpdateSale(ctx context.Context, id string, version int64, change
 		if ended(now, w.now) && !ended(&after, w.now) {
 			return errs.New(errs.SaleClosed, "sale %q is closed and is not opened again; create a new one", id)
 		}
-		w.audit(a, id, *now, after)
 		if !w.saleDirty[saleAt] { // several updates in one batch are one new version
 			after.Version++
 		}
+		w.audit(a, id, *now, after)
 		w.sales[saleAt], w.saleDirty[saleAt] = copyOf(&after), true
 		return nil
 	})

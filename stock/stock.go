@@ -170,7 +170,7 @@ func (s *Stock) Lookup(ctx context.Context, sale, user, key string) (Answer, boo
 	a, err := s.drv.Attempt(ctx, k)
 	switch {
 	case err != nil:
-		return Answer{}, false, fmt.Errorf("look up a key: %w", err)
+		return Answer{}, false, readable(err)
 	case a != nil:
 		return answerOf(a, true), true, nil
 	case inFlight:
@@ -181,17 +181,20 @@ func (s *Stock) Lookup(ctx context.Context, sale, user, key string) (Answer, boo
 
 // Claim returns the winning attempt with this id, or nil.
 func (s *Stock) Claim(ctx context.Context, id ident.ID) (*driver.Attempt, error) {
-	return s.drv.Claim(ctx, id)
+	a, err := s.drv.Claim(ctx, id)
+	return a, readable(err)
 }
 
 // Unsent returns the user's wins that the bus may not have delivered yet, in order of decision.
 func (s *Stock) Unsent(ctx context.Context, user string) ([]*driver.Attempt, error) {
-	return s.drv.Unsent(ctx, user)
+	all, err := s.drv.Unsent(ctx, user)
+	return all, readable(err)
 }
 
 // Due returns up to limit claims that are still held though their ReleaseAt has come, earliest first.
 func (s *Stock) Due(ctx context.Context, now time.Time, limit int) ([]ident.ID, error) {
-	return s.drv.Due(ctx, now, limit)
+	ids, err := s.drv.Due(ctx, now, limit)
+	return ids, readable(err)
 }
 
 // Snapshot returns all sales and stock rows as of one moment.
@@ -199,12 +202,14 @@ func (s *Stock) Snapshot(ctx context.Context) (*driver.Snapshot, error) { return
 
 // Journal returns up to limit entries after the given sequence number.
 func (s *Stock) Journal(ctx context.Context, after uint64, limit int) ([]driver.Entry, error) {
-	return s.drv.Journal(ctx, after, limit)
+	page, err := s.drv.Journal(ctx, after, limit)
+	return page, readable(err)
 }
 
 // Audit returns up to limit rows of the trail after the given sequence number.
 func (s *Stock) Audit(ctx context.Context, after uint64, limit int) ([]driver.Audit, error) {
-	return s.drv.Audit(ctx, after, limit)
+	page, err := s.drv.Audit(ctx, after, limit)
+	return page, readable(err)
 }
 
 // answerOf turns what is bound to a key into the answer that was given for it.

@@ -68,7 +68,7 @@ func scanLetter(row scanner) (*driver.DeadLetter, error) {
 // Replay parks the message of an open letter again.
 func (s *Store) Replay(ctx context.Context, id int64, at time.Time) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
-		l, err := settle(ctx, tx, id, driver.Replayed, "", at)
+		l, err := settle(ctx, tx, id, verdict{driver.Replayed, "", at})
 		if err != nil {
 			return err
 		}
@@ -84,12 +84,18 @@ func (s *Store) Replay(ctx context.Context, id int64, at time.Time) error {
 // Discard gives an open letter up.
 func (s *Store) Discard(ctx context.Context, id int64, reason string, at time.Time) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
-		_, err := settle(ctx, tx, id, driver.Discarded, reason, at)
+		_, err := settle(ctx, tx, id, verdict{driver.Discarded, reason, at})
 		return err
 	})
 }
 
-func settle(ctx context.Context, tx *sql.Tx, id int64, state, note string, at time.Time) (*driver.DeadLetter, error) {
+// verdict is how a letter ends.
+type verdict struct {
+	state, note string
+	at          time.Time
+}
+
+func settle(ctx context.Context, tx *sql.Tx, id int64, v verdict) (*driver.DeadLetter, error) {
 	l, err := scanLetter(tx.QueryRowContext(ctx, `SELECT `+letterColumns+` FROM dead_letter WHERE id = ?`, id))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -100,6 +106,6 @@ func settle(ctx context.Context, tx *sql.Tx, id int64, state, note string, at ti
 		return nil, errs.New(errs.Conflict, "dead letter %d is %s already", id, l.State)
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE dead_letter SET state = ?, note = ?, settled_at = ? WHERE id = ?`,
-		state, note, nanos(at), id)
+		v.state, v.note, nanos(v.at), id)
 	return l, err
 }

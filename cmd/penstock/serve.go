@@ -15,6 +15,7 @@ import (
 
 	"penstock/app"
 	"penstock/auth"
+	"penstock/internal/durable"
 )
 
 // tokenLife is how long the operator token that a start leaves behind is good for.
@@ -136,14 +137,11 @@ func announce(e *env, a *app.App, data string) error {
 	return table(e.out, rows)
 }
 
-// keepToken replaces the file in one step, so that a reader never sees half a token.
+// keepToken leaves a token for the operator of this machine.
 func keepToken(a *app.App, path string) error {
 	token, err := a.Token("operator", auth.Operator, tokenLife)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".new", []byte(token+"\n"), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return durable.WriteFile(path, []byte(token+"\n"), 0o600)
 }

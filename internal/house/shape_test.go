@@ -21,6 +21,7 @@ var (
 	// manyParameters are named "path: function".
 	manyParameters = exceptions{
 		"sale/operate.go: Offer": "the API's port: one operator's act with who, what, how many, key and reason; a struct would name the same things twice",
+		"app/audited.go: Cancel": "records what order.Cancel does, under the same port",
 		"order/act.go: Cancel":   "the API's port: whose order, which, who acts, why, and the trace that the message carries on",
 	}
 	// bigInterfaces are named "path: interface".

@@ -15,13 +15,15 @@ const readJournal = `SELECT ` + journalColumns + `, h.seq, h.kind, h.at, h.sale,
 
 // Journal reads one short page. It holds a read transaction only while it reads.
 func (d *Driver) Journal(ctx context.Context, after uint64, limit int) ([]driver.Entry, error) {
+	d.life.RLock()
+	defer d.life.RUnlock()
 	db, upto := at(d, func(m *memory) uint64 { return m.seq })
 	if after >= upto {
 		return nil, nil
 	}
 	rows, err := db.QueryContext(ctx, readJournal, int64(after), limit)
 	if err != nil {
-		return nil, fmt.Errorf("read the journal: %w", err)
+		return nil, d.readError("read the journal", err)
 	}
 	defer rows.Close()
 	var page []driver.Entry
@@ -29,7 +31,7 @@ func (d *Driver) Journal(ctx context.Context, after uint64, limit int) ([]driver
 		var r row
 		var hold optionalRow
 		if err := rows.Scan(append(r.fields(), hold.fields()...)...); err != nil {
-			return nil, fmt.Errorf("read the journal: %w", err)
+			return nil, d.readError("read the journal", err)
 		}
 		if uint64(r.seq) > upto {
 			break // committed after this call began; memory may not know its sale yet
@@ -64,11 +66,13 @@ func (d *Driver) entry(r *row, hold *optionalRow) (driver.Entry, error) {
 
 // Audit reads one page of the trail.
 func (d *Driver) Audit(ctx context.Context, after uint64, limit int) ([]driver.Audit, error) {
+	d.life.RLock()
+	defer d.life.RUnlock()
 	db, _ := at(d, func(*memory) struct{} { return struct{}{} })
 	rows, err := db.QueryContext(ctx, `SELECT seq, at, who, act, object, why, before, after, id FROM audit
 		WHERE seq > ? ORDER BY seq LIMIT ?`, int64(after), limit)
 	if err != nil {
-		return nil, fmt.Errorf("read the trail: %w", err)
+		return nil, d.readError("read the trail", err)
 	}
 	defer rows.Close()
 	var page []driver.Audit
@@ -76,7 +80,7 @@ func (d *Driver) Audit(ctx context.Context, after uint64, limit int) ([]driver.A
 		var a driver.Audit
 		var at int64
 		if err := rows.Scan(&a.Seq, &at, &a.Who, &a.Act, &a.Object, &a.Why, &a.Before, &a.After, &a.ID); err != nil {
-			return nil, fmt.Errorf("read the trail: %w", err)
+			return nil, d.readError("read the trail", err)
 		}
 		a.At = fromMicro(at)
 		page = append(page, a)

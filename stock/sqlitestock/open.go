@@ -56,7 +56,10 @@ type Driver struct {
 	state  driver.State
 	fresh  map[driver.Key]struct{} // keys bound by the decision at hand
 
-	mu  sync.RWMutex // guards db and mem; readers hold it for memory look-ups only
+	// life is held by whoever reads the file, and by the one who reopens it: a read never meets a file that is being closed.
+	life sync.RWMutex
+
+	mu  sync.RWMutex // guards db and mem; held for memory look-ups only
 	db  *sqlite.DB
 	mem *memory
 }
@@ -134,6 +137,8 @@ func (d *Driver) recover(ctx context.Context) error {
 	if err := d.opt.Fault.Hit(FaultReopen); err != nil {
 		return err
 	}
+	d.life.Lock()
+	defer d.life.Unlock()
 	if d.conn != nil {
 		err := errors.Join(d.conn.Close(), d.db.Close())
 		d.conn = nil
@@ -178,5 +183,7 @@ func (d *Driver) Close() error {
 	if d.conn == nil {
 		return nil
 	}
+	d.life.Lock()
+	defer d.life.Unlock()
 	return errors.Join(d.conn.Close(), d.db.Close())
 }

@@ -61,6 +61,8 @@ func at[T any](d *Driver, look func(*memory) T) (*sql.DB, T) {
 
 // Attempt finds a key through memory, or through the index of closed sales.
 func (d *Driver) Attempt(ctx context.Context, k driver.Key) (*driver.Attempt, error) {
+	d.life.RLock()
+	defer d.life.RUnlock()
 	var s *sale
 	db, rows := at(d, func(m *memory) []uint64 {
 		if s = m.sales[k.Sale]; s == nil {
@@ -78,14 +80,14 @@ func (d *Driver) Attempt(ctx context.Context, k driver.Key) (*driver.Attempt, er
 		case err == nil:
 			rows = append(rows, seq)
 		case !errors.Is(err, sql.ErrNoRows):
-			return nil, err
+			return nil, d.readError("look up a key", err)
 		}
 	}
 	for _, seq := range rows {
 		var r row
 		err := db.QueryRowContext(ctx, "SELECT "+journalColumns+" FROM journal j WHERE seq = ?", seq).Scan(r.fields()...)
 		if err != nil {
-			return nil, fmt.Errorf("journal row %d: %w", seq, err)
+			return nil, d.readError("look up a key", err)
 		}
 		if r.sale == s.num && r.user.String == k.User && r.key.String == k.Key {
 			return r.attempt(k.Sale)
@@ -96,6 +98,8 @@ func (d *Driver) Attempt(ctx context.Context, k driver.Key) (*driver.Attempt, er
 
 // Claim finds a win by its id: the span of rows its time falls into, or the index of closed sales.
 func (d *Driver) Claim(ctx context.Context, id ident.ID) (*driver.Attempt, error) {
+	d.life.RLock()
+	defer d.life.RUnlock()
 	type rng struct {
 		from, to uint64
 		ok       bool
@@ -120,7 +124,7 @@ func (d *Driver) claim(ctx context.Context, db *sql.DB, where string, args ...an
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("read a claim: %w", err)
+		return nil, d.readError("read a claim", err)
 	}
 	return r.attempt(d.saleID(r.sale))
 }
@@ -137,6 +141,8 @@ func (d *Driver) saleID(num int64) string {
 
 // Unsent scans the short list of wins that the bus has not acknowledged.
 func (d *Driver) Unsent(ctx context.Context, user string) ([]*driver.Attempt, error) {
+	d.life.RLock()
+	defer d.life.RUnlock()
 	db, rows := at(d, func(m *memory) (rows []uint64) {
 		h := m.hash(user, "")
 		for _, u := range m.unsent {
@@ -161,6 +167,8 @@ func (d *Driver) Unsent(ctx context.Context, user string) ([]*driver.Attempt, er
 
 // Due looks at the claims whose time has come. Those that have left held are dropped; the others stay for the next call.
 func (d *Driver) Due(ctx context.Context, now time.Time, limit int) ([]ident.ID, error) {
+	d.life.RLock()
+	defer d.life.RUnlock()
 	d.mu.Lock()
 	db, m := d.db.R, d.mem
 	var looked []due
@@ -192,7 +200,18 @@ func (d *Driver) Due(ctx context.Context, now time.Time, limit int) ([]ident.ID,
 		}
 	}
 	d.mu.Unlock()
+	if failed != nil {
+		failed = d.readError("look for what is due", failed)
+	}
 	return ids, failed
+}
+
+// readError says whether a read failed because the file waits to be reopened.
+func (d *Driver) readError(what string, err error) error {
+	if d.failed.Load() {
+		return fmt.Errorf("%w: %s: %w", driver.ErrUnavailable, what, err)
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // Snapshot copies the sales and stock rows as of the last commit.
