@@ -108,9 +108,8 @@ func (p *Payments) logged(id, order ident.ID, err error) {
 // book takes a page of what is due and moves its next look ahead.
 func (p *Payments) book(ctx context.Context) (pays []row, refunds []refundRow, err error) {
 	now := p.o.Clock.Now()
-	due, err := p.anyDue(ctx, now)
-	if err != nil || !due {
-		return nil, nil, err
+	if due, err := p.anyDue(ctx, now); err == nil && !due {
+		return nil, nil, nil // a look that failed is made again by the transaction, which repairs the database
 	}
 	err = p.db.Do(ctx, func(tx *groupcommit.Tx) error {
 		if pays, err = duePayments(tx, now); err != nil {

@@ -6,7 +6,7 @@
 // batch is rolled back and each closure runs again in a transaction of its own.
 //
 // After a commit that failed nobody knows what the disk holds. The callers of that batch are told so, and nothing is answered
-// from that handle again: the file is closed, opened again and checkpointed first.
+// from that handle again: the file is opened again and checkpointed first. Readers go on with what was committed before.
 package groupcommit
 
 import (
@@ -144,8 +144,7 @@ func (d *DB) run() {
 // execute answers every job of the batch exactly once.
 func (d *DB) execute(batch []*job) {
 	if d.tx == nil {
-		if err := d.open(context.Background()); err != nil {
-			d.o.Logger.Error("database cannot be opened again", "path", d.path, "error", err)
+		if err := d.reopen(); err != nil {
 			answer(batch, errs.Wrap(errs.ReducedCapacity, err, "the database is not available; nothing was executed"))
 			return
 		}
@@ -188,14 +187,28 @@ func answer(batch []*job, err error) {
 	}
 }
 
-// discard closes a handle whose commit failed; the next batch opens the file again.
+// discard gives up a handle whose commit failed and opens the file again. If that fails too, the next batch tries again.
 func (d *DB) discard(cause error) {
 	d.o.Logger.Error("commit failed, the database is opened again", "path", d.path, "error", cause)
-	err := errors.Join(d.tx.close(), d.cur.Load().Close())
+	err := errors.Join(d.tx.close(), d.cur.Load().W.Close())
 	d.tx = nil
 	if err != nil {
 		d.o.Logger.Warn("close after a failed commit", "path", d.path, "error", err)
 	}
+	_ = d.reopen() // it was logged, and the next batch tells its callers
+}
+
+// reopen puts a new handle in the place of the discarded one, whose readers see what is committed until then.
+func (d *DB) reopen() error {
+	old := d.cur.Load()
+	if err := d.open(context.Background()); err != nil {
+		d.o.Logger.Error("database cannot be opened again", "path", d.path, "error", err)
+		return err
+	}
+	if err := old.R.Close(); err != nil {
+		d.o.Logger.Warn("close after a failed commit", "path", d.path, "error", err)
+	}
+	return nil
 }
 
 // Close runs what is queued, then closes the file. It is idempotent.
@@ -211,7 +224,7 @@ func (d *DB) Close() error {
 	d.mu.Unlock()
 	<-d.done
 	if d.tx == nil {
-		return nil
+		return d.cur.Load().R.Close()
 	}
 	return errors.Join(d.tx.close(), d.cur.Load().Close())
 }
