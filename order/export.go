@@ -1,7 +1,7 @@
 package order
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -52,16 +52,33 @@ func (o *Orders) ExportOrders(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriter(w)
-	enc := json.NewEncoder(out)
+	out := newPage(w)
 	for db := range last {
 		for table := range last[db] {
-			if err := o.exportTable(ctx, enc, db, table, last[db][table]); err != nil {
+			if err := o.exportTable(ctx, out, db, table, last[db][table]); err != nil {
 				return err
 			}
 		}
 	}
-	return out.Flush()
+	return nil
+}
+
+// page gathers the lines of one read and writes them after it, so that a slow taker holds no read transaction open.
+type page struct {
+	*json.Encoder
+	lines bytes.Buffer
+	out   io.Writer
+}
+
+func newPage(w io.Writer) *page {
+	p := &page{out: w}
+	p.Encoder = json.NewEncoder(&p.lines)
+	return p
+}
+
+func (p *page) turn() error {
+	_, err := p.lines.WriteTo(p.out)
+	return err
 }
 
 func (o *Orders) lastIDs(ctx context.Context) ([][shard.Tables]int64, error) {
@@ -78,7 +95,7 @@ func (o *Orders) lastIDs(ctx context.Context) ([][shard.Tables]int64, error) {
 	return last, nil
 }
 
-func (o *Orders) exportTable(ctx context.Context, enc *json.Encoder, db, table int, last int64) (err error) {
+func (o *Orders) exportTable(ctx context.Context, out *page, db, table int, last int64) (err error) {
 	q := "SELECT id, user, sale, key, items, amount, currency, state, version, created, pay_before, refunded FROM " +
 		shard.TableName(db, table) + " WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 	line := ExportedOrder{Shard: db, Table: table}
@@ -90,8 +107,9 @@ func (o *Orders) exportTable(ctx context.Context, enc *json.Encoder, db, table i
 				return err
 			}
 			line.ID, line.CreatedAt, line.PayBefore = ident.ID(after).String(), nanos(created), nanos(payBefore)
-			return enc.Encode(&line)
+			return out.Encode(&line)
 		})
+		err = errors.Join(err, out.turn())
 	}
 	return err
 }
@@ -99,8 +117,7 @@ func (o *Orders) exportTable(ctx context.Context, enc *json.Encoder, db, table i
 // ExportEvents writes the events of all orders as NDJSON, by database, order and number, up to the last order that each
 // database had when its turn began.
 func (o *Orders) ExportEvents(ctx context.Context, w io.Writer) error {
-	out := bufio.NewWriter(w)
-	enc := json.NewEncoder(out)
+	out := newPage(w)
 	for db := range o.store.Len() {
 		r := o.store.DB(db).R
 		last, err := highest(ctx, r, "SELECT coalesce(max(order_id), 0) FROM order_event")
@@ -117,13 +134,16 @@ WHERE (order_id, n) > (?, ?) AND order_id <= ? ORDER BY order_id, n LIMIT ?`
 					return err
 				}
 				line.Order, line.At = ident.ID(after).String(), nanos(at)
-				return enc.Encode(&line)
-			}); err != nil {
+				return out.Encode(&line)
+			}); err == nil {
+				err = out.turn()
+			}
+			if err != nil {
 				return err
 			}
 		}
 	}
-	return out.Flush()
+	return nil
 }
 
 func highest(ctx context.Context, r *sql.DB, query string) (id int64, err error) {
