@@ -39,7 +39,9 @@ CREATE TABLE callbacks (
 CREATE TABLE cases (
 	seq INTEGER PRIMARY KEY, payment INTEGER NOT NULL, kind TEXT NOT NULL, ref TEXT NOT NULL, amount INTEGER NOT NULL,
 	currency TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL, UNIQUE (payment, kind, ref)
-) STRICT;`}
+) STRICT;`, `
+CREATE INDEX refunds_payment ON refunds (payment);
+CREATE INDEX refunds_order ON refunds (ord, seq);`}
 
 // row is a payment with what only this package sees of it.
 type row struct {
