@@ -88,7 +88,7 @@ func TestRefusals(t *testing.T) {
 		"no unit":            {file: "payment: {window: 15}\n", want: []string{"payment.window", `"15"`, "unit", `"15m"`}},
 		"out of range":       {file: "node: 32\n", want: []string{"node", `"32"`, "0 to 31"}},
 		"same address twice": {env: "PENSTOCK_LISTEN_ADMIN=127.0.0.1:8080", want: []string{"listen.admin", "address of listen.public"}},
-		"batch over attempt": {flags: map[string]string{"batch.wait": "1s", "timeouts.attempt": "1s"}, want: []string{"batch.wait", "timeouts.attempt"}},
+		"batch over attempt": {flags: map[string]string{"batch.wait": "50ms", "timeouts.attempt": "50ms"}, want: []string{"batch.wait", "timeouts.attempt"}},
 		"not yaml":           {file: "data: [\n", want: []string{"not YAML", "line"}},
 		"key twice":          {file: "data: a\ndata: b\n", want: []string{"not YAML", "data"}},
 	} {
