@@ -120,7 +120,6 @@ func (d *DeadLetters) open(ctx context.Context, id int64) (*driver.DeadLetter, e
 func (d *DeadLetters) act(ctx context.Context, l *driver.DeadLetter, next string, a audit.Audit, do func() error) error {
 	a.At = d.clock.Now()
 	a.Object = "dead-letter/" + strconv.FormatInt(l.ID, 10)
-	a.ID = l.Message.ID
 	a.Before = outline(l, l.State)
 	a.After = outline(l, next)
 	if err := d.audit(ctx, a); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,7 +51,8 @@ func newDesk(t *testing.T, o Options) *desk {
 	d := &desk{store: newStore(t), clock: clock.NewFake(start)}
 	o.Clock = d.clock
 	o.Audit = func(_ context.Context, a audit.Audit) error {
-		if d.deny == nil {
+		known := func(b audit.Audit) bool { return a.ID != "" && a.ID == b.ID } // the stock keeps an id once
+		if d.deny == nil && !slices.ContainsFunc(d.trail, known) {
 			d.trail = append(d.trail, a)
 		}
 		return d.deny
@@ -173,12 +175,27 @@ func TestActsAreAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []audit.Audit{{
-		At: start, Who: "op", Act: ActDiscard, Object: "dead-letter/1", Why: "sent twice", ID: "ann-0",
+		At: start, Who: "op", Act: ActDiscard, Object: "dead-letter/1", Why: "sent twice",
 		Before: `{"group":"orders","topic":"stock","message":"ann-0","state":"dead","replays":0}`,
 		After:  `{"group":"orders","topic":"stock","message":"ann-0","state":"discarded","replays":0}`,
 	}}
 	if diff := cmp.Diff(want, d.trail); diff != "" {
 		t.Fatalf("trail (-want +got):\n%s", diff)
+	}
+}
+
+// A message that came back is on record each time that somebody decides about it.
+func TestEachDecisionIsOnRecord(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, Options{})
+	if err := d.Replay(t.Context(), "op", d.letter(t, 0, 0), "mended"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Discard(t.Context(), "op", d.letter(t, 0, 1), "hopeless"); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.trail) != 2 || d.trail[1].Act != ActDiscard {
+		t.Errorf("trail %+v, want the replay and the discard", d.trail)
 	}
 }
 
