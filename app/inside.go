@@ -4,12 +4,23 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // backlog counts the messages that the orders have not got yet.
 func (a *App) backlog(ctx context.Context) (int64, error) {
 	lag, err := a.bus.InFlight(ctx)
-	return lag[orderGroup], err
+	return ofGroup(lag, orderGroup), err
+}
+
+// ofGroup adds up what a group has before it, over its topics and its parked messages (see bus.Bus.InFlight for the names).
+func ofGroup(lag map[string]int64, group string) (n int64) {
+	for name, waiting := range lag {
+		if strings.HasPrefix(name, "bus."+group+".") {
+			n += waiting
+		}
+	}
+	return n
 }
 
 // Drained returns what is in flight, by name; all zero means that no work is.
