@@ -21,7 +21,9 @@ const (
 	slotBits = 10
 	nodeBits = 5
 	seqBits  = 7
-	epochMS  = 1704067200000 // 2024-01-01T00:00:00Z
+	// perMS is how many ids share a millisecond at most, so that readers who look for an id by its time find few.
+	perMS   = 1024
+	epochMS = 1704067200000 // 2024-01-01T00:00:00Z
 	// MaxNode is the highest node number.
 	MaxNode = 1<<nodeBits - 1
 )
@@ -53,12 +55,13 @@ func (id ID) Time() time.Time {
 func SlotOf(user string) int { return int(xxhash.Sum64String(user) & (Slots - 1)) }
 
 // Generator makes ids for one node. Ids of one generator never repeat and their time part never decreases. It never waits:
-// when the clock stands still or steps back, or a slot's 128 ids of a millisecond are used up, it borrows from the next
-// millisecond. Safe for concurrent use.
+// when the clock stands still or steps back, and a slot's 128 or all slots' 1024 ids of a millisecond are used up, it borrows
+// from the next millisecond. Safe for concurrent use.
 type Generator struct {
 	mu   sync.Mutex
 	node int64
 	last int64
+	made int           // ids made in the millisecond last
 	used [Slots]uint16 // ids used in the millisecond gen[slot]
 	gen  [Slots]int64
 }
@@ -82,10 +85,13 @@ func (g *Generator) Next(now time.Time, slot int) ID {
 	if ms < g.last {
 		ms = g.last
 	}
-	if g.gen[slot] == ms && g.used[slot] == 1<<seqBits {
+	if ms == g.last && g.made == perMS || g.gen[slot] == ms && g.used[slot] == 1<<seqBits {
 		ms++
 	}
-	g.last = ms
+	if ms != g.last {
+		g.last, g.made = ms, 0
+	}
+	g.made++
 	if g.gen[slot] != ms {
 		g.gen[slot], g.used[slot] = ms, 0
 	}

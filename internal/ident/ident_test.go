@@ -26,6 +26,23 @@ func TestIdsAreUniqueAndTimeOrdered(t *testing.T) {
 	})
 }
 
+// A clock that stands or stepped back does not put ever more ids into one millisecond: whoever looks for an id by its time
+// would have to look at all of them.
+func TestFewIdsShareAMillisecond(t *testing.T) {
+	now := time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC)
+	g := NewGenerator(1, 0)
+	g.Next(now.Add(time.Hour), 0)
+	share := map[time.Time]int{}
+	for n := range 100_000 {
+		share[g.Next(now, n*7).Time()]++
+	}
+	for at, n := range share {
+		if n > 1024 {
+			t.Fatalf("%d ids share %v", n, at)
+		}
+	}
+}
+
 // A generator that resumes after an id makes only later ones.
 func TestResumeIsLater(t *testing.T) {
 	now := time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC)
