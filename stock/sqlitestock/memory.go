@@ -153,9 +153,11 @@ type due struct {
 	seq uint64
 }
 
-func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].at < h[j].at }
-func (h dueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h dueHeap) Len() int { return len(h) }
+func (h dueHeap) Less(i, j int) bool {
+	return h[i].at < h[j].at || (h[i].at == h[j].at && h[i].seq < h[j].seq)
+}
+func (h dueHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 
 // Push and Pop make a heap.Interface; push and pop below spare the boxing.
 func (h *dueHeap) Push(any) {}
