@@ -16,26 +16,35 @@ const (
 	look  = 5 * time.Millisecond
 )
 
-// giveWay lets attempts go first: while buyers are queueing, a poll batch waits up to the order writer's wait before it is
-// written. The orders are durable as claims meanwhile and readable from them, so nobody waits for the rows.
+// giveWay lets attempts go first: while buyers are queueing, the orders are written at most once in the order writer's wait.
+// They are durable as claims meanwhile and readable from them, so nobody waits for the rows. It is called by one goroutine.
 func (a *App) giveWay(h bus.Handler) bus.Handler {
+	var next time.Time // no wait before then: one poll batch may come in several waves
 	return func(ctx context.Context, batch []busdriver.Message) []error {
-		calm := quiet // without a rush nobody waits
-		if a.stock.InFlight() > rush {
-			calm = 0
-		}
-		for waited := time.Duration(0); calm < quiet && waited < a.cfg.OrderWriter.Wait; waited += look {
-			t := a.opt.Clock.NewTimer(look)
-			select {
-			case <-t.C():
-			case <-ctx.Done():
-				t.Stop()
-				return h(ctx, batch)
-			}
-			if calm++; a.stock.InFlight() > rush {
-				calm = 0
-			}
+		if a.opt.Clock.Now().After(next) {
+			a.awaitCalm(ctx)
+			next = a.opt.Clock.Now().Add(a.cfg.OrderWriter.Wait / 4)
 		}
 		return h(ctx, batch)
+	}
+}
+
+// awaitCalm returns when the rush is over, and at the latest after the order writer's wait.
+func (a *App) awaitCalm(ctx context.Context) {
+	calm := quiet // without a rush nobody waits
+	if a.stock.InFlight() > rush {
+		calm = 0
+	}
+	for waited := time.Duration(0); calm < quiet && waited < a.cfg.OrderWriter.Wait; waited += look {
+		t := a.opt.Clock.NewTimer(look)
+		select {
+		case <-t.C():
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+		if calm++; a.stock.InFlight() > rush {
+			calm = 0
+		}
 	}
 }

@@ -32,6 +32,7 @@ func (a *App) startPublic(context.Context) (func(context.Context) error, error) 
 	d.Gateway.Attempts = counted{a.sales, a.metrics}
 	d.Gateway.IP = limit.Rate{Calls: int(a.cfg.Limits.IP.N), Per: a.cfg.Limits.IP.Per}
 	d.Gateway.User = limit.Rate{Calls: int(a.cfg.Limits.User.N), Per: a.cfg.Limits.User.Per}
+	d.Gateway.Attempt = limit.Rate{Calls: int(a.cfg.Limits.Attempt.N), Per: a.cfg.Limits.Attempt.Per}
 	g, err := api.Public(d)
 	if err != nil {
 		return nil, err

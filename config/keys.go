@@ -105,7 +105,7 @@ func edge(c *Config) []Key {
 		{Name: "keys.passTTL", Default: "30m", Example: "1h", v: span{&c.Keys.PassTTL, time.Minute, 24 * time.Hour}, Help: "Life of the pass a token is exchanged for before the opening."},
 		{Name: "limits.ip", Default: "100/m", Example: "100/m", v: rate{&c.Limits.IP}, Help: "Calls of one client address."},
 		{Name: "limits.user", Default: "1000/m", Example: "1000/m", v: rate{&c.Limits.User}, Help: "Calls of one user."},
-		{Name: "limits.attempt", Default: "1/s", Example: "1/s", v: rate{&c.Limits.Attempt}, Help: "Attempts of one user in one sale."},
+		{Name: "limits.attempt", Default: "1/s", Example: "1/s", v: rate{&c.Limits.Attempt}, Help: "Attempts of one user, over all sales."},
 		{Name: "trustedProxies", Default: "", Example: "10.0.0.0/8, 192.168.1.7/32", v: prefixes{&c.TrustedProxies}, Help: "Networks of the proxies in front. Only from there is `X-Forwarded-For` read."},
 		{Name: "bodyLimit", Default: "64KiB", Example: "64KiB", v: size{&c.BodyLimit, 1 << 10, 16 << 20}, Help: "Largest request body."},
 		{Name: "headerLimit", Default: "16KiB", Example: "16KiB", v: size{&c.HeaderLimit, 4 << 10, 1 << 20}, Help: "Largest request head."},

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"penstock/errs"
@@ -16,7 +17,7 @@ const timeLayout = "2006-01-02T15:04:05.999Z"
 
 // details are what the problems of the attempt path say.
 var details = map[errs.Code]string{
-	errs.SoldOut:         "nothing is left and nothing is held; this is final",
+	errs.SoldOut:         "sold out; this is final",
 	errs.LimitReached:    "your allowance for this SKU in this sale is used up; this is final for this key",
 	errs.StockHeld:       "nothing is free now, but unpaid holds exist; the same key may be tried again",
 	errs.NotEnoughLeft:   "fewer units are left than were asked for",
@@ -87,6 +88,10 @@ func (g *Gateway) lost(c *Call, key string, a stock.Answer, b []byte) []byte {
 	}
 	if !a.OpensAt.IsZero() {
 		b = appendTime(append(b, `,"opensAt":`...), a.OpensAt)
+	}
+	if rate := g.o.Attempt; a.Reason == errs.QuotaExceeded && !rate.Off() {
+		c.set("Ratelimit-Policy", `"attempt";q=`+strconv.Itoa(rate.Calls)+";w="+strconv.FormatInt(seconds(rate.Per), 10))
+		c.set("Ratelimit", `"attempt";r=0;t=`+strconv.FormatInt(seconds(a.RetryAfter), 10))
 	}
 	if a.RetryAfter > 0 || mustWait(a.Reason) {
 		c.set("Retry-After", g.retryAfter(a.RetryAfter))

@@ -61,6 +61,8 @@ type Options struct {
 	Attempts Attempter
 	// IP and User limit calls per client address and per user.
 	IP, User limit.Rate
+	// Attempt is the limit of attempts per user that Attempts keeps; here it is only told to those who were refused by it.
+	Attempt limit.Rate
 	// TrustedProxies are the networks whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// MaxBody is the longest request body in bytes; 0 means 64 KiB.

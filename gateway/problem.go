@@ -19,9 +19,9 @@ const ProblemType = "application/problem+json"
 var titles = map[errs.Code]string{
 	errs.SoldOut: "Sold out", errs.LimitReached: "Limit per buyer reached", errs.StockHeld: "All units are held",
 	errs.NotEnoughLeft: "Not enough units left", errs.KeyInProgress: "The key is in progress", errs.KeyReused: "The key was used for something else",
-	errs.KeyMissing: "Idempotency-Key missing", errs.SaleNotOpen: "The sale is not open yet", errs.SaleClosed: "The sale is closed",
+	errs.KeyMissing: "Idempotency-Key missing or malformed", errs.SaleNotOpen: "The sale is not open yet", errs.SaleClosed: "The sale is closed",
 	errs.SalePaused: "The sale is paused", errs.QuotaExceeded: "Too many requests", errs.ReducedCapacity: "No capacity right now",
-	errs.Unknown: "The outcome is not known yet", errs.IllegalTransition: "The order's state does not allow this",
+	errs.Unknown: "The outcome is not known yet", errs.IllegalTransition: "The state does not allow this",
 	errs.PaymentInProgress: "A payment is in progress", errs.RefundTooLarge: "The refund is too large", errs.StockInUse: "The units are in use",
 	errs.VersionMismatch: "The version has changed", errs.VersionRequired: "If-Match missing", errs.Conflict: "It exists already",
 	errs.NotFound: "Not found", errs.Invalid: "Invalid request", errs.TooLarge: "Body too large", errs.UnsupportedMedia: "Unsupported media type",
@@ -53,7 +53,7 @@ func (c *Call) Fail(err error) {
 	buf := c.g.buffers.Get().(*buffer)
 	defer c.g.buffers.Put(buf)
 	b := c.beginProblem(buf.out[:0], e.Code, e.Detail)
-	b = appendString(append(appendString(append(b, `,"instance":`...), c.R.URL.EscapedPath()), `,"requestId":`...), c.RequestID)
+	b = appendString(append(appendString(append(b, `,"instance":`...), cut(c.R.URL.EscapedPath())), `,"requestId":`...), c.RequestID)
 	b = append(appendExtra(appendExecuted(b, e.Code), e), '}', '\n')
 	if e.RetryAfter > 0 || mustWait(e.Code) {
 		c.set("Retry-After", c.g.retryAfter(e.RetryAfter))
@@ -63,6 +63,16 @@ func (c *Call) Fail(err error) {
 	}
 	c.sendProblem(e.Code, b)
 	buf.out = b
+}
+
+// maxInstance is how much of a path is worth repeating to who sent it.
+const maxInstance = 256
+
+func cut(path string) string {
+	if len(path) <= maxInstance {
+		return path
+	}
+	return path[:maxInstance] + "…"
 }
 
 // beginProblem writes the members that depend on the code and the detail only. The object stays open.

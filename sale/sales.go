@@ -61,6 +61,11 @@ func (s *Sales) Attempt(ctx context.Context, r stock.Request) stock.Answer {
 	now := s.opt.Clock.Now()
 	refused, no := s.gate.Admit(now, &r)
 	stage := stageGate
+	if !no {
+		if sku, left, yes := s.stock.UsedUp(s.gate.Sale(r.Sale), &r); yes {
+			refused, no = stock.Answer{State: stock.Lost, Reason: errs.LimitReached, SKU: sku, Left: left}, true
+		}
+	}
 	if !no && s.opt.Throttle != nil {
 		if ok, wait := s.opt.Throttle.Allow(r.User); !ok {
 			refused, no = stock.Answer{State: stock.Lost, Reason: errs.QuotaExceeded, RetryAfter: wait}, true

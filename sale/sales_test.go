@@ -133,6 +133,36 @@ func TestThrottleIsPerUserAndCountsAdmittedAttempts(t *testing.T) {
 	r.want("a second later", r.buy("ann", "b"), "won")
 }
 
+// A user who goes on with fresh keys after his limit is told the truth each time, but stops costing durable rows, and the keys
+// that were bound keep their answers.
+func TestAbuserCostsFewRows(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	r.create(10, 1)
+	r.clk.Advance(time.Hour)
+	r.want("the win", r.buy("ann", "k"), "won")
+	for i := range 30 {
+		r.clk.Advance(time.Second)
+		r.want("over the limit", r.buy("ann", fmt.Sprint("fresh", i)), "limit-reached")
+	}
+	r.want("a bound no", r.buy("ann", "fresh0"), "limit-reached+")
+	r.want("the win again", r.buy("ann", "k"), "won+")
+	r.want("somebody else", r.buy("bob", "k"), "won")
+	entries, err := r.stock.Journal(t.Context(), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noes := 0
+	for _, e := range entries {
+		if e.Kind == driver.Refuse {
+			noes++
+		}
+	}
+	if noes == 0 || noes > 8 {
+		t.Errorf("%d final noes were made durable, want 1 to 8", noes)
+	}
+}
+
 // What buyers see follows the stock: plenty, few, held, none; and the sale is sold out only when nothing can come back.
 func TestViewFollowsTheStock(t *testing.T) {
 	t.Parallel()

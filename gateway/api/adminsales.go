@@ -39,7 +39,7 @@ type offerInput struct {
 	Body struct {
 		SKU    string `json:"sku" minLength:"1" maxLength:"64"`
 		Delta  int64  `json:"delta" minimum:"-1000000000" maximum:"1000000000" doc:"units to add, or to withdraw if negative"`
-		Reason string `json:"reason,omitempty" maxLength:"500"`
+		Reason string `json:"reason" minLength:"1" maxLength:"500"`
 	}
 }
 
@@ -47,7 +47,7 @@ type actInput struct {
 	SalePath
 	Body struct {
 		Action sale.Action `json:"action" enum:"open,pause,resume,force_sold_out,close"`
-		Reason string      `json:"reason,omitempty" maxLength:"500"`
+		Reason string      `json:"reason" minLength:"1" maxLength:"500"`
 	}
 }
 

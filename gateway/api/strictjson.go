@@ -26,14 +26,27 @@ func unmarshal(data []byte, v any) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("nothing may follow the JSON value")
 	}
-	return json.Unmarshal(data, v)
+	return plain(json.Unmarshal(data, v))
 }
+
+// plain says what is wrong with a value in words that tell nothing of the inside.
+func plain(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
+		return fmt.Errorf("%s: a JSON %s is not what belongs here, or out of range", e.Field, strings.Fields(e.Value + " value")[0])
+	}
+	return errNotJSON
+}
+
+var errNotJSON = errors.New("the body is not valid JSON, or holds a number that is out of range")
 
 // value walks over one value.
 func value(dec *json.Decoder, depth int) error {
 	t, err := dec.Token()
 	if err != nil {
-		return err
+		return errNotJSON
 	}
 	if depth > maxDepth {
 		return fmt.Errorf("nested deeper than %d", maxDepth)
@@ -52,8 +65,10 @@ func value(dec *json.Decoder, depth int) error {
 	default:
 		return nil
 	}
-	_, err = dec.Token()
-	return err
+	if _, err = dec.Token(); err != nil {
+		return errNotJSON
+	}
+	return nil
 }
 
 func members(dec *json.Decoder, depth int) error {
@@ -61,7 +76,7 @@ func members(dec *json.Decoder, depth int) error {
 	for dec.More() {
 		t, err := dec.Token()
 		if err != nil {
-			return err
+			return errNotJSON
 		}
 		name, _ := t.(string)
 		if name = strings.ToLower(name); seen[name] {

@@ -200,6 +200,9 @@ func (m *memory) learnRow(b *brief, sent uint64, sums map[driver.StockRef]*drive
 		m.addKey(s, b.user, b.key, uint64(b.seq))
 		m.addID(ident.ID(b.id), uint64(b.seq))
 	}
+	if kind == driver.Refuse {
+		s.noes[b.user]++
+	}
 	if kind != driver.Hold {
 		if b.key != "" && (kind == driver.OfferKind || kind == driver.Withdraw) {
 			m.addKey(s, "", b.key, uint64(b.seq))

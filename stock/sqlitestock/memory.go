@@ -38,11 +38,12 @@ type sale struct {
 	keys  map[uint64]uint64
 	more  map[uint64][]uint64
 	taken map[string]map[string]int64 // sku → user → units held and sold
+	noes  map[string]int              // user → final noes bound
 }
 
 func newSale(num int64, first uint64) *sale {
 	return &sale{
-		num: num, first: first, keys: map[uint64]uint64{}, more: map[uint64][]uint64{}, taken: map[string]map[string]int64{},
+		num: num, first: first, keys: map[uint64]uint64{}, more: map[uint64][]uint64{}, taken: map[string]map[string]int64{}, noes: map[string]int{},
 	}
 }
 

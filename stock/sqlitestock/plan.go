@@ -215,6 +215,7 @@ func (m *memory) learn(a *driver.Attempt, s *sale) {
 	m.addKey(s, a.Key.User, a.Key.Key, a.Seq)
 	m.addID(a.ID, a.Seq)
 	if !a.Won() {
+		s.noes[a.Key.User]++
 		return
 	}
 	s.last = a.Seq

@@ -169,41 +169,74 @@ func (d *Driver) Unsent(ctx context.Context, user string) ([]*driver.Attempt, er
 func (d *Driver) Due(ctx context.Context, now time.Time, limit int) ([]ident.ID, error) {
 	d.life.RLock()
 	defer d.life.RUnlock()
-	d.mu.Lock()
-	db, m := d.db.R, d.mem
-	var looked []due
-	for len(m.due) > 0 && m.due[0].at <= now.UnixMicro() && len(looked) < 4*limit {
-		looked = append(looked, m.popDue())
-	}
-	d.mu.Unlock()
-
-	ids := make([]ident.ID, 0, min(limit, len(looked)))
-	keep := looked[:0]
+	var ids []ident.ID
+	var keep []due
 	var failed error
-	for _, c := range looked {
-		var id, state int64
-		if failed == nil && len(ids) < limit {
-			failed = db.QueryRowContext(ctx, "SELECT id, state FROM journal WHERE seq = ?", c.seq).Scan(&id, &state)
-			if failed == nil && driver.ClaimState(state) != driver.Held {
-				continue
+	for failed == nil && len(ids) < limit {
+		db, m, looked := d.popDue(now, limit)
+		for _, c := range looked {
+			var id, state int64
+			if failed == nil && len(ids) < limit {
+				failed = db.QueryRowContext(ctx, "SELECT id, state FROM journal WHERE seq = ?", c.seq).Scan(&id, &state)
+				if failed == nil && driver.ClaimState(state) != driver.Held {
+					continue
+				}
+				if failed == nil {
+					ids = append(ids, ident.ID(id))
+				}
 			}
-			if failed == nil {
-				ids = append(ids, ident.ID(id))
-			}
+			keep = append(keep, c)
 		}
-		keep = append(keep, c)
-	}
-	d.mu.Lock()
-	if d.mem == m { // else the memory was rebuilt meanwhile and knows them
-		for _, c := range keep {
-			m.pushDue(c.at, c.seq)
+		if len(looked) == 0 || failed != nil || len(ids) == limit {
+			d.pushDue(m, keep)
+			break
 		}
 	}
-	d.mu.Unlock()
 	if failed != nil {
 		failed = d.readError("look for what is due", failed)
 	}
 	return ids, failed
+}
+
+// popDue takes what is due out of the heap, a bounded number at a time.
+func (d *Driver) popDue(now time.Time, limit int) (*sql.DB, *memory, []due) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := d.mem
+	var looked []due
+	for len(m.due) > 0 && m.due[0].at <= now.UnixMicro() && len(looked) < limit {
+		looked = append(looked, m.popDue())
+	}
+	return d.db.R, m, looked
+}
+
+// pushDue puts back what is still held, unless the memory was rebuilt meanwhile and knows it.
+func (d *Driver) pushDue(m *memory, keep []due) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mem != m {
+		return
+	}
+	for _, c := range keep {
+		m.pushDue(c.at, c.seq)
+	}
+}
+
+// Taken returns how many units of a SKU a user holds or has bought, as of the last commit; 0 for an archived sale.
+func (d *Driver) Taken(ref driver.TakenRef) int64 {
+	_, n := at(d, func(m *memory) int64 { return m.taken(ref) })
+	return n
+}
+
+// Refusals returns how many final noes are bound to keys of a user in a sale, as of the last commit; 0 for an archived sale.
+func (d *Driver) Refusals(saleID, user string) int {
+	_, n := at(d, func(m *memory) int {
+		if s := m.sales[saleID]; s != nil {
+			return s.noes[user]
+		}
+		return 0
+	})
+	return n
 }
 
 // readError says whether a read failed because the file waits to be reopened.
