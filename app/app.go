@@ -71,7 +71,7 @@ type App struct {
 	repair   *reconcile.Reconciler
 	events   *events
 	drain    *gateway.Drain
-	sweep    func() // forgets idle keys of the public limits
+	sweeps   []func() // forget idle keys of limits
 
 	mu      sync.Mutex
 	started []started // to be stopped, last first
@@ -134,6 +134,10 @@ func (a *App) Stop(ctx context.Context) error {
 	steps := a.started
 	a.started = nil
 	a.mu.Unlock()
+	if len(steps) > 0 {
+		a.log.Info("stopping")
+		defer a.log.Info("stopped")
+	}
 	var all []error
 	for i := len(steps) - 1; i >= 0; i-- {
 		if steps[i].stop == nil {

@@ -269,7 +269,7 @@ func TestOperatorsActsOnOrdersAreInTheTrail(t *testing.T) {
 		r := row.(map[string]any)
 		got = append(got, fmt.Sprint(r["who"], " ", r["act"], " ", r["object"], " ", r["why"]))
 	}
-	want := []string{"op sale.create s created", "op order.cancel order/" + order + " customer called"}
+	want := []string{"op sale.create sale/s created", "op order.cancel order/" + order + " customer called"}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the trail says %q, want %q", got, want)
 	}

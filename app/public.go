@@ -37,7 +37,7 @@ func (a *App) startPublic(context.Context) (func(context.Context) error, error) 
 	if err != nil {
 		return nil, err
 	}
-	a.sweep = g.Sweep
+	a.sweeps = append(a.sweeps, g.Sweep)
 	return a.serve("public", a.cfg.Listen.Public, g)
 }
 

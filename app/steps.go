@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"runtime/debug"
 	"time"
 
 	"penstock/auth"
@@ -90,6 +92,7 @@ func (a *App) startStock(ctx context.Context) (func(context.Context) error, erro
 	if err != nil {
 		return nil, errors.Join(err, drv.Close())
 	}
+	debug.FreeOSMemory() // reading the journal leaves more garbage than the server will make for long
 	a.metrics.Stock(a.stockLevels)
 	a.health.AddReady("stock", func(context.Context) error { return drv.Ready() })
 	return func(ctx context.Context) error { return errors.Join(a.stock.Close(ctx), drv.Close()) }, nil
@@ -106,7 +109,8 @@ func (a *App) committed(c stock.Committed) {
 func (a *App) startSale(context.Context) (func(context.Context) error, error) {
 	opt := sale.Options{Clock: a.opt.Clock, Window: a.cfg.Payment.Window, Grace: a.cfg.Payment.Grace}
 	if r := a.cfg.Limits.Attempt; !r.Off() {
-		opt.Throttle = throttle{limit.New[string](limit.Rate{Calls: int(r.N), Per: r.Per}, limit.Options{Clock: a.opt.Clock})}
+		users := limit.New[string](limit.Rate{Calls: int(r.N), Per: r.Per}, limit.Options{Clock: a.opt.Clock})
+		opt.Throttle, a.sweeps = throttle{users}, append(a.sweeps, func() { users.Sweep() })
 	}
 	a.sales = sale.New(a.stock, a.gate, opt)
 	return nil, nil
@@ -137,6 +141,9 @@ func (a *App) startOrders(ctx context.Context) (func(context.Context) error, err
 }
 
 func (a *App) startSandbox(ctx context.Context) (func(context.Context) error, error) {
+	if host, _, err := net.SplitHostPort(a.cfg.Listen.Sandbox); err == nil && !net.ParseIP(host).IsLoopback() && host != "localhost" {
+		a.log.Warn("the sandbox provider asks nobody for credentials; keep listen.sandbox on loopback", "listen.sandbox", a.cfg.Listen.Sandbox)
+	}
 	svc, err := sandbox.New(ctx, a.path("sandbox.db"), a.secret, sandbox.Options{Clock: a.opt.Clock, Logger: a.log})
 	if err != nil {
 		return nil, err

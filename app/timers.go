@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -50,9 +52,10 @@ func (a *App) housekeep() (stop func()) {
 		return err
 	})
 	loop(housekeepEvery, func(context.Context) error {
-		if a.sweep != nil {
-			a.sweep()
+		for _, sweep := range a.sweeps {
+			sweep()
 		}
+		a.returnMemory()
 		return nil
 	})
 	loop(time.Second, a.driver.Repair)
@@ -64,4 +67,16 @@ func (a *App) housekeep() (stop func()) {
 		return err
 	})
 	return func() { cancel(); done.Wait() }
+}
+
+// idleMemory is how much free heap is worth a collection to give it back.
+const idleMemory = 128 << 20
+
+// returnMemory gives the memory of a storm back to the machine once nobody is being served.
+func (a *App) returnMemory() {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if a.stock.InFlight() == 0 && m.HeapSys-m.HeapReleased > m.HeapAlloc+idleMemory {
+		debug.FreeOSMemory()
+	}
 }

@@ -123,6 +123,10 @@ func (s *Sales) Offer(ctx context.Context, who, id, sku string, delta int64, key
 	if s.gate.Sale(id) == nil {
 		return driver.Stock{}, notFound(id)
 	}
+	act := "stock.offer"
+	if delta < 0 {
+		act = "stock.withdraw"
+	}
 	return s.stock.Offer(ctx, stock.OfferRequest{Sale: id, SKU: sku, Delta: delta, Key: key, Why: reason},
-		driver.Audit{Who: who, Act: "stock.offer", Why: reason})
+		driver.Audit{Who: who, Act: act, Why: reason})
 }

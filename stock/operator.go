@@ -42,7 +42,7 @@ func (s *Stock) CreateSale(ctx context.Context, sale driver.Sale, offers map[str
 				w.changes.Offers = append(w.changes.Offers, driver.Offer{Key: driver.Key{Sale: sale.ID}, SKU: it.SKU, Delta: n, Why: "created"})
 			}
 		}
-		w.audit(a, sale.ID, nil, made)
+		w.audit(a, "sale/"+sale.ID, nil, told(&made))
 		return nil
 	})
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *Stock) UpdateSale(ctx context.Context, id string, version int64, change
 		if !w.saleDirty[saleAt] { // several updates in one batch are one new version
 			after.Version++
 		}
-		w.audit(a, id, *now, after)
+		w.audit(a, "sale/"+id, told(now), told(&after))
 		w.sales[saleAt], w.saleDirty[saleAt] = copyOf(&after), true
 		return nil
 	})
@@ -149,7 +149,7 @@ func (s *Stock) Offer(ctx context.Context, r OfferRequest, a driver.Audit) (driv
 			w.known[keyAt] = &driver.Attempt{Key: key, Lines: []driver.Line{{SKU: r.SKU, Quantity: r.Delta}}}
 		}
 		w.changes.Offers = append(w.changes.Offers, driver.Offer{Key: key, SKU: r.SKU, Delta: r.Delta, Why: r.Why})
-		w.audit(a, fmt.Sprintf("%s/%s", r.Sale, r.SKU), before, after)
+		w.audit(a, "stock/"+r.Sale+"/"+r.SKU, before, after)
 		return nil
 	})
 	if err != nil {
@@ -183,6 +183,31 @@ func named(a driver.Audit) driver.Audit {
 		a.ID = rand.Text()
 	}
 	return a
+}
+
+// toldSale is a sale in the words of the operator's API, for the trail.
+type toldSale struct {
+	Title                string            `json:"title"`
+	StartsAt             time.Time         `json:"startsAt"`
+	EndsAt               time.Time         `json:"endsAt"`
+	PaymentWindowSeconds int64             `json:"paymentWindowSeconds"`
+	GraceSeconds         int64             `json:"graceSeconds"`
+	Items                []driver.SaleItem `json:"items"`
+	Paused               bool              `json:"paused"`
+	ForcedSoldOut        bool              `json:"forcedSoldOut"`
+	ClosedAt             *time.Time        `json:"closedAt,omitempty"`
+	Version              int64             `json:"version"`
+}
+
+func told(s *driver.Sale) toldSale {
+	t := toldSale{
+		Title: s.Title, StartsAt: s.StartsAt, EndsAt: s.EndsAt, PaymentWindowSeconds: int64(s.Window / time.Second),
+		GraceSeconds: int64(s.Grace / time.Second), Items: s.Items, Paused: s.Paused, ForcedSoldOut: s.SoldOut, Version: s.Version,
+	}
+	if !s.ClosedAt.IsZero() {
+		t.ClosedAt = &s.ClosedAt
+	}
+	return t
 }
 
 // audit appends a row with the values before and after, in the same transaction as the change.

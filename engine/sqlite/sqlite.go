@@ -59,12 +59,21 @@ func Open(ctx context.Context, path string, migrations []string, o Options) (*DB
 		err = fmt.Errorf("open %s: %w", path, err)
 		return nil, errors.Join(err, db.W.Close())
 	}
-	if db.R, err = sql.Open("sqlite", dsn(path, o, true)); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s for reading: %w", path, err), db.W.Close())
+	if db.R, err = db.Reader(o, o.Readers); err != nil {
+		return nil, errors.Join(err, db.W.Close())
 	}
-	db.R.SetMaxOpenConns(o.Readers)
-	db.R.SetMaxIdleConns(o.Readers)
 	return db, nil
+}
+
+// Reader opens a further pool that only reads, for someone who must not queue behind the users of R. The caller closes it.
+func (db *DB) Reader(o Options, conns int) (*sql.DB, error) {
+	r, err := sql.Open("sqlite", dsn(db.Path, o, true))
+	if err != nil {
+		return nil, fmt.Errorf("open %s for reading: %w", db.Path, err)
+	}
+	r.SetMaxOpenConns(conns)
+	r.SetMaxIdleConns(conns)
+	return r, nil
 }
 
 func dsn(path string, o Options, readOnly bool) string {

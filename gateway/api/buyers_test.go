@@ -142,7 +142,7 @@ func TestValidationPointsToThePlace(t *testing.T) {
 		sale(`{"sku":"a","title":"A","price":"1","currency":"CNY","stock":1,"limitPerUser":1}`):         "/items/0/price",
 		sale(`{"sku":"a","title":"A","price":1,"currency":"CNY","stock":1,"limitPerUser":1,"sold":-1}`): "/items/0/sold",
 		`POST /admin/v1/sales/flash/actions {"action":"explode"}`:                                       "/action",
-		`POST /admin/v1/sales/flash/stock {"sku":"a","delta":0,"reason":"test"}`:                                        "/delta",
+		`POST /admin/v1/sales/flash/stock {"sku":"a","delta":0,"reason":"test"}`:                        "/delta",
 		`POST /admin/v1/sales/flash/stock {"sku":"a","delta":1.5}`:                                      "/delta",
 		`POST /admin/v1/sales/flash/actions {"action":"pause","Action":"close"}`:                        "",
 		`POST /admin/v1/sales/flash/actions {"action":`:                                                 "",

@@ -208,9 +208,14 @@ type SaleItem struct {
 
 // Stock is one stock row. Offered − Withdrawn = Available + Held + Sold, always.
 type Stock struct {
-	Sale, SKU                                 string
-	Offered, Available, Held, Sold, Withdrawn int64
-	Version                                   int64
+	Sale      string `json:"sale"`
+	SKU       string `json:"sku"`
+	Offered   int64  `json:"offered"`
+	Available int64  `json:"available"`
+	Held      int64  `json:"held"`
+	Sold      int64  `json:"sold"`
+	Withdrawn int64  `json:"withdrawn"`
+	Version   int64  `json:"version"`
 }
 
 // Snapshot is everything about sales and stock as of one moment; Seq is the last number used in the journal and LastID the

@@ -52,7 +52,7 @@ func (d *Driver) read(ctx context.Context, r *driver.Reads, now time.Time) error
 	st.Known, st.Stock, st.Taken = st.Known[:0], st.Stock[:0], st.Taken[:0]
 	st.Claims, st.Sales, st.Acts = st.Claims[:0], st.Sales[:0], st.Acts[:0]
 	for _, k := range r.Keys {
-		a, err := d.Attempt(ctx, k)
+		a, err := d.attempt(ctx, d.own, k)
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (d *Driver) read(ctx context.Context, r *driver.Reads, now time.Time) error
 		st.Taken = append(st.Taken, m.taken(ref))
 	}
 	for _, id := range r.Claims {
-		a, err := d.Claim(ctx, id)
+		a, err := d.find(ctx, d.own, id)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (d *Driver) read(ctx context.Context, r *driver.Reads, now time.Time) error
 	}
 	for _, id := range r.Acts {
 		var done bool
-		if err := d.db.R.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM audit WHERE id = ? AND id <> '')", id).Scan(&done); err != nil {
+		if err := d.own.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM audit WHERE id = ? AND id <> '')", id).Scan(&done); err != nil {
 			return err
 		}
 		st.Acts = append(st.Acts, done)

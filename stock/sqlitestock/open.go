@@ -2,6 +2,7 @@ package sqlitestock
 
 import (
 	"context"
+	"database/sql"
 	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
@@ -47,6 +48,7 @@ type Driver struct {
 
 	write sync.Mutex // one decision at a time; guards the fields below
 	conn  *sqlite.Conn
+	own   *sql.DB // reads of the writer, so that they never queue behind exports and look-ups
 	epoch int64
 	// broken is set after a failed commit: nothing is acknowledged until the file was reopened and a full checkpoint synced.
 	broken bool
@@ -90,7 +92,7 @@ func Open(ctx context.Context, path string, o Options) (*Driver, error) {
 }
 
 func (d *Driver) open(ctx context.Context) error {
-	db, err := sqlite.Open(ctx, d.path, migrations, sqlite.Options{CacheKiB: d.opt.CacheKiB, CheckpointPages: d.opt.CheckpointPages})
+	db, err := sqlite.Open(ctx, d.path, migrations, d.tuning())
 	if err != nil {
 		return err
 	}
@@ -98,6 +100,10 @@ func (d *Driver) open(ctx context.Context) error {
 		return errors.Join(err, db.Close())
 	}
 	return nil
+}
+
+func (d *Driver) tuning() sqlite.Options {
+	return sqlite.Options{CacheKiB: d.opt.CacheKiB, CheckpointPages: d.opt.CheckpointPages}
 }
 
 // adopt syncs what the file holds into the main database, so that nothing is believed that only a page cache has seen, and
@@ -114,14 +120,18 @@ func (d *Driver) adopt(ctx context.Context, db *sqlite.DB) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", d.path, err)
 	}
-	conn, err := db.Conn(ctx)
+	own, err := db.Reader(d.tuning(), 1)
 	if err != nil {
 		return err
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return errors.Join(err, own.Close())
 	}
 	d.mu.Lock()
 	d.db, d.mem = db, mem
 	d.mu.Unlock()
-	d.conn, d.epoch = conn, epoch
+	d.conn, d.own, d.epoch = conn, own, epoch
 	d.breakdown(false)
 	return nil
 }
@@ -140,7 +150,7 @@ func (d *Driver) recover(ctx context.Context) error {
 	d.life.Lock()
 	defer d.life.Unlock()
 	if d.conn != nil {
-		err := errors.Join(d.conn.Close(), d.db.Close())
+		err := errors.Join(d.conn.Close(), d.own.Close(), d.db.Close())
 		d.conn = nil
 		if err != nil {
 			d.opt.Logger.Warn("closing the failed stock database", "error", err.Error())
@@ -185,5 +195,5 @@ func (d *Driver) Close() error {
 	}
 	d.life.Lock()
 	defer d.life.Unlock()
-	return errors.Join(d.conn.Close(), d.db.Close())
+	return errors.Join(d.conn.Close(), d.own.Close(), d.db.Close())
 }

@@ -115,7 +115,7 @@ func (p *plan) planOffers(m *memory, now func(delta int64) bool) error {
 func (d *Driver) unbound(ctx context.Context, attempts []*driver.Attempt) error {
 	clear(d.fresh)
 	for _, a := range attempts {
-		known, err := d.Attempt(ctx, a.Key)
+		known, err := d.attempt(ctx, d.own, a.Key)
 		if err != nil {
 			return fmt.Errorf("%w: %w", driver.ErrUnavailable, err)
 		}

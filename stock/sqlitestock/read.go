@@ -63,8 +63,12 @@ func at[T any](d *Driver, look func(*memory) T) (*sql.DB, T) {
 func (d *Driver) Attempt(ctx context.Context, k driver.Key) (*driver.Attempt, error) {
 	d.life.RLock()
 	defer d.life.RUnlock()
+	return d.attempt(ctx, d.db.R, k)
+}
+
+func (d *Driver) attempt(ctx context.Context, db *sql.DB, k driver.Key) (*driver.Attempt, error) {
 	var s *sale
-	db, rows := at(d, func(m *memory) []uint64 {
+	_, rows := at(d, func(m *memory) []uint64 {
 		if s = m.sales[k.Sale]; s == nil {
 			return nil
 		}
@@ -100,11 +104,15 @@ func (d *Driver) Attempt(ctx context.Context, k driver.Key) (*driver.Attempt, er
 func (d *Driver) Claim(ctx context.Context, id ident.ID) (*driver.Attempt, error) {
 	d.life.RLock()
 	defer d.life.RUnlock()
+	return d.find(ctx, d.db.R, id)
+}
+
+func (d *Driver) find(ctx context.Context, db *sql.DB, id ident.ID) (*driver.Attempt, error) {
 	type rng struct {
 		from, to uint64
 		ok       bool
 	}
-	db, at := at(d, func(m *memory) (r rng) {
+	_, at := at(d, func(m *memory) (r rng) {
 		r.from, r.to, r.ok = m.rowsOf(id)
 		return r
 	})

@@ -30,7 +30,7 @@ type group struct {
 func main() {
 	groups := []group{
 		{"vet", command("go", "vet", "./...")},
-		{"tests", tests("go", "test", "-json", "-p", "2")},
+		{"tests", tests("go", "test", "-count=1", "-json", "-p", "2")},
 		{"faults", faults},
 		{"race", race},
 		{"demo", command(binary, "demo", "--exit")},
@@ -99,7 +99,7 @@ func tests(name string, args ...string) func(io.Writer) (count, string, error) {
 const faultPackage = "penstock/test/crash"
 
 func faults(out io.Writer) (count, string, error) {
-	c, err := gotest(out, []string{"CRASH_BINARY=" + binary}, "go", "test", "-json", "-timeout", "8m", "./test/crash")
+	c, err := gotest(out, []string{"CRASH_BINARY=" + binary}, "go", "test", "-count=1", "-json", "-timeout", "8m", "./test/crash")
 	return c, "", err
 }
 
@@ -112,7 +112,7 @@ func race(out io.Writer) (count, string, error) {
 	if err != nil {
 		return count{}, "", err
 	}
-	args := append([]string{"test", "-race", "-short", "-json", "-p", "2"}, packages...)
+	args := append([]string{"test", "-count=1", "-race", "-short", "-json", "-p", "2"}, packages...)
 	c, err := gotest(out, []string{"CGO_ENABLED=1"}, "go", args...)
 	return c, "", err
 }

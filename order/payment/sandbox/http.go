@@ -54,13 +54,18 @@ type Refund struct {
 	State     string `json:"state"`
 }
 
-// Problem is an error answer (RFC 9457). Type is a code of package errs.
+// Problem is an error answer (RFC 9457). Type is "/problems/" and a code of package errs.
 type Problem struct {
-	Type   errs.Code    `json:"type"`
+	Type   string       `json:"type"`
 	Status int          `json:"status"`
 	Detail string       `json:"detail"`
 	Errors []errs.Field `json:"errors,omitempty"`
 }
+
+// Code returns the code that the type names.
+func (p Problem) Code() errs.Code { return errs.Code(strings.TrimPrefix(p.Type, typeBase)) }
+
+const typeBase = "/problems/"
 
 // Handler returns the HTTP interface: POST /charges, GET /charges/{payment}, POST /refunds, GET /refunds/{refund}.
 func (s *Service) Handler() http.Handler {
@@ -230,7 +235,7 @@ func read(w http.ResponseWriter, r *http.Request, into any) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return errs.New(errs.TooLarge, "the body is over %d bytes", maxBody)
 	}
-	return errs.Wrap(errs.Invalid, err, "the body is not the JSON object that is asked for: %v", err)
+	return errs.Wrap(errs.Invalid, err, "the body is not the JSON object that is asked for")
 }
 
 func write(w http.ResponseWriter, status int, v any) {
@@ -240,8 +245,8 @@ func write(w http.ResponseWriter, status int, v any) {
 }
 
 func (s *Service) problem(w http.ResponseWriter, err error) {
-	p := Problem{Type: errs.CodeOf(err), Detail: "something went wrong inside the sandbox"}
-	p.Status = p.Type.Status()
+	code := errs.CodeOf(err)
+	p := Problem{Type: typeBase + string(code), Status: code.Status(), Detail: "something went wrong inside the sandbox"}
 	if e, ok := errors.AsType[*errs.Error](err); ok {
 		p.Detail, p.Errors = e.Detail, e.Fields
 	}

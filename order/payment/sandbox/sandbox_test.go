@@ -374,7 +374,7 @@ func TestWrongInput(t *testing.T) {
 		{"DELETE", "/charges", ``, errs.MethodNotAllowed}, {"GET", "/charges/x", ``, errs.NotFound}, {"GET", "/charges/1", ``, errs.NotFound},
 		{"GET", "/nowhere", ``, errs.NotFound},
 	} {
-		if status, p := b.call(c.method, c.path, c.body); p["type"] != string(c.want) || status != c.want.Status() {
+		if status, p := b.call(c.method, c.path, c.body); p["type"] != "/problems/"+string(c.want) || status != c.want.Status() {
 			t.Errorf("%s %s %.20q: %d %v, want %s", c.method, c.path, c.body, status, p, c.want)
 		}
 	}

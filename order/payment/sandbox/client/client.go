@@ -97,7 +97,7 @@ func (c *Client) Charge(ctx context.Context, q payment.Charge) (payment.Result, 
 		AfterMS: q.After.Milliseconds(), CallbackURL: c.callback(),
 	}, &a)
 	// Only a charge the sandbox cannot even read was certainly not made.
-	if refused, ok := errors.AsType[*refusal](err); ok && refused.Type == errs.Invalid {
+	if refused, ok := errors.AsType[*refusal](err); ok && refused.Code() == errs.Invalid {
 		return payment.Result{Status: payment.Declined, Why: refused.Detail}, nil
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func (c *Client) Charge(ctx context.Context, q payment.Charge) (payment.Result, 
 func (c *Client) Query(ctx context.Context, id ident.ID) (payment.Result, error) {
 	var a sandbox.Charge
 	err := c.do(ctx, http.MethodGet, "/charges/"+id.String(), nil, &a)
-	if refused, ok := errors.AsType[*refusal](err); ok && refused.Type == errs.NotFound {
+	if refused, ok := errors.AsType[*refusal](err); ok && refused.Code() == errs.NotFound {
 		return payment.Result{Status: payment.Absent}, nil
 	}
 	if err != nil {
@@ -183,7 +183,9 @@ func result(a sandbox.Charge) (payment.Result, error) {
 // refusal is a definite no of the sandbox.
 type refusal struct{ sandbox.Problem }
 
-func (r *refusal) Error() string { return fmt.Sprintf("the sandbox refused: %s: %s", r.Type, r.Detail) }
+func (r *refusal) Error() string {
+	return fmt.Sprintf("the sandbox refused: %s: %s", r.Code(), r.Detail)
+}
 
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
@@ -217,7 +219,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	case resp.StatusCode >= 400 && resp.StatusCode < 500:
 		var r refusal
 		// Only the sandbox's own problem is a definite no; a 4xx of something in between (a proxy, another server) is not.
-		if err := json.Unmarshal(answer, &r.Problem); err == nil && r.Type != "" && r.Status == resp.StatusCode && definite(r.Type) {
+		if err := json.Unmarshal(answer, &r.Problem); err == nil && r.Code() != "" && r.Status == resp.StatusCode && definite(r.Code()) {
 			return &r
 		}
 	}
