@@ -125,7 +125,7 @@ func selling(c *Config) []Key {
 		{Name: "payment.provider", Default: "sandbox", Example: "sandbox", v: choice{&c.Payment.Provider, []string{"sandbox"}}, Help: "Who takes the money. The sandbox is a provider inside the binary."},
 		{Name: "payment.secret", Secret: true, Default: "", Example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", v: webhookSecret{&c.Payment.Secret}, Help: "Standard Webhooks secret that signs callbacks. Empty: one is made and kept in the data directory."},
 		{Name: "batch.size", Default: "512", Example: "512", v: number{&c.Batch.Size, 1, 4096}, Help: "Attempts in one transaction."},
-		{Name: "batch.wait", Default: "0s", Example: "2ms", v: span{&c.Batch.Wait, 0, 100 * time.Millisecond}, Help: "How long a batch waits for company. 0s: an idle writer commits at once, and batches fill while the one before is written."},
+		{Name: "batch.wait", Default: "1ms", Example: "2ms", v: span{&c.Batch.Wait, 0, 100 * time.Millisecond}, Help: "How long a batch waits for company while there is a crowd. An idle writer commits at once."},
 		{Name: "orderWriter.rows", Default: "100", Example: "100", v: number{&c.OrderWriter.Rows, 1, 1000}, Help: "Orders in one insert."},
 		{Name: "orderWriter.wait", Default: "1s", Example: "1s", v: span{&c.OrderWriter.Wait, 0, time.Minute}, Help: "Longest wait of an order for its insert."},
 		{Name: "orderWriter.pace", Default: "off", Example: "2000/s", v: rate{&c.OrderWriter.Pace}, Help: "Most rows that go into one database. `off`: as many as it takes."},

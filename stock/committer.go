@@ -41,14 +41,19 @@ func (s *Stock) run() {
 	batch := make([]call, 0, s.opt.MaxBatch)
 	for c := range s.queue {
 		batch = s.gather(append(batch[:0], c))
+		s.before = len(batch)
 		s.commit(batch)
 	}
 }
 
-// gather adds the calls that wait already, up to MaxBatch; with Linger it gives others a moment to come.
+// crowd is how many calls in the batch before mean that more are on their way: those who were answered a moment ago come again.
+const crowd = 32
+
+// gather adds the calls that wait already, up to MaxBatch. In a crowd it gives others a moment to come, so that they share one
+// sync; an idle writer commits at once.
 func (s *Stock) gather(batch []call) []call {
 	var linger <-chan time.Time
-	if s.opt.Linger > 0 {
+	if s.opt.Linger > 0 && s.before >= crowd {
 		t := s.opt.Clock.NewTimer(s.opt.Linger)
 		defer t.Stop()
 		linger = t.C()

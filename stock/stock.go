@@ -24,7 +24,7 @@ type Options struct {
 	Node int
 	// MaxBatch is how many calls one transaction decides at most; 0 means 512.
 	MaxBatch int
-	// Linger is how long a batch waits for company; 0 means that an idle writer commits at once.
+	// Linger is how long a batch waits for company while there is a crowd; an idle writer commits at once, whatever it says.
 	Linger time.Duration
 	// Queue is how many calls may wait for the writer; more are refused as reduced-capacity. 0 means 16384.
 	Queue int
@@ -94,6 +94,7 @@ type Stock struct {
 	waiting atomic.Int64 // calls taken and not yet settled
 
 	changed chan struct{} // capacity 1: something was committed
+	before  int           // calls in the batch before; owned by the committer
 	work    work          // owned by the committer
 }
 
