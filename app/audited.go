@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"penstock/bus"
 	"penstock/internal/ident"
 	"penstock/order"
 	"penstock/order/payment"
@@ -68,4 +69,11 @@ func (p auditedMoney) Refund(ctx context.Context, r payment.Refund) (o order.Ord
 		return o, err
 	})
 	return o, replayed, err
+}
+
+// recordAct writes what an operator did to a dead letter into the trail.
+func (a *App) recordAct(ctx context.Context, act bus.Act) error {
+	return a.stock.Record(ctx, driver.Audit{
+		Who: act.Who, Act: act.Act, Object: act.Object, Why: act.Why, Before: act.Before, After: act.After, ID: act.ID,
+	})
 }

@@ -185,7 +185,7 @@ func (a *App) startBus(ctx context.Context) (func(context.Context) error, error)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	a.bus, err = bus.New(drv, sqlstore.New(db), bus.Options{Clock: a.opt.Clock, Logger: a.log, Audit: a.stock.Record, Fault: a.opt.Fault})
+	a.bus, err = bus.New(drv, sqlstore.New(db), bus.Options{Clock: a.opt.Clock, Logger: a.log, Audit: a.recordAct, Fault: a.opt.Fault})
 	if err == nil {
 		err = a.bus.Consume(orderGroup, stock.Topic, a.giveWay(a.orders.Handle))
 	}

@@ -12,7 +12,6 @@ import (
 	"penstock/bus/driver"
 	"penstock/errs"
 	"penstock/internal/clock"
-	audit "penstock/stock/driver"
 )
 
 // Acts of the audit trail. With "-failed" behind them they follow an act that the store did not carry out.
@@ -34,7 +33,7 @@ type DeadLetters struct {
 	clock      clock.Clock
 	limit      *rate.Limiter
 	maxReplays int
-	audit      func(ctx context.Context, act audit.Audit) error
+	audit      func(ctx context.Context, act Act) error
 }
 
 func newDeadLetters(store driver.DeadLetters, o Options) *DeadLetters {
@@ -43,7 +42,7 @@ func newDeadLetters(store driver.DeadLetters, o Options) *DeadLetters {
 		limit: rate.NewLimiter(rate.Limit(o.ReplayRate), int(math.Ceil(o.ReplayRate))),
 	}
 	if d.audit == nil {
-		d.audit = func(context.Context, audit.Audit) error { return nil }
+		d.audit = func(context.Context, Act) error { return nil }
 	}
 	return d
 }
@@ -85,7 +84,7 @@ func (d *DeadLetters) Replay(ctx context.Context, who string, id int64, reason s
 		e.RetryAfter = wait
 		return e
 	}
-	return d.act(ctx, l, driver.Replayed, audit.Audit{Who: who, Act: ActReplay, Why: reason}, func() error {
+	return d.act(ctx, l, driver.Replayed, Act{Who: who, Act: ActReplay, Why: reason}, func() error {
 		return d.store.Replay(ctx, id, now)
 	})
 }
@@ -101,7 +100,7 @@ func (d *DeadLetters) Discard(ctx context.Context, who string, id int64, reason 
 	if err != nil {
 		return err
 	}
-	return d.act(ctx, l, driver.Discarded, audit.Audit{Who: who, Act: ActDiscard, Why: reason}, func() error {
+	return d.act(ctx, l, driver.Discarded, Act{Who: who, Act: ActDiscard, Why: reason}, func() error {
 		return d.store.Discard(ctx, id, reason, d.clock.Now())
 	})
 }
@@ -117,8 +116,7 @@ func (d *DeadLetters) open(ctx context.Context, id int64) (*driver.DeadLetter, e
 
 // act records what will be done, does it, and records the failure if it failed: the trail may name an act that did not
 // happen, and says so; it never lacks one that did.
-func (d *DeadLetters) act(ctx context.Context, l *driver.DeadLetter, next string, a audit.Audit, do func() error) error {
-	a.At = d.clock.Now()
+func (d *DeadLetters) act(ctx context.Context, l *driver.DeadLetter, next string, a Act, do func() error) error {
 	a.Object = "dead-letter/" + strconv.FormatInt(l.ID, 10)
 	a.Before = outline(l, l.State)
 	a.After = outline(l, next)

@@ -15,7 +15,6 @@ import (
 	"penstock/engine/sqlite"
 	"penstock/errs"
 	"penstock/internal/clock"
-	audit "penstock/stock/driver"
 )
 
 // testStore is a store with its file.
@@ -43,15 +42,15 @@ type desk struct {
 	*DeadLetters
 	store *testStore
 	clock *clock.Fake
-	trail []audit.Audit
+	trail []Act
 	deny  error
 }
 
 func newDesk(t *testing.T, o Options) *desk {
 	d := &desk{store: newStore(t), clock: clock.NewFake(start)}
 	o.Clock = d.clock
-	o.Audit = func(_ context.Context, a audit.Audit) error {
-		known := func(b audit.Audit) bool { return a.ID != "" && a.ID == b.ID } // the stock keeps an id once
+	o.Audit = func(_ context.Context, a Act) error {
+		known := func(b Act) bool { return a.ID != "" && a.ID == b.ID } // the stock keeps an id once
 		if d.deny == nil && !slices.ContainsFunc(d.trail, known) {
 			d.trail = append(d.trail, a)
 		}
@@ -174,8 +173,8 @@ func TestActsAreAudited(t *testing.T) {
 	if err := d.Discard(t.Context(), "op", id, "sent twice"); err != nil {
 		t.Fatal(err)
 	}
-	want := []audit.Audit{{
-		At: start, Who: "op", Act: ActDiscard, Object: "dead-letter/1", Why: "sent twice",
+	want := []Act{{
+		Who: "op", Act: ActDiscard, Object: "dead-letter/1", Why: "sent twice",
 		Before: `{"group":"orders","topic":"stock","message":"ann-0","state":"dead","replays":0}`,
 		After:  `{"group":"orders","topic":"stock","message":"ann-0","state":"discarded","replays":0}`,
 	}}

@@ -9,8 +9,11 @@ import (
 
 	"penstock/internal/clock"
 	"penstock/internal/fault"
-	audit "penstock/stock/driver"
 )
+
+// Act is what an operator did to a dead letter, for the trail: who did what to what, why, and JSON of before and after. ID is
+// unique.
+type Act struct{ Who, Act, Object, Why, Before, After, ID string }
 
 // Options tunes a Bus. The zero value is good.
 type Options struct {
@@ -29,7 +32,7 @@ type Options struct {
 	// MaxReplays is how often one message may come back from the dead letters; 0 means 5.
 	MaxReplays int
 	// Audit records an operator's act before it is done; its failure refuses the act. Nil records nothing.
-	Audit func(ctx context.Context, act audit.Audit) error
+	Audit func(ctx context.Context, act Act) error
 	// Fault injects failures at the points named Point…; nil never fails.
 	Fault *fault.Points
 }

@@ -115,7 +115,7 @@ func (w *world) open() {
 	w.must(err)
 	w.busDrv, err = outboxbus.New(ctx, w.busDB, map[string][]outboxbus.Source{stock.Topic: {w.stock.Source()}}, outboxbus.Options{Sole: true})
 	w.must(err)
-	w.bus, err = bus.New(w.busDrv, sqlstore.New(w.busDB), bus.Options{Audit: w.stock.Record})
+	w.bus, err = bus.New(w.busDrv, sqlstore.New(w.busDB), bus.Options{})
 	w.must(err)
 	w.must(w.bus.Consume("orders", stock.Topic, w.orders.Handle))
 	w.must(w.bus.Start(ctx))
