@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"penstock/app"
 	"penstock/check"
 	"penstock/config"
+	"penstock/internal/owner"
 	"penstock/order/shard"
 )
 
@@ -138,7 +138,7 @@ func source(ctx context.Context, e *env, o *operator, f *checkFlags) (src check.
 	if err != nil {
 		return src, done, err
 	}
-	if o.url == "" && o.e.variable("PENSTOCK_URL") == "" && !answers(adminURL(cfg)) {
+	if o.url == "" && o.e.variable("PENSTOCK_URL") == "" && owner.Free(cfg.Data) {
 		return openDirectory(ctx, e, cfg)
 	}
 	if err := o.prepare(); err != nil {
@@ -147,20 +147,10 @@ func source(ctx context.Context, e *env, o *operator, f *checkFlags) (src check.
 	return check.HTTP(o.url, o.token, nil), done, nil
 }
 
-// answers reports whether somebody listens at a URL.
-func answers(base string) bool {
-	c, err := net.DialTimeout("tcp", base[len("http://"):], time.Second)
-	if err != nil {
-		return false
-	}
-	_ = c.Close()
-	return true
-}
-
 // openDirectory starts a Penstock on a directory that no server has, on ports nobody knows, to read from it.
 func openDirectory(ctx context.Context, e *env, cfg config.Config) (check.Source, func() error, error) {
 	if _, err := os.Stat(filepath.Join(cfg.Data, "stock.db")); err != nil {
-		return check.Source{}, nil, unreachable("name a running server with --url, or a data directory with --data", "no server answers and there is no stock database in %s", cfg.Data)
+		return check.Source{}, nil, unreachable("name a running server with --url, or a data directory with --data", "no server owns %[1]s and there is no stock database in it", cfg.Data)
 	}
 	cfg.Listen = config.Listen{Public: "127.0.0.1:0", Admin: "127.0.0.1:0", Probe: "127.0.0.1:0", Sandbox: "127.0.0.1:0"}
 	listen := filepath.Join(cfg.Data, "listen.json")

@@ -82,6 +82,9 @@ func classify(err error) (code int, hint string) {
 	case errors.Is(err, syscall.ENOSPC):
 		return exitUnreachable, "make room on that disk, or choose another directory with --data"
 	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return exitUnreachable, "that path cannot be used; choose another directory with --data"
+	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return exitUnreachable, "is the server running there? --url says where to look"
 	}
