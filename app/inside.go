@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 )
 
@@ -30,9 +31,7 @@ func (a *App) Drained(ctx context.Context) (map[string]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	for group, n := range lag {
-		all["bus:"+group] = n
-	}
+	maps.Copy(all, lag)
 	all["payments"], err = a.payments.InFlight(ctx)
 	return all, err
 }

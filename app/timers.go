@@ -60,9 +60,9 @@ func (a *App) housekeep() (stop func()) {
 	})
 	loop(time.Second, a.driver.Repair)
 	loop(time.Second, func(ctx context.Context) error {
-		lag, err := a.bus.InFlight(ctx)
-		for group, n := range lag {
-			a.metrics.BusLag(group, n)
+		lag, err := a.backlog(ctx)
+		if err == nil {
+			a.metrics.BusLag(orderGroup, lag)
 		}
 		return err
 	})

@@ -164,6 +164,7 @@ func (d *demo) show(ctx context.Context) error {
 	if d.report == "" {
 		d.report = filepath.Join(d.data, "report.html")
 	}
+	w.Think = time.Second // people look at their order before they pay
 	w.Identity = func(n int) (storm.Identity, error) {
 		user := "buyer-" + strconv.Itoa(n+1)
 		token, err := d.app.Token(user, "", demoLife)

@@ -211,7 +211,11 @@ func (w *world) inFlight() int64 {
 	w.must(err)
 	money, err := w.payments.InFlight(context.Background())
 	w.must(err)
-	return lag["orders"] + money + w.stock.InFlight() + w.orders.InFlight()
+	waiting := money + w.stock.InFlight() + w.orders.InFlight()
+	for _, n := range lag {
+		waiting += n
+	}
+	return waiting
 }
 
 func (w *world) snapshot(ctx context.Context) (check.Snapshot, error) {
