@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"penstock/auth"
@@ -71,7 +72,8 @@ type App struct {
 	repair   *reconcile.Reconciler
 	events   *events
 	drain    *gateway.Drain
-	sweeps   []func() // forget idle keys of limits
+	sweeps   []func()     // forget idle keys of limits
+	crowded  atomic.Int64 // when a batch of a rush was committed last, in nanoseconds since 1970
 
 	mu      sync.Mutex
 	started []started // to be stopped, last first

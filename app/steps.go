@@ -104,6 +104,9 @@ func (a *App) committed(c stock.Committed) {
 	if c.Calls > 0 {
 		a.metrics.Batch(c.Calls, c.Took)
 	}
+	if c.Calls > rush {
+		a.crowded.Store(a.opt.Clock.Now().UnixNano())
+	}
 }
 
 func (a *App) startSale(context.Context) (func(context.Context) error, error) {

@@ -193,7 +193,7 @@ func (b *bench) wins() error {
 	}
 	written := t.answers
 	for name, n := range left {
-		if strings.HasPrefix(name, "bus:") {
+		if strings.HasPrefix(name, "bus.") {
 			written -= n // messages that the order writer has not got yet
 		}
 	}

@@ -47,7 +47,7 @@ func (s *Stock) run() {
 }
 
 // crowd is how many calls in the batch before mean that more are on their way: those who were answered a moment ago come again.
-const crowd = 32
+const crowd = 8
 
 // gather adds the calls that wait already, up to MaxBatch. In a crowd it gives others a moment to come, so that they share one
 // sync; an idle writer commits at once.
