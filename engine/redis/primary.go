@@ -1,0 +1,114 @@
+package redis
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// dialPrimary dials the server and its standbys until one says that it is the primary.
+func (c *Client) dialPrimary(ctx context.Context, _ string, d *net.Dialer, secure *tls.Config) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.opt.Dial)
+	defer cancel()
+	var failed []error
+	for _, addr := range append(append([]string(nil), c.cfg.Addrs...), c.cfg.Replicas...) {
+		conn, err := c.dialIfPrimary(ctx, addr, d, secure)
+		if err == nil {
+			return &primaryConn{conn}, nil
+		}
+		failed = append(failed, fmt.Errorf("%s: %w", addr, err))
+	}
+	return nil, errors.Join(failed...)
+}
+
+func (c *Client) dialIfPrimary(ctx context.Context, addr string, d *net.Dialer, secure *tls.Config) (conn net.Conn, err error) {
+	if conn, err = d.DialContext(ctx, "tcp", addr); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, conn.Close())
+		}
+	}()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err = conn.SetDeadline(deadline); err != nil {
+			return nil, err
+		}
+	}
+	if secure != nil {
+		t := secure.Clone()
+		t.ServerName, _, _ = net.SplitHostPort(addr)
+		conn = tls.Client(conn, t)
+	}
+	if err = c.askRole(conn); err != nil {
+		return nil, err
+	}
+	return conn, conn.SetDeadline(time.Time{})
+}
+
+// askRole speaks just enough of the protocol to learn the role before the connection is handed over. Each command is sent
+// after the answer to the one before, so that nothing is left unread.
+func (c *Client) askRole(conn net.Conn) error {
+	r := bufio.NewReader(conn)
+	ask := func(args ...string) (string, error) {
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "*%d\r\n", len(args))
+		for _, a := range args {
+			b.WriteString("$" + strconv.Itoa(len(a)) + "\r\n" + a + "\r\n")
+		}
+		if _, err := conn.Write(b.Bytes()); err != nil {
+			return "", err
+		}
+		line, err := r.ReadString('\n')
+		if err == nil && strings.HasPrefix(line, "-") {
+			err = fmt.Errorf("%w: %s", errServer, strings.TrimSpace(line[1:]))
+		}
+		return line, err
+	}
+	if c.cfg.password != "" {
+		user := c.cfg.user
+		if user == "" {
+			user = "default"
+		}
+		if _, err := ask("AUTH", user, c.cfg.password); err != nil {
+			return err
+		}
+	}
+	size, err := ask("INFO", "replication")
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(strings.Trim(size, "$\r\n"))
+	if err != nil || n < 0 || n > 1<<20 {
+		return fmt.Errorf("%w: it does not speak the protocol of Redis", errServer)
+	}
+	text := make([]byte, n+len("\r\n"))
+	if _, err = io.ReadFull(r, text); err != nil {
+		return err
+	}
+	if role := parse(string(text))["role"]; role != "master" {
+		return fmt.Errorf("%w: it is not the primary, its role is %q", errServer, role)
+	}
+	return nil
+}
+
+// primaryConn gives a connection up when its server says that it is no primary any more, so that the next dial looks for it.
+type primaryConn struct{ net.Conn }
+
+func (c *primaryConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == nil && bytes.HasPrefix(p[:n], []byte("-READONLY")) {
+		return n, errors.Join(errDemoted, c.Close())
+	}
+	return n, err
+}
+
+var errDemoted = errors.New("redis: the server is no primary any more")
