@@ -1,0 +1,69 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+)
+
+// Tx runs f in one transaction and commits it if f returns nil. See the package comment for what its error means. f must
+// neither commit nor roll back, and may be run again by the caller when [Retry] is true.
+//
+// ctx is obeyed until COMMIT is sent; from then on only Options.Reply bounds the wait, because an answer is worth more than
+// an unknown outcome.
+//
+// A connection whose transaction did not end cleanly is closed: the server would commit what is left open in it with the next
+// START TRANSACTION.
+func Tx(ctx context.Context, db *DB, f func(*sql.Tx) error) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	clean, err := inTx(ctx, conn, f)
+	if !clean {
+		discard(conn)
+	}
+	if closeErr := conn.Close(); closeErr != nil && !errors.Is(closeErr, sql.ErrConnDone) && err != nil {
+		err = errors.Join(err, closeErr)
+	}
+	return err
+}
+
+func inTx(ctx context.Context, conn *sql.Conn, f func(*sql.Tx) error) (clean bool, err error) {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		if !clean {
+			_ = tx.Rollback() // after a panic of f, too; the connection is closed next, so its error changes nothing
+		}
+	}()
+	if err = f(tx); err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return tx.Rollback() == nil, err
+	}
+	err = tx.Commit()
+	switch {
+	case err == nil:
+		return true, nil
+	case notSent(ctx, err), rolledBack(err):
+		return false, fmt.Errorf("commit: %w", err)
+	}
+	return false, fmt.Errorf("%w: %w", ErrUnknown, err)
+}
+
+// notSent reports an error with which database/sql ends a transaction instead of sending COMMIT. It is compared by identity:
+// an expired deadline of the network says something else.
+func notSent(ctx context.Context, err error) bool {
+	return err == sql.ErrTxDone || ctx.Err() != nil && err == ctx.Err() //nolint:errorlint // see above
+}
+
+// discard makes the pool close a connection.
+func discard(conn *sql.Conn) {
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+}
