@@ -37,7 +37,7 @@ func TestBacklogCountsWhatTheOrdersLack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	drv, err := outboxbus.New(t.Context(), db, map[string][]outboxbus.Source{stock.Topic: {outbox{}}}, outboxbus.Options{})
+	drv, err := outboxbus.New(sqlstore.NewCursors(db, nil), map[string][]outboxbus.Source{stock.Topic: {outbox{}}}, outboxbus.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -183,8 +183,12 @@ func (a *App) startBus(ctx context.Context) (func(context.Context) error, error)
 		return nil, err
 	}
 	a.busDB = db
-	drv, err := outboxbus.New(ctx, db, map[string][]outboxbus.Source{stock.Topic: {a.stock.Source()}},
-		outboxbus.Options{Clock: a.opt.Clock, Logger: a.log, Sole: true})
+	cursors := sqlstore.NewCursors(db, a.opt.Clock)
+	if err = cursors.Void(ctx); err != nil { // the directory is ours alone
+		return nil, errors.Join(fmt.Errorf("void the leases of dead processes: %w", err), db.Close())
+	}
+	drv, err := outboxbus.New(cursors, map[string][]outboxbus.Source{stock.Topic: {a.stock.Source()}},
+		outboxbus.Options{Clock: a.opt.Clock, Logger: a.log})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

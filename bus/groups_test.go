@@ -13,6 +13,7 @@ import (
 	"penstock/bus/driver"
 	"penstock/bus/drivertest"
 	"penstock/bus/outboxbus"
+	"penstock/bus/sqlstore"
 )
 
 // Handlers of one group get the parked messages of their own topic only, and a failure in one topic holds the user back in
@@ -31,7 +32,7 @@ func TestTopicsOfAGroupKeepTheirHandlers(t *testing.T) {
 	store, clock := newStore(t), &eager{now: start}
 	goods, money := drivertest.NewLog("goods"), drivertest.NewLog("money")
 	topics := map[string][]outboxbus.Source{"stock": {goods}, "money": {money}}
-	drv, err := outboxbus.New(t.Context(), store.db, topics, outboxbus.Options{Clock: clock})
+	drv, err := outboxbus.New(sqlstore.NewCursors(store.db, clock), topics, outboxbus.Options{Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +217,7 @@ func TestEngineAwayAtStart(t *testing.T) {
 	arrived := make(chan string, 1)
 	store := newStore(t)
 	log := drivertest.NewLog("in")
-	drv, err := outboxbus.New(t.Context(), store.db, map[string][]outboxbus.Source{"in": {log}}, outboxbus.Options{Idle: time.Millisecond})
+	drv, err := outboxbus.New(sqlstore.NewCursors(store.db, nil), map[string][]outboxbus.Source{"in": {log}}, outboxbus.Options{Idle: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,7 +111,13 @@ func (r *rig) boot() {
 	if r.db, err = sqlstore.Open(ctx, r.path, sqlite.Options{}); err != nil {
 		r.t.Fatal(err)
 	}
-	r.drv, err = outboxbus.New(ctx, r.db, map[string][]outboxbus.Source{testTopic: {r.log}}, outboxbus.Options{Clock: r.clock, Sole: true})
+	cursors := sqlstore.NewCursors(r.db, r.clock)
+	if err = cursors.Void(ctx); err != nil {
+		r.t.Fatal(err)
+	}
+	r.drv, err = outboxbus.New(cursors, map[string][]outboxbus.Source{testTopic: {r.log}}, outboxbus.Options{
+		Clock: r.clock, Lease: 24 * time.Hour, // turns of a test may be hours apart
+	})
 	if err != nil {
 		r.t.Fatal(err)
 	}

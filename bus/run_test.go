@@ -14,6 +14,7 @@ import (
 	"penstock/bus/driver"
 	"penstock/bus/drivertest"
 	"penstock/bus/outboxbus"
+	"penstock/bus/sqlstore"
 )
 
 // live is a running bus on the machine's clock with two groups, of which one feeds the other's topic.
@@ -22,7 +23,7 @@ func live(t *testing.T, first, second Handler) (b *Bus, in, out *drivertest.Log)
 	store := newStore(t)
 	in, out = drivertest.NewLog("in"), drivertest.NewLog("out")
 	topics := map[string][]outboxbus.Source{"in": {in}, "out": {out}}
-	drv, err := outboxbus.New(t.Context(), store.db, topics, outboxbus.Options{Sole: true, Idle: 10 * time.Millisecond})
+	drv, err := outboxbus.New(sqlstore.NewCursors(store.db, nil), topics, outboxbus.Options{Idle: 10 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,10 @@
 // What it does not promise: offsets of a partition grow per source. Where a topic has several sources, (partition, offset)
 // alone does not name a message; its ID does, and header [HeaderOutbox] names the source.
 //
-// Cursors live in a file opened by package sqlstore. A commit costs one synced transaction per poll batch. Concurrency: the
-// driver is safe for concurrent use; a reader belongs to one goroutine, except Lag.
+// Cursors live where [driver.Cursors] keeps them; a commit costs one of its transactions per poll batch. Several processes may
+// read the same sources when they share the cursors; they then need Options.Poll, because a source's Changed tells of the
+// commits of its own process only. Concurrency: the driver is safe for concurrent use; a reader belongs to one goroutine,
+// except Lag.
 package outboxbus
 
 import (
@@ -24,13 +26,12 @@ import (
 	"time"
 
 	"penstock/bus/driver"
-	"penstock/engine/sqlite"
 	"penstock/internal/clock"
 	"penstock/internal/ident"
 )
 
 // ErrLeaseLost says that another member has taken over what the batch came from.
-var ErrLeaseLost = errors.New("lease lost")
+var ErrLeaseLost = driver.ErrLeaseLost
 
 // ErrClosed says that the driver or the reader was closed.
 var ErrClosed = errors.New("outbox bus closed")
@@ -38,7 +39,7 @@ var ErrClosed = errors.New("outbox bus closed")
 // HeaderOutbox names the source of a message. It is set on every delivery, over whatever the message brought.
 const HeaderOutbox = "outbox"
 
-// Options tunes a Driver. The zero value is good where several processes may share the file.
+// Options tunes a Driver. The zero value is good where only this process writes to the sources.
 type Options struct {
 	Clock  clock.Clock
 	Logger *slog.Logger
@@ -50,9 +51,9 @@ type Options struct {
 	Heartbeat time.Duration
 	// Idle is how long a Poll waits for messages; 0 means 500 ms.
 	Idle time.Duration
-	// Sole says that no other process uses the file (the caller holds the lock of the directory): leases that a dead process
-	// left behind are void at once, instead of after Lease.
-	Sole bool
+	// Poll is how often the holder of a source looks for messages that other processes committed; 0 means that only the
+	// source's Changed and the end of Idle make it look. Where other processes write, 50 ms is good.
+	Poll time.Duration
 }
 
 // Validate names the first field that is out of range.
@@ -60,8 +61,8 @@ func (o Options) Validate() error {
 	switch {
 	case o.Partitions < 0:
 		return fmt.Errorf("outboxbus: Partitions is %d; it must be positive", o.Partitions)
-	case o.Lease < 0 || o.Heartbeat < 0 || o.Idle < 0:
-		return errors.New("outboxbus: Lease, Heartbeat and Idle must be positive")
+	case o.Lease < 0 || o.Heartbeat < 0 || o.Idle < 0 || o.Poll < 0:
+		return errors.New("outboxbus: Lease, Heartbeat, Idle and Poll must be positive")
 	case o.withDefaults().Heartbeat >= o.withDefaults().Lease:
 		return errors.New("outboxbus: Heartbeat must be shorter than Lease")
 	}
@@ -92,10 +93,10 @@ func (o Options) withDefaults() Options {
 
 // Driver implements [driver.Driver] over a set of sources.
 type Driver struct {
-	db     *sqlite.DB
-	topics map[string][]Source
-	opt    Options
-	member string
+	cursors driver.Cursors
+	topics  map[string][]Source
+	opt     Options
+	member  string
 
 	done chan struct{}
 	wg   sync.WaitGroup
@@ -111,14 +112,13 @@ type Driver struct {
 
 var _ driver.Driver = (*Driver)(nil)
 
-// New returns a driver over the sources of each topic, with cursors in db (see sqlstore.Open), which stays the caller's to
-// close, after the driver.
-func New(ctx context.Context, db *sqlite.DB, topics map[string][]Source, o Options) (*Driver, error) {
+// New returns a driver over the sources of each topic. What keeps the cursors stays the caller's to close, after the driver.
+func New(cursors driver.Cursors, topics map[string][]Source, o Options) (*Driver, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	d := &Driver{
-		db: db, topics: topics, opt: o.withDefaults(), member: rand.Text(), done: make(chan struct{}),
+		cursors: cursors, topics: topics, opt: o.withDefaults(), member: rand.Text(), done: make(chan struct{}),
 		readers: map[*reader]struct{}{}, sent: map[string]uint64{},
 	}
 	byName := map[string]Source{}
@@ -129,11 +129,6 @@ func New(ctx context.Context, db *sqlite.DB, topics map[string][]Source, o Optio
 				return nil, fmt.Errorf("outboxbus: topic %s has a source without a name or twice: %q", topic, s.Name())
 			}
 			seen[s.Name()], byName[s.Name()] = true, s
-		}
-	}
-	if o.Sole {
-		if err := d.voidLeases(ctx); err != nil {
-			return nil, fmt.Errorf("void the leases of dead processes: %w", err)
 		}
 	}
 	for name, s := range byName {
@@ -176,7 +171,11 @@ func (d *Driver) Subscribe(ctx context.Context, group, topic string) (driver.Rea
 	if !ok {
 		return nil, fmt.Errorf("outboxbus: no such topic %q", topic)
 	}
-	if err := d.enrol(ctx, group, topic, sources); err != nil {
+	names := make([]string, len(sources))
+	for i, s := range sources {
+		names[i] = s.Name()
+	}
+	if err := d.cursors.Enrol(ctx, group, topic, names); err != nil {
 		return nil, fmt.Errorf("enrol group %s in topic %s: %w", group, topic, err)
 	}
 	d.mu.Lock()
@@ -186,13 +185,35 @@ func (d *Driver) Subscribe(ctx context.Context, group, topic string) (driver.Rea
 	}
 	d.opened++
 	r := &reader{
-		d: d, group: group, topic: topic, owner: d.member + "-" + strconv.Itoa(d.opened), news: make(chan struct{}, 1),
+		d: d, news: make(chan struct{}, 1),
+		self: driver.Member{Group: group, Topic: topic, Owner: d.member + "-" + strconv.Itoa(d.opened)},
 	}
 	for _, s := range sources {
 		r.lanes = append(r.lanes, &lane{src: s})
 	}
 	d.readers[r] = struct{}{}
 	return r, nil
+}
+
+// Forget removes a group that will never read again, so that the sources need not wait for it. Its readers must be closed.
+func (d *Driver) Forget(ctx context.Context, group string) error { return d.cursors.Forget(ctx, group) }
+
+// tell tells the sources how far every known group, of any topic, has committed. What fails is told again by the next commit.
+func (d *Driver) tell(ctx context.Context, lanes []*lane) {
+	d.sentMu.Lock()
+	defer d.sentMu.Unlock()
+	for _, l := range lanes {
+		name := l.src.Name()
+		low, err := d.cursors.Low(ctx, name)
+		if err == nil && low > d.sent[name] {
+			if err = l.src.Sent(ctx, low); err == nil {
+				d.sent[name] = low
+			}
+		}
+		if err != nil {
+			d.opt.Logger.Warn("outbox not told what was sent, telling it later", "source", name, "error", err)
+		}
+	}
 }
 
 // Partition spreads users by their virtual slot.

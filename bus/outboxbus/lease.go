@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"penstock/bus/driver"
 )
 
 // keep takes what is free and renews what is held.
@@ -20,18 +22,23 @@ func (r *reader) keep(ctx context.Context) error {
 	if len(held) == len(r.lanes) {
 		return nil
 	}
-	free, err := r.free(ctx, now)
-	if err != nil || len(free) == 0 {
-		return err
+	free, err := r.d.cursors.Free(ctx, r.self)
+	if err != nil {
+		return fmt.Errorf("look for free sources: %w", err)
 	}
-	taken, err := r.take(ctx, free, now)
+	free = slices.DeleteFunc(free, func(name string) bool { l := r.lane(name); return l == nil || l.held.Load() })
+	if len(free) == 0 {
+		return nil
+	}
+	taken, err := r.d.cursors.Take(ctx, r.self, free, r.d.opt.Lease)
 	if err != nil {
 		return fmt.Errorf("take a lease: %w", err)
 	}
 	var mine []*lane
-	for l, t := range taken {
-		l.epoch, l.stored, l.end = t.epoch, t.position, t.position
-		l.clear.Store(t.position)
+	for name, t := range taken {
+		l := r.lane(name)
+		l.epoch, l.stored, l.end = t.Epoch, t.Position, t.Position
+		l.clear.Store(t.Position)
 		l.held.Store(true)
 		mine = append(mine, l)
 	}
@@ -43,30 +50,34 @@ func (r *reader) keep(ctx context.Context) error {
 }
 
 // save writes what is clear in these lanes and renews their leases. Lanes that turn out to be lost are let go of.
-func (r *reader) save(ctx context.Context, lanes []*lane) error {
-	marks := make([]mark, len(lanes))
+func (r *reader) save(ctx context.Context, lanes []*lane) error { return r.put(ctx, cleared(lanes)) }
+
+// cleared makes marks of what is clear.
+func cleared(lanes []*lane) []driver.Mark {
+	marks := make([]driver.Mark, len(lanes))
 	for i, l := range lanes {
-		marks[i] = mark{l, l.clear.Load()}
+		marks[i] = l.mark(l.clear.Load())
 	}
-	return r.put(ctx, marks)
+	return marks
 }
 
-func (r *reader) put(ctx context.Context, marks []mark) error {
+func (r *reader) put(ctx context.Context, marks []driver.Mark) error {
 	if len(marks) == 0 {
 		return nil
 	}
 	now := r.d.opt.Clock.Now()
-	lost, err := r.write(ctx, marks, now.Add(r.d.opt.Lease), r.owner)
+	lost, err := r.d.cursors.Write(ctx, r.self, marks, r.d.opt.Lease)
 	if err != nil {
 		r.drop(lost)
 		return err
 	}
 	moved := make([]*lane, 0, len(marks))
 	for _, m := range marks {
-		if m.position > m.lane.stored {
-			moved = append(moved, m.lane)
+		l := r.lane(m.Source)
+		if m.Position > l.stored {
+			moved = append(moved, l)
 		}
-		m.lane.stored = m.position
+		l.stored = m.Position
 	}
 	if len(marks) == len(r.holding()) {
 		r.renewed = now
@@ -81,12 +92,12 @@ func (r *reader) unsaved() []*lane {
 }
 
 // drop lets go of lost lanes. The batch in flight goes with them: what is still held of it is read again.
-func (r *reader) drop(lost []*lane) {
+func (r *reader) drop(lost []string) {
 	if len(lost) == 0 {
 		return
 	}
-	for _, l := range lost {
-		l.held.Store(false)
+	for _, name := range lost {
+		r.lane(name).held.Store(false)
 	}
 	r.batch, r.from = nil, nil
 	for _, l := range r.lanes {
@@ -113,22 +124,20 @@ func (r *reader) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
 	err := r.release(ctx, held)
-	r.d.wake(func(other *reader) bool { return other.group == r.group && other.topic == r.topic })
+	r.d.wake(func(other *reader) bool {
+		return other.self.Group == r.self.Group && other.self.Topic == r.self.Topic
+	})
 	return err
 }
 
 // release writes what is clear in these lanes and makes them free. Lanes that another member has by now are left alone.
 func (r *reader) release(ctx context.Context, lanes []*lane) error {
 	for len(lanes) > 0 {
-		marks := make([]mark, len(lanes))
-		for i, l := range lanes {
-			marks[i] = mark{l, l.clear.Load()}
-		}
-		lost, err := r.write(ctx, marks, time.Time{}, "")
+		lost, err := r.d.cursors.Write(ctx, r.self, cleared(lanes), 0)
 		if !errors.Is(err, ErrLeaseLost) {
 			return err
 		}
-		lanes = slices.DeleteFunc(lanes, func(l *lane) bool { return slices.Contains(lost, l) })
+		lanes = slices.DeleteFunc(lanes, func(l *lane) bool { return slices.Contains(lost, l.src.Name()) })
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func TestSparseSourceFillsBatches(t *testing.T) {
 	}
 	l.Skip(100)
 	l.Append(messages("bob", 1)...)
-	d, err := outboxbus.New(t.Context(), b.db, map[string][]outboxbus.Source{"topic": {sparse{l}}}, outboxbus.Options{})
+	d, err := outboxbus.New(b.cursors(), map[string][]outboxbus.Source{"topic": {sparse{l}}}, outboxbus.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestSentWaitsForEveryGroup(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 1)
 	b.logs[0].Append(messages("ann", 4)...)
-	d := b.driver(outboxbus.Options{Sole: true})
+	d := b.driver(outboxbus.Options{})
 	fast, slow := b.reader(d, "fast"), b.reader(d, "slow")
 	b.poll(fast, 10)
 	b.commit(fast)
@@ -136,7 +136,7 @@ func TestSentWaitsForEveryGroup(t *testing.T) {
 	}
 	b.logs[0] = drivertest.NewLog("outbox-0")
 	b.logs[0].Append(messages("ann", 4)...)
-	again := b.reader(b.driver(outboxbus.Options{Sole: true}), "slow")
+	again := b.reader(b.driver(outboxbus.Options{}), "slow")
 	b.poll(again, 1)
 	if got := b.logs[0].Acknowledged(); got != 3 {
 		t.Fatalf("after a restart the source was told %d, wanted 3", got)
@@ -174,9 +174,14 @@ func TestDeadProcessLeases(t *testing.T) {
 	for _, sole := range []bool{true, false} {
 		b := setup(t, 1)
 		b.logs[0].Append(messages("ann", 2)...)
-		dead := b.reader(b.driver(outboxbus.Options{Sole: sole}), "g")
+		dead := b.reader(b.driver(outboxbus.Options{}), "g")
 		b.poll(dead, 10)
-		next := b.reader(b.driver(outboxbus.Options{Sole: sole}), "g")
+		if sole {
+			if err := b.cursors().Void(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next := b.reader(b.driver(outboxbus.Options{}), "g")
 		if got := len(b.poll(next, 10)); (got == 2) != sole {
 			t.Errorf("sole %v: the next process got %d messages at once", sole, got)
 		}
@@ -332,10 +337,10 @@ func TestWrongWiring(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 1)
 	twice := map[string][]outboxbus.Source{"topic": {b.logs[0], b.logs[0]}}
-	if _, err := outboxbus.New(t.Context(), b.db, twice, outboxbus.Options{}); err == nil {
+	if _, err := outboxbus.New(b.cursors(), twice, outboxbus.Options{}); err == nil {
 		t.Error("a source given twice was accepted")
 	}
-	if _, err := outboxbus.New(t.Context(), b.db, nil, outboxbus.Options{Lease: time.Second, Heartbeat: time.Minute}); err == nil {
+	if _, err := outboxbus.New(b.cursors(), nil, outboxbus.Options{Lease: time.Second, Heartbeat: time.Minute}); err == nil {
 		t.Error("a heartbeat longer than the lease was accepted")
 	}
 	if _, err := b.driver(outboxbus.Options{}).Subscribe(t.Context(), "g", "nowhere"); err == nil {

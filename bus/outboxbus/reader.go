@@ -27,12 +27,15 @@ type lane struct {
 	clear  atomic.Uint64
 }
 
+func (l *lane) mark(position uint64) driver.Mark {
+	return driver.Mark{Source: l.src.Name(), Epoch: l.epoch, Position: position}
+}
+
 type reader struct {
-	d            *Driver
-	group, topic string
-	owner        string
-	news         chan struct{}
-	lanes        []*lane
+	d     *Driver
+	self  driver.Member
+	news  chan struct{}
+	lanes []*lane
 
 	batch   []driver.Message // in flight
 	from    []*lane          // from[i] is the lane of batch[i]
@@ -75,11 +78,13 @@ func (r *reader) Poll(ctx context.Context, limit int) ([]driver.Message, error) 
 }
 
 func (r *reader) poll(ctx context.Context, limit int) ([]driver.Message, error) {
-	timer := r.d.opt.Clock.NewTimer(r.d.opt.Idle)
-	defer timer.Stop()
-	for {
-		if err := r.keep(ctx); err != nil {
-			return nil, err
+	idle := r.d.opt.Clock.NewTimer(r.d.opt.Idle)
+	defer idle.Stop()
+	for woken := byNews; ; {
+		if woken != byTick {
+			if err := r.keep(ctx); err != nil {
+				return nil, err
+			}
 		}
 		if len(r.batch) > 0 {
 			r.shorten(limit)
@@ -94,17 +99,46 @@ func (r *reader) poll(ctx context.Context, limit int) ([]driver.Message, error) 
 			return nil, err
 		}
 		if progress {
+			woken = byNews
 			continue
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-r.d.done:
-			return nil, ErrClosed
-		case <-r.news:
-		case <-timer.C():
+		if woken, err = r.wait(ctx, idle.C()); err != nil {
+			return nil, err
+		}
+		if woken == byIdle {
 			return nil, r.save(ctx, r.unsaved())
 		}
+	}
+}
+
+// waking is why a wait ended.
+type waking int
+
+const (
+	byNews waking = iota
+	byTick        // time to look at the sources, which is too often to look after the leases as well
+	byIdle
+)
+
+// wait returns when it may be worth reading again.
+func (r *reader) wait(ctx context.Context, idle <-chan time.Time) (waking, error) {
+	var tick <-chan time.Time
+	if r.d.opt.Poll > 0 && len(r.holding()) > 0 {
+		t := r.d.opt.Clock.NewTimer(r.d.opt.Poll)
+		defer t.Stop()
+		tick = t.C()
+	}
+	select {
+	case <-ctx.Done():
+		return byNews, ctx.Err()
+	case <-r.d.done:
+		return byNews, ErrClosed
+	case <-r.news:
+		return byNews, nil
+	case <-tick:
+		return byTick, nil
+	case <-idle:
+		return byIdle, nil
 	}
 }
 
@@ -171,8 +205,8 @@ func (r *reader) label(l *lane, m driver.Message) driver.Message {
 	if m.ID == "" {
 		m.ID = name + "/" + strconv.FormatUint(m.Offset, 10)
 	}
-	m.Topic = r.topic
-	m.Partition = r.d.Partition(r.topic, m.User)
+	m.Topic = r.self.Topic
+	m.Partition = r.d.Partition(r.self.Topic, m.User)
 	headers := make(map[string]string, len(m.Headers)+1)
 	maps.Copy(headers, m.Headers)
 	headers[HeaderOutbox] = name
@@ -202,24 +236,28 @@ func (r *reader) Commit(ctx context.Context) error {
 	if len(r.batch) == 0 {
 		return nil
 	}
-	var marks []mark
+	var marks []driver.Mark
 	for _, l := range r.holding() {
 		if l.end > l.stored {
-			marks = append(marks, mark{l, l.end})
+			marks = append(marks, l.mark(l.end))
 		}
 	}
 	if err := r.put(ctx, marks); err != nil {
 		return err
 	}
 	for _, m := range marks {
-		m.lane.clear.Store(m.position)
+		r.lane(m.Source).clear.Store(m.Position)
 	}
 	r.batch, r.from = nil, nil
 	return nil
 }
 
-// Owns reports whether this member holds the source of a message. A source that is no more belongs to whoever holds any.
+// Owns reports whether this member holds the source of a message. A source that is no more belongs to whoever holds any. After
+// a pause longer than the lease nothing is held for sure, until it is renewed.
 func (r *reader) Owns(m driver.Message) bool {
+	if r.d.opt.Clock.Now().Sub(r.renewed) >= r.d.opt.Lease {
+		return false
+	}
 	if l := r.lane(m.Headers[HeaderOutbox]); l != nil {
 		return l.held.Load()
 	}
@@ -233,7 +271,7 @@ func (r *reader) Lag(ctx context.Context) (int64, error) {
 		at := l.clear.Load()
 		if !l.held.Load() {
 			var err error
-			if at, err = r.position(ctx, l.src.Name()); err != nil {
+			if at, err = r.d.cursors.Position(ctx, r.self.Group, r.self.Topic, l.src.Name()); err != nil {
 				return 0, err
 			}
 		}

@@ -70,6 +70,8 @@ func (b *bench) open() *sqlite.DB {
 	return db
 }
 
+func (b *bench) cursors() *sqlstore.Cursors { return sqlstore.NewCursors(b.db, b.clock) }
+
 func (b *bench) driver(o outboxbus.Options) *outboxbus.Driver {
 	b.t.Helper()
 	o.Clock = b.clock
@@ -80,7 +82,7 @@ func (b *bench) driver(o outboxbus.Options) *outboxbus.Driver {
 	for _, l := range b.logs {
 		sources = append(sources, l)
 	}
-	d, err := outboxbus.New(b.t.Context(), b.db, map[string][]outboxbus.Source{"topic": sources}, o)
+	d, err := outboxbus.New(b.cursors(), map[string][]outboxbus.Source{"topic": sources}, o)
 	if err != nil {
 		b.t.Fatal(err)
 	}
