@@ -107,6 +107,7 @@ func mariadbReady(ctx context.Context, addr, data string) error {
 // has caught up; see Replicating.
 func Replicate(ctx context.Context, replica, primary Spec) error {
 	err := statements(ctx, primary.Addr(),
+		"SET sql_log_bin=0", // a semi-synchronous primary would wait for the replica that cannot log in yet
 		fmt.Sprintf("CREATE USER IF NOT EXISTS %s@127.0.0.1 IDENTIFIED BY '%s'", replicationUser, replicationPassword),
 		fmt.Sprintf("GRANT REPLICATION SLAVE ON *.* TO %s@127.0.0.1", replicationUser))
 	if err != nil {
@@ -124,6 +125,7 @@ func statements(ctx context.Context, addr string, all ...string) error {
 		return err
 	}
 	defer db.Close()
+	db.SetMaxOpenConns(1) // they are one session's
 	for _, s := range all {
 		if _, err := db.ExecContext(ctx, s); err != nil {
 			return fmt.Errorf("%s: %w", s, err)
