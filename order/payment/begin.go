@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"penstock/errs"
-	"penstock/internal/ident"
 	"penstock/order"
-	"penstock/order/payment/groupcommit"
 )
 
 // PointBegun is the fault point between the durable row of a payment and the call to the provider.
@@ -66,15 +64,15 @@ func (p *Payments) insert(ctx context.Context, b Begin, o order.Order) (r row, r
 	now := p.o.Clock.Now()
 	fresh := row{
 		Payment: Payment{
-			ID: p.ids.Next(now, ident.SlotOf(b.User)), Order: b.Order, User: b.User, Key: b.Key, Provider: b.Method,
+			Order: b.Order, User: b.User, Key: b.Key, Provider: b.Method,
 			State: Pending, Amount: o.Amount, Currency: o.Currency, At: ms(now.UnixMilli()),
 		},
 		body: digest(b.Method, b.Outcome, b.After.String()), outcome: b.Outcome, after: b.After, trace: b.Trace, payBefore: o.PayBefore,
 	}
 	fresh.next = p.firstLook(fresh, now)
 	var refusal error
-	err = p.db.Do(ctx, func(tx *groupcommit.Tx) (err error) {
-		r, replayed, refusal, err = place(tx, fresh, o, now)
+	err = p.db.Do(ctx, b.Order, func(tx Tx) (err error) {
+		r, replayed, refusal, err = p.place(tx, fresh, o, now)
 		return err
 	})
 	if err != nil {
@@ -84,8 +82,8 @@ func (p *Payments) insert(ctx context.Context, b Begin, o order.Order) (r row, r
 }
 
 // place decides about a new payment. The refusal is for the client; err means that the transaction must be rolled back.
-func place(tx *groupcommit.Tx, fresh row, o order.Order, now time.Time) (r row, replayed bool, refusal, err error) {
-	const byKey = `SELECT ` + payColumns + ` FROM payments WHERE ord=? AND user=? AND key=?`
+func (p *Payments) place(tx Tx, fresh row, o order.Order, now time.Time) (r row, replayed bool, refusal, err error) {
+	const byKey = `SELECT ` + payColumns + ` FROM payments WHERE ord=? AND user=? AND ` + keyColumn + `=?`
 	known, err := scanRow(txRow{tx, byKey, []any{int64(fresh.Order), fresh.User, fresh.Key}})
 	switch {
 	case err == nil && bytes.Equal(known.body, fresh.body):
@@ -106,10 +104,13 @@ func place(tx *groupcommit.Tx, fresh row, o order.Order, now time.Time) (r row, 
 	if live > 0 {
 		return row{}, false, errs.New(errs.PaymentInProgress, "another payment of order %s is in progress", fresh.Order), nil
 	}
+	if fresh.ID, err = p.ids.next(now, fresh.Order.Slot()); err != nil {
+		return row{}, false, nil, err
+	}
 	return fresh, false, nil, insertRow(tx, fresh)
 }
 
-func insertRow(tx *groupcommit.Tx, r row) error {
+func insertRow(tx Tx, r row) error {
 	_, err := tx.Exec(`INSERT INTO payments (`+payColumns+`) VALUES (?,?,?,?,?,?,'','pending',?,?,0,0,0,0,?,?,?,?,?,?,0)`,
 		int64(r.ID), int64(r.Order), r.User, r.Key, r.body, r.Provider, r.Amount, r.Currency,
 		r.outcome, r.after.Milliseconds(), r.trace, r.payBefore.UnixMilli(), r.At.UnixMilli(), r.next.UnixMilli())

@@ -31,7 +31,7 @@ type exported struct {
 // It reads in short pages and never holds a read transaction while it writes to w.
 func (p *Payments) Export(ctx context.Context, w io.Writer) error {
 	var last int64
-	if err := p.db.R().QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM payments`).Scan(&last); err != nil {
+	if err := p.db.Scan(ctx, `SELECT coalesce(max(id), 0) FROM payments`, nil, &last); err != nil {
 		return fmt.Errorf("export payments: %w", err)
 	}
 	out := bufio.NewWriter(w)
@@ -72,20 +72,17 @@ type Case struct {
 
 // Cases returns up to limit cases with Seq > after, oldest first.
 func (p *Payments) Cases(ctx context.Context, after int64, limit int) ([]Case, error) {
-	rows, err := p.db.R().QueryContext(ctx, `SELECT seq, payment, kind, ref, amount, currency, detail, at FROM cases WHERE seq>? ORDER BY seq LIMIT ?`, after, limit)
+	rows, err := p.db.Query(ctx, `SELECT seq, payment, kind, ref, amount, currency, detail, at FROM cases WHERE seq>? ORDER BY seq LIMIT ?`, after, limit)
+	all, err := collect(rows, err, scanCase)
 	if err != nil {
 		return nil, fmt.Errorf("read payment cases: %w", err)
 	}
-	defer rows.Close()
-	var all []Case
-	for rows.Next() {
-		var c Case
-		var at int64
-		if err := rows.Scan(&c.Seq, &c.Payment, &c.Kind, &c.Ref, &c.Amount, &c.Currency, &c.Detail, &at); err != nil {
-			return nil, fmt.Errorf("read payment cases: %w", err)
-		}
-		c.At = ms(at)
-		all = append(all, c)
-	}
-	return all, rows.Err()
+	return all, nil
+}
+
+func scanCase(s scanner) (c Case, err error) {
+	var at int64
+	err = s.Scan(&c.Seq, &c.Payment, &c.Kind, &c.Ref, &c.Amount, &c.Currency, &c.Detail, &at)
+	c.At = ms(at)
+	return c, err
 }

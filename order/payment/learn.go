@@ -10,7 +10,6 @@ import (
 
 	"penstock/errs"
 	"penstock/internal/ident"
-	"penstock/order/payment/groupcommit"
 )
 
 // Kinds of case that somebody must look at, and of late money, which mends itself.
@@ -53,7 +52,7 @@ func (p *Payments) Callback(ctx context.Context, provider string, header http.He
 func (p *Payments) learn(ctx context.Context, provider string, ev Event) (row, error) {
 	var r row
 	var did effect
-	err := p.db.Do(ctx, func(tx *groupcommit.Tx) (err error) {
+	err := p.db.Do(ctx, ev.Payment, func(tx Tx) (err error) {
 		r, did, err = p.note(tx, provider, ev)
 		return err
 	})
@@ -96,7 +95,7 @@ func (p *Payments) report(r row, did effect) {
 }
 
 // note is the transaction of learn. A message that was seen before does nothing.
-func (p *Payments) note(tx *groupcommit.Tx, provider string, ev Event) (row, effect, error) {
+func (p *Payments) note(tx Tx, provider string, ev Event) (row, effect, error) {
 	r, err := load(tx, ev.Payment)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && r.Provider != provider {
 		return row{}, effect{missing: true}, nil
@@ -105,8 +104,8 @@ func (p *Payments) note(tx *groupcommit.Tx, provider string, ev Event) (row, eff
 		return row{}, effect{}, err
 	}
 	if ev.ID != "" {
-		n, err := tx.Exec(`INSERT INTO callbacks (provider, id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, provider, ev.ID, p.nowMS())
-		if err != nil || n == 0 {
+		fresh, err := tx.Insert(`INSERT INTO callbacks (provider, id, at) VALUES (?, ?, ?)`, provider, ev.ID, p.nowMS())
+		if err != nil || !fresh {
 			return r, effect{}, err
 		}
 	}
@@ -125,7 +124,7 @@ func (p *Payments) note(tx *groupcommit.Tx, provider string, ev Event) (row, eff
 }
 
 // take decides what captured money means: it pays the order, or it goes back, or somebody must look.
-func (p *Payments) take(tx *groupcommit.Tx, r *row, res Result) (did effect, err error) {
+func (p *Payments) take(tx Tx, r *row, res Result) (did effect, err error) {
 	if r.State != Pending && r.State != Failed {
 		if res.Ref == r.ProviderRef || r.ProviderRef == "" {
 			return did, nil
@@ -172,13 +171,15 @@ func (p *Payments) take(tx *groupcommit.Tx, r *row, res Result) (did effect, err
 }
 
 // giveBack opens the refund of everything that was captured.
-func (p *Payments) giveBack(tx *groupcommit.Tx, r row, why string) (row, ident.ID, error) {
+func (p *Payments) giveBack(tx Tx, r row, why string) (row, ident.ID, error) {
 	r, err := p.move(tx, r, Refunding, false)
 	if err != nil {
 		return r, 0, err
 	}
-	now := p.o.Clock.Now()
-	id := p.ids.Next(now, r.ID.Slot())
+	id, err := p.ids.next(p.o.Clock.Now(), r.ID.Slot())
+	if err != nil {
+		return r, 0, err
+	}
 	err = p.insertRefund(tx, refundRow{
 		id: id, order: r.Order, payment: r.ID, body: []byte{}, auto: true, amount: r.Captured, why: why, trace: r.trace,
 	})
@@ -186,7 +187,7 @@ func (p *Payments) giveBack(tx *groupcommit.Tx, r row, why string) (row, ident.I
 }
 
 // move writes the row in its new state; unfinished says that the recovery loop has to look at it again.
-func (p *Payments) move(tx *groupcommit.Tx, r row, to State, unfinished bool) (row, error) {
+func (p *Payments) move(tx Tx, r row, to State, unfinished bool) (row, error) {
 	now := p.o.Clock.Now()
 	r.State, r.At = to, ms(now.UnixMilli())
 	var next any
@@ -203,10 +204,10 @@ func (p *Payments) move(tx *groupcommit.Tx, r row, to State, unfinished bool) (r
 }
 
 // raise records a case once and returns its kind, or "" if the same case is known.
-func (p *Payments) raise(tx *groupcommit.Tx, r row, kind string, res Result, detail string) (string, error) {
-	n, err := tx.Exec(`INSERT INTO cases (payment, kind, ref, amount, currency, detail, at) VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
+func (p *Payments) raise(tx Tx, r row, kind string, res Result, detail string) (string, error) {
+	fresh, err := tx.Insert(`INSERT INTO cases (payment, kind, ref, amount, currency, detail, at) VALUES (?,?,?,?,?,?,?)`,
 		int64(r.ID), kind, res.Ref, res.Amount, res.Currency, detail, p.nowMS())
-	if err != nil || n == 0 {
+	if err != nil || !fresh {
 		return "", err
 	}
 	return kind, nil

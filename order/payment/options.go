@@ -27,8 +27,12 @@ type Options struct {
 	CallTimeout time.Duration
 	// Workers is how many payments the recovery loop handles at a time; 0 means 8.
 	Workers int
-	// Node is the node number in payment ids, 0 … [ident.MaxNode].
-	Node   int
+	// Node is the node number in payment ids, 0 … [ident.MaxNode]. Processes that share a store need different ones.
+	Node int
+	// NodeNow replaces Node where the number is leased: it is asked for each id and must not block. While it returns less than
+	// 0 nothing that needs an id is executed.
+	NodeNow func() int
+	// SQLite is for [New].
 	SQLite sqlite.Options
 	Fault  *fault.Points
 
@@ -70,6 +74,10 @@ func (o Options) withDefaults() Options {
 	o.ScanEvery = or(o.ScanEvery, o.QueryAfter/4)
 	o.CallTimeout = or(o.CallTimeout, 3*time.Second)
 	o.Workers = or(o.Workers, 8)
+	if o.NodeNow == nil {
+		node := o.Node
+		o.NodeNow = func() int { return node }
+	}
 	if o.Ended == nil {
 		o.Ended = func(string, bool) {}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"penstock/internal/ident"
-	"penstock/order/payment/groupcommit"
 	"penstock/stock"
 	"penstock/stock/driver"
 )
@@ -73,10 +72,13 @@ func (p *Payments) returned(ctx context.Context, rf refundRow) (refundRow, error
 	if rf.auto {
 		to, next = Refunded, nil
 	}
-	err := p.db.Do(ctx, func(tx *groupcommit.Tx) error {
-		n, err := tx.Exec(`UPDATE refunds SET state=?, next_at=?, tries=0, at=?,
-			seq=(SELECT max(seq)+1 FROM refunds WHERE ord=?) WHERE id=? AND state='refunding'`,
-			string(to), next, p.nowMS(), int64(rf.order), int64(rf.id))
+	err := p.db.Do(ctx, rf.order, func(tx Tx) error {
+		var last int64
+		if err := tx.Scan(`SELECT max(seq) FROM refunds WHERE ord=?`, []any{int64(rf.order)}, &last); err != nil {
+			return err
+		}
+		n, err := tx.Exec(`UPDATE refunds SET state=?, next_at=?, tries=0, at=?, seq=? WHERE id=? AND state='refunding'`,
+			string(to), next, p.nowMS(), last+1, int64(rf.id))
 		if err != nil || n == 0 {
 			return err
 		}
@@ -92,7 +94,7 @@ func (p *Payments) returned(ctx context.Context, rf refundRow) (refundRow, error
 }
 
 // rest writes the state a payment has between refunds.
-func (p *Payments) rest(tx *groupcommit.Tx, id ident.ID) error {
+func (p *Payments) rest(tx Tx, id ident.ID) error {
 	_, err := tx.Exec(`UPDATE payments SET at=?, state=CASE
 		WHEN refunded>=captured THEN 'refunded'
 		WHEN EXISTS (SELECT 1 FROM refunds WHERE payment=payments.id AND state='refunding') THEN 'refunding'
@@ -104,7 +106,7 @@ func (p *Payments) rest(tx *groupcommit.Tx, id ident.ID) error {
 func (p *Payments) refused(ctx context.Context, rf refundRow, res Result) (refundRow, error) {
 	raised := ""
 	var pay row
-	err := p.db.Do(ctx, func(tx *groupcommit.Tx) (err error) {
+	err := p.db.Do(ctx, rf.order, func(tx Tx) (err error) {
 		raised = ""
 		if pay, err = load(tx, rf.payment); err != nil {
 			return err
@@ -129,40 +131,28 @@ func (p *Payments) refused(ctx context.Context, rf refundRow, res Result) (refun
 }
 
 // tell lets an order know of all money that went back and was not told, in the order in which it went back. Telling is not
-// idempotent, so the order's own sum decides whether it has heard of a refund already; the lock keeps that sum still.
+// idempotent, so the order's own sum decides whether it has heard of a refund already; being alone keeps that sum still.
 func (p *Payments) tell(ctx context.Context, id ident.ID) error {
-	lock := &p.told[uint64(id)%uint64(len(p.told))]
-	lock.Lock()
-	defer lock.Unlock()
-	rows, err := p.db.R().QueryContext(ctx, `SELECT `+refundColumns+` FROM refunds WHERE ord=? AND auto=0 AND seq>0 ORDER BY seq`, int64(id))
-	if err != nil {
-		return fmt.Errorf("read the refunds of order %s: %w", id, err)
-	}
-	defer rows.Close()
-	var all []refundRow
-	for rows.Next() {
-		rf, err := scanRefund(rows)
+	return p.db.Alone(ctx, id, func(held func() error) error {
+		rows, err := p.db.Query(ctx, `SELECT `+refundColumns+` FROM refunds WHERE ord=? AND auto=0 AND seq>0 ORDER BY seq`, int64(id))
+		all, err := collect(rows, err, scanRefund)
 		if err != nil {
 			return fmt.Errorf("read the refunds of order %s: %w", id, err)
 		}
-		all = append(all, rf)
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read the refunds of order %s: %w", id, err)
-	}
-	var before int64
-	for _, rf := range all {
-		if rf.state == paidBack {
-			if err := p.tellOne(ctx, rf, before); err != nil {
-				return err
+		var before int64
+		for _, rf := range all {
+			if rf.state == paidBack {
+				if err := p.tellOne(ctx, rf, before, held); err != nil {
+					return err
+				}
 			}
+			before += rf.amount
 		}
-		before += rf.amount
-	}
-	return nil
+		return nil
+	})
 }
 
-func (p *Payments) tellOne(ctx context.Context, rf refundRow, before int64) error {
+func (p *Payments) tellOne(ctx context.Context, rf refundRow, before int64, held func() error) error {
 	if rf.returned {
 		res, err := p.deps.Stock.Release(ctx, rf.order, driver.Sold, stock.WhyRefunded, rf.trace)
 		if err != nil {
@@ -181,6 +171,9 @@ func (p *Payments) tellOne(ctx context.Context, rf refundRow, before int64) erro
 	}
 	switch o.Refunded {
 	case before:
+		if err := held(); err != nil {
+			return err
+		}
 		if _, err := p.deps.Orders.AddRefund(ctx, rf.order, rf.amount, rf.returned, rf.why); err != nil {
 			return fmt.Errorf("tell order %s of refund %s: %w", rf.order, rf.id, err)
 		}
@@ -191,7 +184,7 @@ func (p *Payments) tellOne(ctx context.Context, rf refundRow, before int64) erro
 	if err := p.o.Fault.Hit(PointTold); err != nil {
 		return err
 	}
-	return p.db.Do(ctx, func(tx *groupcommit.Tx) error {
+	return p.db.Do(ctx, rf.order, func(tx Tx) error {
 		_, err := tx.Exec(`UPDATE refunds SET state='refunded', next_at=NULL, tries=0, at=? WHERE id=? AND state='paid_back'`, p.nowMS(), int64(rf.id))
 		return err
 	})
@@ -201,7 +194,7 @@ func (p *Payments) wrongBooks(ctx context.Context, rf refundRow, has, before int
 	detail := fmt.Sprintf("the order says %d was refunded; %d was, and refund %s is next", has, before, rf.id)
 	raised := ""
 	var pay row
-	err := p.db.Do(ctx, func(tx *groupcommit.Tx) (err error) {
+	err := p.db.Do(ctx, rf.order, func(tx Tx) (err error) {
 		if pay, err = load(tx, rf.payment); err != nil {
 			return err
 		}

@@ -23,35 +23,49 @@ type Deps struct {
 type Payments struct {
 	deps Deps
 	o    Options
-	db   *groupcommit.DB
-	ids  *ident.Generator
-	// told serialises what one order is told about its refunds; an order's lock is chosen by its id.
-	told [64]sync.Mutex
+	db   Store
+	ids  *idSource
 
 	mu   sync.Mutex
 	stop context.CancelFunc
 	done chan struct{}
 }
 
-// New opens or creates the database at path. Nothing happens in the background before Start.
+// New works on the SQLite file at path, which it opens or creates: [OpenSQLite] and [Over] in one.
 func New(ctx context.Context, path string, deps Deps, o Options) (*Payments, error) {
-	if err := o.Validate(); err != nil {
+	if err := check(deps, o); err != nil {
 		return nil, err
 	}
-	if deps.Orders == nil || deps.Stock == nil {
-		return nil, errors.New("payment.Deps: Orders and Stock are required")
+	db, err := OpenSQLite(ctx, path, groupcommit.Options{SQLite: o.SQLite, Logger: o.Logger, Fault: o.Fault})
+	if err != nil {
+		return nil, err
+	}
+	p, err := Over(ctx, db, deps, o)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return p, nil
+}
+
+// Over works on a store, which Stop closes. Nothing happens in the background before Start. Processes that share a store must
+// have different node numbers.
+func Over(ctx context.Context, db Store, deps Deps, o Options) (*Payments, error) {
+	if err := check(deps, o); err != nil {
+		return nil, err
 	}
 	o = o.withDefaults()
-	db, err := groupcommit.Open(ctx, path, migrations, groupcommit.Options{SQLite: o.SQLite, Logger: o.Logger, Fault: o.Fault})
+	last, err := highest(ctx, db)
 	if err != nil {
-		return nil, fmt.Errorf("payments: %w", err)
+		return nil, err
 	}
-	var last int64
-	err = db.R().QueryRowContext(ctx, `SELECT max(coalesce((SELECT max(id) FROM payments), 0), coalesce((SELECT max(id) FROM refunds), 0))`).Scan(&last)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("payments: read the last id: %w", err), db.Close())
+	return &Payments{deps: deps, o: o, db: db, ids: newIDs(o.NodeNow, last)}, nil
+}
+
+func check(deps Deps, o Options) error {
+	if deps.Orders == nil || deps.Stock == nil {
+		return errors.New("payment.Deps: Orders and Stock are required")
 	}
-	return &Payments{deps: deps, o: o, db: db, ids: ident.NewGenerator(o.Node, ident.ID(last))}, nil
+	return o.Validate()
 }
 
 // ByOrder returns the payments of an order, oldest first. It does not check whose they are.
@@ -71,8 +85,8 @@ func (p *Payments) ByOrder(ctx context.Context, id ident.ID) ([]Payment, error) 
 // its way back. Mismatches are finished: they wait for an operator.
 func (p *Payments) InFlight(ctx context.Context) (int64, error) {
 	var n int64
-	err := p.db.R().QueryRowContext(ctx, `SELECT (SELECT count(*) FROM payments WHERE next_at IS NOT NULL) +
-		(SELECT count(*) FROM refunds WHERE next_at IS NOT NULL)`).Scan(&n)
+	err := p.db.Scan(ctx, `SELECT (SELECT count(*) FROM payments WHERE next_at IS NOT NULL) +
+		(SELECT count(*) FROM refunds WHERE next_at IS NOT NULL)`, nil, &n)
 	if err != nil {
 		return 0, fmt.Errorf("count unfinished payments: %w", err)
 	}
@@ -80,20 +94,12 @@ func (p *Payments) InFlight(ctx context.Context) (int64, error) {
 }
 
 func (p *Payments) query(ctx context.Context, q string, args ...any) ([]row, error) {
-	rows, err := p.db.R().QueryContext(ctx, q, args...)
+	rows, err := p.db.Query(ctx, q, args...)
+	all, err := collect(rows, err, scanRow)
 	if err != nil {
 		return nil, fmt.Errorf("read payments: %w", err)
 	}
-	defer rows.Close()
-	var all []row
-	for rows.Next() {
-		r, err := scanRow(rows)
-		if err != nil {
-			return nil, fmt.Errorf("read payments: %w", err)
-		}
-		all = append(all, r)
-	}
-	return all, rows.Err()
+	return all, nil
 }
 
 func (p *Payments) nowMS() int64 { return p.o.Clock.Now().UnixMilli() }

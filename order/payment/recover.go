@@ -2,6 +2,7 @@ package payment
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -9,25 +10,39 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"penstock/internal/ident"
-	"penstock/order/payment/groupcommit"
 	"penstock/stock/driver"
 )
 
 const (
-	// page is how many rows the recovery loop books at a time.
-	page = 128
+	// mostBooked is how many rows the recovery loop books at a time.
+	mostBooked = 128
 	// remember is how long the id of a callback is kept: well beyond the age at which a callback is refused as stale.
 	remember = 24 * time.Hour
 )
 
-// Start makes due what a crash left between two steps and runs the recovery loop until Stop. ctx bounds only the start.
+// Start runs the recovery loop until Stop, which takes up what a crash left between two steps. ctx bounds only the start.
 func (p *Payments) Start(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.done != nil {
 		return errors.New("payments were started before")
 	}
-	err := p.db.Do(ctx, func(tx *groupcommit.Tx) error {
+	if err := p.takeOver(ctx); err != nil {
+		return fmt.Errorf("start payments: %w", err)
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p.stop, p.done = cancel, make(chan struct{})
+	go p.loop(run, p.done)
+	return nil
+}
+
+// takeOver makes due at once what the process before this one had booked and not finished. Where others work too, a booking
+// may be theirs, alive, and nobody can tell: it is due again when its time has passed.
+func (p *Payments) takeOver(ctx context.Context) error {
+	if p.db.Shared() {
+		return nil
+	}
+	return p.db.Do(ctx, 0, func(tx Tx) error {
 		now := p.nowMS()
 		if _, err := tx.Exec(`UPDATE payments SET next_at=? WHERE next_at>? AND state='captured'`, now, now); err != nil {
 			return err
@@ -35,13 +50,6 @@ func (p *Payments) Start(ctx context.Context) error {
 		_, err := tx.Exec(`UPDATE refunds SET next_at=? WHERE next_at>?`, now, now)
 		return err
 	})
-	if err != nil {
-		return fmt.Errorf("start payments: %w", err)
-	}
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	p.stop, p.done = cancel, make(chan struct{})
-	go p.loop(run, p.done)
-	return nil
 }
 
 // Stop ends the recovery loop, waits for what it is doing (a call to a provider is bounded by CallTimeout) and closes the
@@ -105,76 +113,83 @@ func (p *Payments) logged(id, order ident.ID, err error) {
 	}
 }
 
-// book takes a page of what is due and moves its next look ahead.
+// book takes a page of what is due for this process by moving its next look ahead: whoever moves it has it until then. A row
+// that another process moved first is left to it. Payments and refunds are booked in transactions of their own, so that one
+// who waits for a row of one table never holds rows of the other.
 func (p *Payments) book(ctx context.Context) (pays []row, refunds []refundRow, err error) {
 	now := p.o.Clock.Now()
 	if due, err := p.anyDue(ctx, now); err == nil && !due {
 		return nil, nil, nil // a look that failed is made again by the transaction, which repairs the database
 	}
-	err = p.db.Do(ctx, func(tx *groupcommit.Tx) error {
-		if pays, err = duePayments(tx, now); err != nil {
-			return err
-		}
-		for _, r := range pays {
-			next := now.Add(p.pause(r.tries + 1))
-			if r.State == Pending {
-				next = p.beforeEnd(r, now, next)
-			}
-			if _, err = tx.Exec(`UPDATE payments SET next_at=?, tries=tries+1 WHERE id=?`, next.UnixMilli(), int64(r.ID)); err != nil {
-				return err
-			}
-		}
-		if refunds, err = dueRefunds(tx, now); err != nil {
-			return err
-		}
-		for _, r := range refunds {
-			next := now.Add(p.pause(r.tries + 1))
-			if _, err = tx.Exec(`UPDATE refunds SET next_at=?, tries=tries+1 WHERE id=?`, next.UnixMilli(), int64(r.id)); err != nil {
-				return err
-			}
-		}
-		return nil
+	err = p.db.Do(ctx, 0, func(tx Tx) (err error) {
+		pays, err = p.bookPayments(tx, now)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	err = p.db.Do(ctx, 0, func(tx Tx) (err error) {
+		refunds, err = p.bookRefunds(tx, now)
+		return err
 	})
 	return pays, refunds, err
 }
 
+// page is how much is booked at a time. Where others work too it is no more than is worked on at once, so that nothing waits
+// here for longer than it is booked for.
+func (p *Payments) page() int {
+	if p.db.Shared() {
+		return p.o.Workers
+	}
+	return mostBooked
+}
+
 // anyDue looks without writing: most looks find nothing.
 func (p *Payments) anyDue(ctx context.Context, now time.Time) (due bool, err error) {
-	err = p.db.R().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM payments WHERE next_at<=?1) OR EXISTS (SELECT 1 FROM refunds WHERE next_at<=?1)`,
-		now.UnixMilli()).Scan(&due)
+	err = p.db.Scan(ctx, `SELECT EXISTS (SELECT 1 FROM payments WHERE next_at<=?) OR EXISTS (SELECT 1 FROM refunds WHERE next_at<=?)`,
+		[]any{now.UnixMilli(), now.UnixMilli()}, &due)
 	return due, err
 }
 
-func duePayments(tx *groupcommit.Tx, now time.Time) (all []row, err error) {
-	rows, err := tx.Query(`SELECT `+payColumns+` FROM payments WHERE next_at<=? ORDER BY next_at LIMIT ?`, now.UnixMilli(), page)
+func (p *Payments) bookPayments(tx Tx, now time.Time) (mine []row, err error) {
+	rows, err := tx.Query(`SELECT `+payColumns+` FROM payments WHERE next_at<=? ORDER BY next_at, id LIMIT ?`, now.UnixMilli(), p.page())
+	due, err := collect(rows, err, scanRow)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		r, err := scanRow(rows)
+	for _, r := range due {
+		next := now.Add(p.pause(r.tries + 1))
+		if r.State == Pending {
+			next = p.beforeEnd(r, now, next)
+		}
+		n, err := tx.Exec(`UPDATE payments SET next_at=?, tries=tries+1 WHERE id=? AND next_at<=?`, next.UnixMilli(), int64(r.ID), now.UnixMilli())
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, r)
+		if n == 1 {
+			mine = append(mine, r)
+		}
 	}
-	return all, rows.Err()
+	return mine, nil
 }
 
-func dueRefunds(tx *groupcommit.Tx, now time.Time) (all []refundRow, err error) {
-	rows, err := tx.Query(`SELECT `+refundColumns+` FROM refunds WHERE next_at<=? ORDER BY next_at LIMIT ?`, now.UnixMilli(), page)
+func (p *Payments) bookRefunds(tx Tx, now time.Time) (mine []refundRow, err error) {
+	rows, err := tx.Query(`SELECT `+refundColumns+` FROM refunds WHERE next_at<=? ORDER BY next_at, id LIMIT ?`, now.UnixMilli(), p.page())
+	due, err := collect(rows, err, scanRefund)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		r, err := scanRefund(rows)
+	for _, r := range due {
+		next := now.Add(p.pause(r.tries + 1)).UnixMilli()
+		n, err := tx.Exec(`UPDATE refunds SET next_at=?, tries=tries+1 WHERE id=? AND next_at<=?`, next, int64(r.id), now.UnixMilli())
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, r)
+		if n == 1 {
+			mine = append(mine, r)
+		}
 	}
-	return all, rows.Err()
+	return mine, nil
 }
 
 // resume takes up one unfinished payment.
@@ -219,13 +234,16 @@ func (p *Payments) absent(ctx context.Context, r row) error {
 // forget drops the ids of callbacks that are too old to come again.
 func (p *Payments) forget(ctx context.Context) error {
 	cutoff := p.o.Clock.Now().Add(-remember).UnixMilli()
-	var old bool
-	err := p.db.R().QueryRowContext(ctx, `SELECT coalesce((SELECT at FROM callbacks ORDER BY seq LIMIT 1) < ?, 0)`, cutoff).Scan(&old)
-	if err != nil || !old {
+	var first, at int64
+	err := p.db.Scan(ctx, `SELECT seq, at FROM callbacks ORDER BY seq LIMIT 1`, nil, &first, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil || at >= cutoff {
 		return err
 	}
-	return p.db.Do(ctx, func(tx *groupcommit.Tx) error {
-		_, err := tx.Exec(`DELETE FROM callbacks WHERE seq IN (SELECT seq FROM callbacks ORDER BY seq LIMIT 1000) AND at<?`, cutoff)
+	return p.db.Do(ctx, 0, func(tx Tx) error {
+		_, err := tx.Exec(`DELETE FROM callbacks WHERE seq<? AND at<?`, first+1000, cutoff)
 		return err
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"penstock/errs"
 	"penstock/internal/ident"
 	"penstock/order"
-	"penstock/order/payment/groupcommit"
 )
 
 // Refund gives money of a paid order back and returns the order afterwards; replayed says that the key was known. The sum of
@@ -77,7 +76,7 @@ type placed struct {
 // placeRefund makes the refund durable: the sum is checked and the row inserted in one transaction.
 func (p *Payments) placeRefund(ctx context.Context, r Refund, o order.Order) (refundRow, bool, error) {
 	fresh := refundRow{
-		id: p.ids.Next(p.o.Clock.Now(), r.Order.Slot()), order: r.Order, user: r.User, key: r.Key, amount: r.Amount,
+		order: r.Order, user: r.User, key: r.Key, amount: r.Amount,
 		body:     digest(strconv.FormatInt(r.Amount, 10), strconv.FormatBool(r.ReturnStock), r.Reason),
 		returned: r.ReturnStock, why: r.Reason, who: r.Who, trace: r.Trace, state: Refunding,
 	}
@@ -85,9 +84,9 @@ func (p *Payments) placeRefund(ctx context.Context, r Refund, o order.Order) (re
 		fresh.why = "refunded"
 	}
 	var got placed
-	err := p.db.Do(ctx, func(tx *groupcommit.Tx) (err error) {
+	err := p.db.Do(ctx, r.Order, func(tx Tx) (err error) {
 		got = placed{}
-		const byKey = `SELECT ` + refundColumns + ` FROM refunds WHERE ord=? AND user=? AND key=? AND auto=0`
+		const byKey = `SELECT ` + refundColumns + ` FROM refunds WHERE ord=? AND user=? AND ` + keyColumn + `=? AND auto=0`
 		known, err := scanRefund(txRow{tx, byKey, []any{int64(r.Order), r.User, r.Key}})
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
@@ -108,7 +107,7 @@ func (p *Payments) placeRefund(ctx context.Context, r Refund, o order.Order) (re
 	return got.refund, got.replayed, got.refusal
 }
 
-func (p *Payments) newRefund(tx *groupcommit.Tx, fresh refundRow, o order.Order) (placed, error) {
+func (p *Payments) newRefund(tx Tx, fresh refundRow, o order.Order) (placed, error) {
 	if o.State != order.Paid && o.State != order.Fulfilled && o.State != order.Refunded {
 		return placed{refusal: errs.New(errs.IllegalTransition, "order %s is %s and has nothing to refund", o.ID, o.State)}, nil
 	}
@@ -136,6 +135,10 @@ func (p *Payments) newRefund(tx *groupcommit.Tx, fresh refundRow, o order.Order)
 		e.Extra = map[string]any{"left": left}
 		return placed{refusal: e}, nil
 	}
+	if fresh.id, err = p.ids.next(p.o.Clock.Now(), o.ID.Slot()); err != nil {
+		return placed{}, err
+	}
+	fresh.payment = pay.ID
 	got := placed{refund: fresh}
 	if pay.unsettled() {
 		got.settled = pay.Provider
@@ -143,12 +146,10 @@ func (p *Payments) newRefund(tx *groupcommit.Tx, fresh refundRow, o order.Order)
 	if _, err = p.move(tx, pay, Refunding, false); err != nil {
 		return placed{}, err
 	}
-	fresh.payment = pay.ID
-	got.refund.payment = pay.ID
 	return got, p.insertRefund(tx, fresh)
 }
 
-func (p *Payments) insertRefund(tx *groupcommit.Tx, r refundRow) error {
+func (p *Payments) insertRefund(tx Tx, r refundRow) error {
 	now := p.o.Clock.Now()
 	_, err := tx.Exec(`INSERT INTO refunds (`+refundColumns+`, at, next_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,'refunding',0,?,0,?,?)`,
 		int64(r.id), int64(r.order), int64(r.payment), r.user, r.key, r.body, r.auto, r.amount, r.returned, r.why, r.who, r.trace,
@@ -157,5 +158,5 @@ func (p *Payments) insertRefund(tx *groupcommit.Tx, r refundRow) error {
 }
 
 func (p *Payments) refundByID(ctx context.Context, id ident.ID) (refundRow, error) {
-	return scanRefund(p.db.R().QueryRowContext(ctx, `SELECT `+refundColumns+` FROM refunds WHERE id=?`, int64(id)))
+	return scanRefund(storeRow{ctx, p.db, `SELECT ` + refundColumns + ` FROM refunds WHERE id=?`, []any{int64(id)}})
 }

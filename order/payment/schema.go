@@ -1,16 +1,16 @@
 package payment
 
 import (
+	"context"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
 	"time"
 
 	"penstock/internal/ident"
-	"penstock/order/payment/groupcommit"
 )
 
-// migrations of payments.db. Times are Unix milliseconds. next_at is when the recovery loop looks at the row again; it is NULL
+// migrations of payments.db; mysqlschema.go says the same in MySQL's words. Times are Unix milliseconds. next_at is when the recovery loop looks at the row again; it is NULL
 // exactly when nothing is left to do. payer marks the one payment that may pay its order. Of refunds, auto marks those nobody
 // asked for (late money, second payments), and seq is the order in which the money of an order's asked refunds came back.
 var migrations = []string{`
@@ -43,6 +43,9 @@ CREATE TABLE cases (
 CREATE INDEX refunds_payment ON refunds (payment);
 CREATE INDEX refunds_order ON refunds (ord, seq);`}
 
+// keyColumn is quoted because MySQL keeps the word for itself.
+const keyColumn = "`key`"
+
 // row is a payment with what only this package sees of it.
 type row struct {
 	Payment
@@ -57,7 +60,7 @@ type row struct {
 	tries int
 }
 
-const payColumns = `id, ord, user, key, body, provider, ref, state, amount, currency, captured, refunded, payer, late,
+const payColumns = `id, ord, user, ` + keyColumn + `, body, provider, ref, state, amount, currency, captured, refunded, payer, late,
 	outcome, after_ms, trace, pay_before, at, next_at, tries`
 
 type scanner interface{ Scan(dest ...any) error }
@@ -78,16 +81,26 @@ func scanRow(s scanner) (row, error) {
 // unsettled reports whether the money is captured and the order does not know it yet.
 func (r row) unsettled() bool { return r.State == Captured && r.payer && !r.next.IsZero() }
 
-func load(tx *groupcommit.Tx, id ident.ID) (row, error) {
+func load(tx Tx, id ident.ID) (row, error) {
 	return scanRow(txRow{tx, `SELECT ` + payColumns + ` FROM payments WHERE id=?`, []any{int64(id)}})
 }
 
 // txRow defers a query of one row until its destinations are known.
 type txRow struct {
-	tx    *groupcommit.Tx
+	tx    Tx
 	query string
 	args  []any
 }
+
+// storeRow does the same for what is committed.
+type storeRow struct {
+	ctx   context.Context
+	db    Store
+	query string
+	args  []any
+}
+
+func (r storeRow) Scan(dest ...any) error { return r.db.Scan(r.ctx, r.query, r.args, dest...) }
 
 func (r txRow) Scan(dest ...any) error { return r.tx.Scan(r.query, r.args, dest...) }
 
@@ -108,7 +121,7 @@ type refundRow struct {
 	tries              int
 }
 
-const refundColumns = `id, ord, payment, user, key, body, auto, amount, returned, why, who, state, seq, trace, tries`
+const refundColumns = `id, ord, payment, user, ` + keyColumn + `, body, auto, amount, returned, why, who, state, seq, trace, tries`
 
 func scanRefund(s scanner) (refundRow, error) {
 	var r refundRow
