@@ -8,11 +8,14 @@ import (
 	"penstock/internal/clock"
 	"penstock/stock"
 	"penstock/stock/driver"
+	"penstock/stock/gate"
 )
 
-// Gate is the filter in front of the decision (package stock/gate).
+// Gate is the filter in front of the decision (packages stock/gate and redisgate).
 type Gate interface {
-	Admit(now time.Time, r *stock.Request) (refused stock.Answer, no bool)
+	Admit(ctx context.Context, now time.Time, r *stock.Request) gate.Verdict
+	// Done is told what became of an attempt that went on to the decision.
+	Done(r *stock.Request, a *stock.Answer)
 	Sale(id string) *driver.Sale
 	Level(sale, sku string) *driver.Stock
 }
@@ -59,34 +62,42 @@ func New(st *stock.Stock, g Gate, o Options) *Sales {
 // overruled when the key is bound or in flight.
 func (s *Sales) Attempt(ctx context.Context, r stock.Request) stock.Answer {
 	now := s.opt.Clock.Now()
-	refused, no := s.gate.Admit(now, &r)
-	stage := stageGate
-	if !no {
-		if sku, left, yes := s.stock.UsedUp(s.gate.Sale(r.Sale), &r); yes {
-			refused, no = stock.Answer{State: stock.Lost, Reason: errs.LimitReached, SKU: sku, Left: left}, true
-		}
+	v, stage := s.gate.Admit(ctx, now, &r), stageGate
+	if v.Say == gate.Pass {
+		v, stage = s.filter(&r)
 	}
-	if !no && s.opt.Throttle != nil {
-		if ok, wait := s.opt.Throttle.Allow(r.User); !ok {
-			refused, no = stock.Answer{State: stock.Lost, Reason: errs.QuotaExceeded, RetryAfter: wait}, true
-			stage = stageThrottle
-		}
-	}
-	if no {
+	if v.Say == gate.Ask {
 		known, err := s.known(ctx, &r)
 		if err != nil {
 			return stock.Answer{State: stock.Unknown, RetryAfter: time.Second}
 		}
 		if !known {
-			s.ring.add(&r, now, stage, refused.Reason)
-			return refused
+			v.Say = gate.Refuse
 		}
 	}
+	if v.Say == gate.Refuse {
+		s.ring.add(&r, now, stage, v.Answer.Reason)
+		return v.Answer
+	}
 	a := s.stock.Attempt(ctx, r)
+	s.gate.Done(&r, &a)
 	if a.State == stock.Lost && a.Attempt == nil {
 		s.ring.add(&r, now, stageDecision, a.Reason)
 	}
 	return a
+}
+
+// filter is what this process itself knows of the user.
+func (s *Sales) filter(r *stock.Request) (gate.Verdict, string) {
+	if sku, left, yes := s.stock.UsedUp(s.gate.Sale(r.Sale), r); yes {
+		return gate.Verdict{Say: gate.Ask, Answer: stock.Answer{State: stock.Lost, Reason: errs.LimitReached, SKU: sku, Left: left}}, stageGate
+	}
+	if s.opt.Throttle != nil {
+		if ok, wait := s.opt.Throttle.Allow(r.User); !ok {
+			return gate.Verdict{Say: gate.Ask, Answer: stock.Answer{State: stock.Lost, Reason: errs.QuotaExceeded, RetryAfter: wait}}, stageThrottle
+		}
+	}
+	return gate.Verdict{}, stageGate
 }
 
 func (s *Sales) known(ctx context.Context, r *stock.Request) (bool, error) {

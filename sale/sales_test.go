@@ -331,8 +331,8 @@ func TestGateNeverCallsHeldStockSoldOut(t *testing.T) {
 		case <-stop:
 			return
 		default:
-			if a, no := g.Admit(opening, &ask); no && a.Reason != errs.StockHeld {
-				t.Fatalf("the gate says %s while the unit is available or held", a.Reason)
+			if v := g.Admit(t.Context(), opening, &ask); v.Say != gate.Pass && v.Answer.Reason != errs.StockHeld {
+				t.Fatalf("the gate says %s while the unit is available or held", v.Answer.Reason)
 			}
 		}
 	}

@@ -1,14 +1,7 @@
-// Package gate turns hopeless attempts away before the decision, with one look into memory.
-//
-// A gate only narrows: it may say no, never yes. What it knows is what the last commit said, so a wrong gate costs someone a
-// second, never a unit. It says the final "sold out" only when the committed row says that nothing is available and nothing is
-// held; every other no can be tried again with the same key.
-//
-// [Memory] is the gate of one process beside its own stock database. All methods are safe for concurrent use; reads take no
-// lock.
 package gate
 
 import (
+	"context"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -19,7 +12,7 @@ import (
 	"penstock/stock/driver"
 )
 
-// Memory holds every sale and stock row as of the last commit.
+// Memory holds every sale and stock row as of the newest commit it was told of, by its own process or by a [Resync].
 type Memory struct {
 	mu        sync.Mutex // one writer at a time
 	sales     atomic.Pointer[map[string]*Board]
@@ -42,17 +35,24 @@ func New(heldRetry time.Duration) *Memory {
 	return m
 }
 
-// Observe takes over what a commit changed. It belongs into stock.Options.OnCommit.
+// Observe takes over what a commit changed or a snapshot saw. Rows older than what is known are passed over, so that commits
+// and snapshots may be told in any order. It belongs into stock.Options.OnCommit.
 func (m *Memory) Observe(c stock.Committed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range c.Sales {
 		doc := c.Sales[i]
-		m.board(doc.ID).doc.Store(&doc)
+		ref := &m.board(doc.ID).doc
+		if old := ref.Load(); old == nil || doc.Version >= old.Version {
+			ref.Store(&doc)
+		}
 	}
 	for i := range c.Stock {
 		level := c.Stock[i]
-		m.board(level.Sale).level(level.SKU).Store(&level)
+		ref := m.board(level.Sale).level(level.SKU)
+		if old := ref.Load(); old == nil || level.Version >= old.Version {
+			ref.Store(&level)
+		}
 	}
 }
 
@@ -99,15 +99,19 @@ func (m *Memory) Level(sale, sku string) *driver.Stock {
 	return nil
 }
 
-// Admit says whether an attempt may go on to the decision; if not, the refusal. Nothing is bound to its key.
-func (m *Memory) Admit(now time.Time, r *stock.Request) (refused stock.Answer, no bool) {
+// Admit says whether an attempt may go on to the decision. It asks nobody; ctx is for gates that do.
+func (m *Memory) Admit(_ context.Context, now time.Time, r *stock.Request) Verdict {
 	b := (*m.sales.Load())[r.Sale]
 	if b == nil {
-		return stock.Answer{State: stock.Lost, Reason: errs.NotFound}, true
+		return Verdict{Say: Refuse, Answer: stock.Answer{State: stock.Lost, Reason: errs.NotFound}}
 	}
 	sale := b.doc.Load()
-	if refused, no = stock.Window(sale, now); no {
-		return refused, true
+	if refused, no := stock.Window(sale, now); no {
+		v := Verdict{Say: Ask, Answer: refused}
+		if refused.Reason == errs.SaleNotOpen && b.untouched() {
+			v.Say = Refuse
+		}
+		return v
 	}
 	levels := *b.levels.Load()
 	for i := range r.Items {
@@ -116,14 +120,55 @@ func (m *Memory) Admit(now time.Time, r *stock.Request) (refused stock.Answer, n
 			continue // the decision says what is wrong with it
 		}
 		if l := ref.Load(); l != nil && (l.Available == 0 || sale.SoldOut) {
-			if l.Held == 0 || sale.SoldOut {
-				return stock.Answer{State: stock.Lost, Reason: errs.SoldOut, SKU: l.SKU}, true
+			refused := stock.Answer{State: stock.Lost, Reason: errs.SoldOut, SKU: l.SKU}
+			if l.Held != 0 && !sale.SoldOut {
+				refused.Reason, refused.RetryAfter = errs.StockHeld, m.heldRetry
 			}
-			return stock.Answer{State: stock.Lost, Reason: errs.StockHeld, SKU: l.SKU, RetryAfter: m.heldRetry}, true
+			return Verdict{Say: Ask, Answer: refused}
 		}
 	}
-	return stock.Answer{}, false
+	return Verdict{}
 }
+
+// untouched reports that nobody has ever taken a unit: before the opening by the clock of the stock database, whatever this
+// machine's clock says.
+func (b *Board) untouched() bool {
+	for _, ref := range *b.levels.Load() {
+		if l := ref.Load(); l != nil && l.Held+l.Sold != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Sales returns every sale, in no particular order. The caller must not change them.
+func (m *Memory) Sales() []*driver.Sale {
+	var all []*driver.Sale
+	for _, b := range *m.sales.Load() {
+		if doc := b.doc.Load(); doc != nil {
+			all = append(all, doc)
+		}
+	}
+	return all
+}
+
+// LevelsOf returns the stock rows of a sale, in no particular order. The caller must not change them.
+func (m *Memory) LevelsOf(sale string) []*driver.Stock {
+	b := (*m.sales.Load())[sale]
+	if b == nil {
+		return nil
+	}
+	var all []*driver.Stock
+	for _, ref := range *b.levels.Load() {
+		if l := ref.Load(); l != nil {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// Done is told what became of an admitted attempt. Memory learns from commits instead.
+func (*Memory) Done(*stock.Request, *stock.Answer) {}
 
 // Levels returns every stock row as of the last commit, in no particular order.
 func (m *Memory) Levels() []driver.Stock {

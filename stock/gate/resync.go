@@ -1,0 +1,132 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"penstock/internal/clock"
+	"penstock/stock"
+	"penstock/stock/driver"
+)
+
+// Source reads all sales and stock rows as of one moment. A stock.Stock is one.
+type Source interface {
+	Snapshot(ctx context.Context) (*driver.Snapshot, error)
+}
+
+// ResyncOptions tunes a [Resync]. The zero value works.
+type ResyncOptions struct {
+	Clock  clock.Clock
+	Logger *slog.Logger
+	// Every is the longest pause between two snapshots; 0 means 1 s. Up to a fifth is taken off at random, so that processes
+	// started together do not read together.
+	Every time.Duration
+	// Observe takes the snapshot; nil means that of the gate. The application names its own where others follow commits too.
+	Observe func(stock.Committed)
+}
+
+// Resync reads the stock database again and again, so that a [Memory] sees what other processes committed. One snapshot is
+// read at a time, however many ask for it.
+type Resync struct {
+	mem    *Memory
+	source Source
+	opt    ResyncOptions
+
+	one  sync.Mutex // held while a snapshot is read
+	life sync.Mutex
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// NewResync returns a stopped Resync.
+func NewResync(m *Memory, s Source, o ResyncOptions) *Resync {
+	if o.Clock == nil {
+		o.Clock = clock.Real{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Every == 0 {
+		o.Every = time.Second
+	}
+	if o.Observe == nil {
+		o.Observe = m.Observe
+	}
+	return &Resync{mem: m, source: s, opt: o}
+}
+
+// Once reads one snapshot into the gate and returns it.
+func (r *Resync) Once(ctx context.Context) (*driver.Snapshot, error) {
+	r.one.Lock()
+	defer r.one.Unlock()
+	snap, err := r.source.Snapshot(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the stock database for the gate: %w", err)
+	}
+	r.opt.Observe(stock.Committed{Stock: snap.Stock, Sales: snap.Sales})
+	return snap, nil
+}
+
+// Pause returns a random time of at most Every and at least four fifths of it.
+func (r *Resync) Pause() time.Duration { return r.opt.Every - rand.N(r.opt.Every/5+1) }
+
+// Start reads the first snapshot and goes on until Stop. The error is that of the first snapshot; later ones are logged, and
+// the gate goes on with what it knows.
+func (r *Resync) Start(ctx context.Context) error {
+	r.life.Lock()
+	defer r.life.Unlock()
+	if r.stop != nil {
+		return errors.New("gate: the resync was started already")
+	}
+	if _, err := r.Once(ctx); err != nil {
+		return err
+	}
+	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	r.done = make(chan struct{})
+	go r.run(ctx, r.done)
+	return nil
+}
+
+// Stop ends the reading. Idempotent; a stopped Resync stays stopped.
+func (r *Resync) Stop(ctx context.Context) error {
+	r.life.Lock()
+	defer r.life.Unlock()
+	if r.stop == nil {
+		return nil
+	}
+	r.stop()
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Resync) run(ctx context.Context, done chan<- struct{}) {
+	defer close(done)
+	for failing := false; ; {
+		t := r.opt.Clock.NewTimer(r.Pause())
+		select {
+		case <-t.C():
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+		_, err := r.Once(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			r.opt.Logger.Error("the gate does not see other processes", "error", err.Error())
+		case err == nil && failing:
+			r.opt.Logger.Info("the gate sees other processes again")
+		}
+		failing = err != nil
+	}
+}
