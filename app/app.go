@@ -28,7 +28,7 @@ import (
 	"penstock/order"
 	"penstock/order/payment"
 	"penstock/order/payment/webhook"
-	"penstock/order/shard"
+	"penstock/order/sqliteorder"
 	"penstock/reconcile"
 	"penstock/sale"
 	"penstock/stock"
@@ -63,7 +63,7 @@ type App struct {
 	gate     *gate.Memory
 	stock    *stock.Stock
 	sales    *sale.Sales
-	shards   *shard.Store
+	shards   *sqliteorder.Store
 	orders   *order.Orders
 	payments *payment.Payments
 	secret   webhook.Secret

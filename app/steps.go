@@ -21,7 +21,7 @@ import (
 	"penstock/order/payment"
 	"penstock/order/payment/sandbox"
 	"penstock/order/payment/sandbox/client"
-	"penstock/order/shard"
+	"penstock/order/sqliteorder"
 	"penstock/reconcile"
 	"penstock/sale"
 	"penstock/stock"
@@ -127,7 +127,7 @@ func (t throttle) Allow(user string) (bool, time.Duration) {
 }
 
 func (a *App) startOrders(ctx context.Context) (func(context.Context) error, error) {
-	store, err := shard.Open(ctx, a.path("orders"), shard.Options{})
+	store, err := sqliteorder.Open(ctx, a.path("orders"), sqliteorder.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 
 	"penstock/errs"
 	"penstock/internal/ident"
+	store "penstock/order/driver"
 	"penstock/stock"
 	"penstock/stock/driver"
 )
@@ -35,7 +36,7 @@ func (o *Orders) bring(ctx context.Context, claim *driver.Attempt, who, why stri
 		why = claim.Why
 	}
 	return o.write(ctx, &change{
-		id: claim.ID, seed: seedOf(claim), to: to, at: o.opt.Clock.Now().UnixNano(), why: why, who: who,
+		Change: store.Change{ID: claim.ID, Seed: seedOf(claim)}, to: to, at: o.opt.Clock.Now().UnixNano(), why: why, who: who,
 	})
 }
 
@@ -84,7 +85,7 @@ func (o *Orders) Cancel(ctx context.Context, user string, id ident.ID, who, why,
 
 // Fulfil records that a paid order was handed over. An order that is fulfilled already is returned as it is.
 func (o *Orders) Fulfil(ctx context.Context, id ident.ID, who, why string) (Order, error) {
-	return o.act(ctx, &change{id: id, to: Fulfilled, who: who, why: why})
+	return o.act(ctx, &change{Change: store.Change{ID: id}, to: Fulfilled, who: who, why: why})
 }
 
 // AddRefund raises what was refunded of a paid order by amount minor units. The order becomes refunded when nothing is left
@@ -94,7 +95,7 @@ func (o *Orders) AddRefund(ctx context.Context, id ident.ID, amount int64, retur
 	if amount < 0 {
 		return Order{}, errs.New(errs.Invalid, "a refund of %d is negative", amount)
 	}
-	return o.act(ctx, &change{id: id, to: Refunded, refund: &refund{amount, returned}, why: why})
+	return o.act(ctx, &change{Change: store.Change{ID: id}, to: Refunded, refund: &refund{amount, returned}, why: why})
 }
 
 // act writes a step that needs a row, writing the row first if the order has none yet.
@@ -103,8 +104,8 @@ func (o *Orders) act(ctx context.Context, c *change) (Order, error) {
 	err := o.write(ctx, c)
 	if errs.Is(err, errs.NotFound) {
 		var claim *driver.Attempt
-		if claim, err = o.claims.Claim(ctx, c.id); err == nil && (claim == nil || !claim.Won()) {
-			err = notFound(c.id)
+		if claim, err = o.claims.Claim(ctx, c.ID); err == nil && (claim == nil || !claim.Won()) {
+			err = notFound(c.ID)
 		}
 		if err == nil {
 			err = o.bring(ctx, claim, "", "")
@@ -116,8 +117,8 @@ func (o *Orders) act(ctx context.Context, c *change) (Order, error) {
 	if err != nil {
 		return Order{}, err
 	}
-	ord, err := o.read(ctx, c.id)
-	if err == nil && c.seed == nil && o.opt.Hooks.Changed != nil {
+	ord, err := o.read(ctx, c.ID)
+	if err == nil && c.Seed == nil && o.opt.Hooks.Changed != nil {
 		o.opt.Hooks.Changed(ord.User, ord.ID)
 	}
 	return ord, err

@@ -41,7 +41,7 @@ func BenchmarkHandleOneDatabase(b *testing.B) {
 func BenchmarkBare(b *testing.B) {
 	s, msgs := won(b, b.N*poll)
 	ctx := context.Background()
-	db := s.store.DB(0)
+	db := s.files.DB(0)
 	if _, err := db.W.ExecContext(ctx, "CREATE TABLE bare AS SELECT * FROM "+shard.TableName(0, 0)); err != nil {
 		b.Fatal(err)
 	}
@@ -55,8 +55,8 @@ func BenchmarkBare(b *testing.B) {
 						if err = c.read(&m, 1); err != nil {
 							break
 						}
-						_, err = st.ExecContext(ctx, int64(c.id), c.own.user, c.own.sale, c.own.key, c.own.items, c.own.amount, c.own.currency,
-							c.own.created, c.own.payBefore, c.at, c.own.trace)
+						_, err = st.ExecContext(ctx, int64(c.ID), c.own.User, c.own.Sale, c.own.Key, c.own.Items, c.own.Amount, c.own.Currency,
+							c.own.Created, c.own.PayBefore, c.at, c.own.Trace)
 					}
 				}
 				return err

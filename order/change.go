@@ -3,21 +3,17 @@ package order
 import (
 	"encoding/json"
 	"strconv"
-	"sync"
 
 	"penstock/errs"
-	"penstock/internal/ident"
+	store "penstock/order/driver"
 	"penstock/stock"
 	"penstock/stock/driver"
 )
 
 // change is what one order has to become.
 type change struct {
-	id    ident.ID
-	table int
-	// seed is what the row is made of if it is missing; nil means that it must be there.
-	seed *seed
-	own  seed // where seed of a message points, so that a batch of messages is one allocation
+	store.Change
+	own store.Seed // where Seed of a message points, so that a batch of messages is one allocation
 	// to is where the order goes. A claim has gone there already, so that the order catches up with it by as many steps as it
 	// takes; path has no more than one step to where only an act leads.
 	to State
@@ -26,12 +22,12 @@ type change struct {
 	why, who string
 	refund   *refund
 
-	created bool
-	moved   [3]Edge
-	moves   int
-	err     error
-	bad     bool // taken out of its batch, for err
-	done    *sync.WaitGroup
+	moved [3]Edge
+	moves int
+	err   error
+	bad   bool // taken out of its batch, for err
+	msg   int  // its place among the messages
+	wait  *waiting
 }
 
 // refund raises what was refunded of an order that was paid.
@@ -40,24 +36,16 @@ type refund struct {
 	returned bool
 }
 
-// seed is a new row.
-type seed struct {
-	user, sale, key, items, currency, trace string
-	amount, created, payBefore              int64
-}
-
-func (c *change) reset() { c.created, c.moves, c.err = false, 0, nil }
-
 func (c *change) step(from, to State) {
 	c.moved[c.moves] = Edge{from, to}
 	c.moves++
 }
 
 // seedOf makes the row of a claim.
-func seedOf(a *driver.Attempt) *seed {
-	return &seed{
-		user: a.Key.User, sale: a.Key.Sale, key: a.Key.Key, items: lines(a.Lines), currency: a.Currency, trace: a.Trace,
-		amount: a.Amount, created: a.At.UnixNano(), payBefore: a.PayBefore.UnixNano(),
+func seedOf(a *driver.Attempt) *store.Seed {
+	return &store.Seed{
+		User: a.Key.User, Sale: a.Key.Sale, Key: a.Key.Key, Items: lines(a.Lines), Currency: a.Currency, Trace: a.Trace,
+		Amount: a.Amount, Created: a.At.UnixNano(), PayBefore: a.PayBefore.UnixNano(),
 	}
 }
 

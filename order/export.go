@@ -3,13 +3,12 @@ package order
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"io"
 	"time"
 
 	"penstock/internal/ident"
+	store "penstock/order/driver"
 	"penstock/order/shard"
 )
 
@@ -46,18 +45,35 @@ type ExportedEvent struct {
 const exportPage = 500
 
 // ExportOrders writes all orders as NDJSON, by database, table and id, up to the last id that each table had when the call
-// began. Each page is a short read of its own; an order shows the state it has when its page is read.
+// began. Each page is a short read of its own; an order shows the state it has when its page is read. A database that does not
+// answer ends the export with a [*Missing], before the first line if it is known by then: an export has everything or fails.
 func (o *Orders) ExportOrders(ctx context.Context, w io.Writer) error {
-	last, err := o.lastIDs(ctx)
+	from, err := o.copies(ctx)
 	if err != nil {
 		return err
 	}
 	out := newPage(w)
-	for db := range last {
-		for table := range last[db] {
-			if err := o.exportTable(ctx, out, db, table, last[db][table]); err != nil {
-				return err
+	for db := range from {
+		for table := range shard.Tables {
+			if err := from[db].orders(ctx, out, table); err != nil {
+				return missing(db, err)
 			}
+		}
+	}
+	return nil
+}
+
+// ExportEvents writes the events of all orders as NDJSON, by database, order and number, up to the last order that each
+// database had when the call began. It fails like [Orders.ExportOrders].
+func (o *Orders) ExportEvents(ctx context.Context, w io.Writer) error {
+	from, err := o.copies(ctx)
+	if err != nil {
+		return err
+	}
+	out := newPage(w)
+	for db := range from {
+		if err := from[db].events(ctx, out); err != nil {
+			return missing(db, err)
 		}
 	}
 	return nil
@@ -81,88 +97,70 @@ func (p *page) turn() error {
 	return err
 }
 
-func (o *Orders) lastIDs(ctx context.Context) ([][shard.Tables]int64, error) {
-	last := make([][shard.Tables]int64, o.store.Len())
-	for db := range last {
-		for table := range last[db] {
-			var err error
-			q := "SELECT coalesce(max(id), 0) FROM " + shard.TableName(db, table)
-			if last[db][table], err = highest(ctx, o.store.DB(db).R, q); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return last, nil
+// source is one database of an export.
+type source struct {
+	store.Reader
+	last store.Last
 }
 
-func (o *Orders) exportTable(ctx context.Context, out *page, db, table int, last int64) (err error) {
-	q := "SELECT id, user, sale, key, items, amount, currency, state, version, created, pay_before, refunded FROM " +
-		shard.TableName(db, table) + " WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
-	line := ExportedOrder{Shard: db, Table: table}
-	var after, created, payBefore int64
-	for n := exportPage; n == exportPage && err == nil; {
-		n, err = each(ctx, o.store.DB(db).R, q, []any{after, last, exportPage}, func(rows *sql.Rows) error {
-			if err := rows.Scan(&after, &line.User, &line.Sale, &line.Key, (*[]byte)(&line.Items), &line.Amount, &line.Currency,
-				&line.State, &line.Version, &created, &payBefore, &line.Refunded); err != nil {
-				return err
-			}
-			line.ID, line.CreatedAt, line.PayBefore = ident.ID(after).String(), nanos(created), nanos(payBefore)
-			return out.Encode(&line)
-		})
-		err = errors.Join(err, out.turn())
-	}
-	return err
+// copies opens all databases for an export and finds out how far it goes.
+func (o *Orders) copies(ctx context.Context) ([]source, error) {
+	from := make([]source, len(o.writers))
+	miss := o.gather(ctx, func(ctx context.Context, db int) (err error) {
+		from[db].Reader = o.store.Database(db).Copy(ctx)
+		from[db].last, err = from[db].Last(ctx)
+		return err
+	})
+	return from, miss.err()
 }
 
-// ExportEvents writes the events of all orders as NDJSON, by database, order and number, up to the last order that each
-// database had when its turn began.
-func (o *Orders) ExportEvents(ctx context.Context, w io.Writer) error {
-	out := newPage(w)
-	for db := range o.store.Len() {
-		r := o.store.DB(db).R
-		last, err := highest(ctx, r, "SELECT coalesce(max(order_id), 0) FROM order_event")
+func (s *source) orders(ctx context.Context, out *page, table int) error {
+	p := store.Page{Table: table, Last: s.last.Orders[table], Limit: exportPage}
+	for n := exportPage; n == exportPage; {
+		orders, err := s.Page(ctx, p)
 		if err != nil {
 			return err
 		}
-		const q = `SELECT order_id, n, at, from_state, to_state, why FROM order_event
-WHERE (order_id, n) > (?, ?) AND order_id <= ? ORDER BY order_id, n LIMIT ?`
-		var line ExportedEvent
-		var after, at int64
-		for n := exportPage; n == exportPage; {
-			if n, err = each(ctx, r, q, []any{after, line.N, last, exportPage}, func(rows *sql.Rows) error {
-				if err := rows.Scan(&after, &line.N, &at, &line.From, &line.To, &line.Why); err != nil {
-					return err
-				}
-				line.Order, line.At = ident.ID(after).String(), nanos(at)
-				return out.Encode(&line)
-			}); err == nil {
-				err = out.turn()
-			}
-			if err != nil {
+		for i := range orders {
+			if err = out.Encode(exported(&orders[i])); err != nil {
 				return err
 			}
+			p.After = orders[i].ID
 		}
+		if err = out.turn(); err != nil {
+			return err
+		}
+		n = len(orders)
 	}
 	return nil
 }
 
-func highest(ctx context.Context, r *sql.DB, query string) (id int64, err error) {
-	err = r.QueryRowContext(ctx, query).Scan(&id)
-	return id, err
+func exported(o *Order) *ExportedOrder {
+	return &ExportedOrder{
+		ID: o.ID.String(), User: o.User, Sale: o.Sale, Key: o.Key, Items: json.RawMessage(lines(o.Lines)), Amount: o.Amount,
+		Currency: o.Currency, State: o.State, Version: o.Version, CreatedAt: o.CreatedAt, PayBefore: o.PayBefore,
+		Refunded: o.Refunded, Shard: o.Shard, Table: o.Table,
+	}
 }
 
-// each calls f for every row and returns how many there were.
-func each(ctx context.Context, r *sql.DB, query string, args []any, f func(*sql.Rows) error) (n int, err error) {
-	rows, err := r.QueryContext(ctx, query, args...)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := f(rows); err != nil {
-			return n, err
+func (s *source) events(ctx context.Context, out *page) error {
+	var after ident.ID
+	var number int64
+	for n := exportPage; n == exportPage; {
+		events, err := s.Events(ctx, after, number, s.last.Events, exportPage)
+		if err != nil {
+			return err
 		}
-		n++
+		for _, e := range events {
+			if err = out.Encode(&ExportedEvent{Order: e.Order.String(), N: e.N, At: e.At, From: e.From, To: e.To, Why: e.Why}); err != nil {
+				return err
+			}
+			after, number = e.Order, e.N
+		}
+		if err = out.turn(); err != nil {
+			return err
+		}
+		n = len(events)
 	}
-	return n, rows.Err()
+	return nil
 }

@@ -1,6 +1,10 @@
 package order
 
-import "testing"
+import (
+	"testing"
+
+	"penstock/order/shard"
+)
 
 // taker counts what it takes, and how often a read was open while it took.
 type taker struct {
@@ -10,8 +14,8 @@ type taker struct {
 
 func (w *taker) Write(p []byte) (int, error) {
 	w.bytes += len(p)
-	for db := range w.b.store.Len() {
-		w.open += w.b.store.DB(db).R.Stats().InUse
+	for db := range shard.Databases {
+		w.open += w.b.files.DB(db).R.Stats().InUse
 	}
 	return len(p), nil
 }

@@ -2,8 +2,7 @@ package order
 
 import (
 	"context"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	bus "penstock/bus/driver"
 )
@@ -13,11 +12,11 @@ import (
 // (wrong type, unreadable payload) wraps bus.ErrPoison; bus.ErrUnavailable means that its database takes nothing now; anything
 // else is about this one message.
 //
-// Each database gets its messages in their order, in transactions of at most BatchRows.
+// Each database gets its messages in their order, in transactions of at most BatchRows, beside the others: one that is slow or
+// gone costs its own messages, after Patience at the latest, and no others.
 func (o *Orders) Handle(ctx context.Context, msgs []bus.Message) []error {
 	out := make([]error, len(msgs))
 	changes := make([]change, len(msgs))
-	at := make([]int, 0, len(msgs))
 	byDB := make([][]*change, len(o.writers))
 	now := o.opt.Clock.Now().UnixNano()
 	for i := range msgs {
@@ -25,44 +24,49 @@ func (o *Orders) Handle(ctx context.Context, msgs []bus.Message) []error {
 		if out[i] = c.read(&msgs[i], now); out[i] != nil {
 			continue
 		}
-		db, table := o.store.Route(c.id)
-		c.table = table
+		var db int
+		db, c.Table = o.route(c.ID)
+		c.msg = i
 		byDB[db] = append(byDB[db], c)
-		at = append(at, i)
 	}
-	g := new(errgroup.Group)
-	g.SetLimit(o.opt.Parallel)
+	var all sync.WaitGroup
 	for db, cs := range byDB {
 		if len(cs) > 0 {
-			g.Go(func() error {
-				o.deliver(ctx, db, cs)
-				return nil
-			})
+			all.Go(func() { o.deliver(ctx, db, cs, out) })
 		}
 	}
-	_ = g.Wait() // the errors are in the changes
-	for _, i := range at {
-		out[i] = changes[i].err
-	}
+	all.Wait()
 	return out
 }
 
 // deliver writes one database's changes at the pace it is allowed, in batches that are neither longer than BatchRows nor
-// than what the pace lets through in BatchWait.
-func (o *Orders) deliver(ctx context.Context, db int, cs []*change) {
+// than what the pace lets through in BatchWait, and puts the answers into out.
+func (o *Orders) deliver(ctx context.Context, db int, cs []*change, out []error) {
 	size := o.opt.BatchRows
 	if o.opt.Pace > 0 {
 		size = min(size, max(1, int(float64(o.opt.Pace)*o.opt.BatchWait.Seconds())))
 	}
+	at := make([]int, len(cs)) // what the writer keeps is not ours to read
+	for i, c := range cs {
+		at[i] = c.msg
+	}
 	for len(cs) > 0 {
 		n := min(size, len(cs))
-		if err := o.paces[db].wait(ctx, o.opt.Clock, n, o.opt.Pace); err != nil {
-			for _, c := range cs {
-				c.err = unavailable(err)
+		err := o.paces[db].wait(ctx, o.opt.Clock, n, o.opt.Pace)
+		if err != nil {
+			err = unavailable(err)
+		} else {
+			err = o.writers[db].offer(cs[:n])
+		}
+		if err != nil {
+			for _, i := range at {
+				out[i] = err
 			}
 			return
 		}
-		o.writers[db].do(cs[:n])
-		cs = cs[n:]
+		for i, c := range cs[:n] {
+			out[at[i]] = c.err
+		}
+		cs, at = cs[n:], at[n:]
 	}
 }

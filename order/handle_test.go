@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,7 +30,7 @@ func TestHeldBecomesAnOrder(t *testing.T) {
 	b.handle(b.claims.messages()...)
 	b.clk.Advance(time.Hour)
 	b.handle(b.claims.messages()...)
-	db, table := b.store.Route(a.ID)
+	db, table := b.route(a.ID)
 	want := Order{
 		ID: a.ID, User: "alice", Sale: "s1", Key: a.Key.Key, Lines: a.Lines, State: PendingPayment, Amount: 100000, Currency: "CNY",
 		CreatedAt: a.At, PayBefore: a.PayBefore, Version: 2, Trace: a.Trace, Shard: db, Table: table, Events: []Event{
@@ -42,7 +41,7 @@ func TestHeldBecomesAnOrder(t *testing.T) {
 		t.Error(d)
 	}
 	var n int
-	if err := b.store.DB(db).R.QueryRow("SELECT count(*) FROM " + shard.TableName(db, table)).Scan(&n); err != nil || n != 1 {
+	if err := b.files.DB(db).R.QueryRow("SELECT count(*) FROM " + shard.TableName(db, table)).Scan(&n); err != nil || n != 1 {
 		t.Errorf("%d rows in its table: %v", n, err)
 	}
 }
@@ -52,9 +51,9 @@ func TestOneBadRowCostsOnlyItself(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	b := setup(t, Options{})
-	for db := range b.store.Len() {
+	for db := range shard.Databases {
 		for table := range shard.Tables {
-			if _, err := b.store.DB(db).W.ExecContext(ctx, fmt.Sprintf(
+			if _, err := b.files.DB(db).W.ExecContext(ctx, fmt.Sprintf(
 				"CREATE TRIGGER %[1]s_bad BEFORE INSERT ON %[1]s WHEN new.user LIKE 'bad-%%' BEGIN SELECT raise(ABORT, 'no'); END",
 				shard.TableName(db, table))); err != nil {
 				t.Fatal(err)
@@ -137,34 +136,6 @@ func TestFailedCommitIsTriedAgain(t *testing.T) {
 	b.handle(b.claims.messages()...)
 	if created.Load() != 50 {
 		t.Errorf("counted %d orders, not 50", created.Load())
-	}
-}
-
-// A connection that is not trusted any more is replaced, what was written before is checkpointed, and writing goes on.
-func TestDistrustedConnectionIsReplaced(t *testing.T) {
-	t.Parallel()
-	b := setup(t, Options{})
-	for range 50 {
-		b.claims.win("alice")
-	}
-	b.handle(b.claims.messages()...)
-	db, _ := b.store.Map().Route(slotOf("alice"))
-	log := func() int64 {
-		info, err := os.Stat(b.store.DB(db).Path + "-wal")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return info.Size()
-	}
-	before := log()
-	b.writers[db].distrust()
-	a := b.claims.win("alice")
-	b.handle(b.claims.messages()...)
-	if after := log(); after >= before {
-		t.Errorf("the log went from %d to %d bytes: there was no checkpoint", before, after)
-	}
-	if o := b.get(a.ID); o.State != PendingPayment {
-		t.Errorf("the order is %s", o.State)
 	}
 }
 

@@ -6,14 +6,12 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"penstock/errs"
 	"penstock/internal/ident"
+	store "penstock/order/driver"
 )
 
 // Limits of a page.
@@ -25,6 +23,9 @@ const (
 // List returns a page of a user's orders, newest first, and the cursor of the next page ("" at the end). A user's list has the
 // orders whose rows are not written yet; an operator's list (user "") has all written orders of all users, merged over the
 // shards. cursor "" starts; one that List did not make is errs.Invalid. limit 0 means 50; 500 is the most.
+//
+// When databases do not answer, an operator's list returns what the others have, with a cursor, and a [*Missing] that names
+// them beside it: a page is never shorter without a word.
 func (o *Orders) List(ctx context.Context, user, cursor string, limit int) ([]Order, string, error) {
 	before, err := parseCursor(cursor)
 	if err != nil {
@@ -40,14 +41,14 @@ func (o *Orders) List(ctx context.Context, user, cursor string, limit int) ([]Or
 	} else {
 		page, err = o.listOwn(ctx, user, before, limit+1)
 	}
-	if err != nil {
+	if missing := (*Missing)(nil); err != nil && !errors.As(err, &missing) {
 		return nil, "", err
 	}
 	if len(page) <= limit {
-		return page, "", nil
+		return page, "", err
 	}
 	page = page[:limit]
-	return page, cursorAt(page[limit-1].ID), nil
+	return page, cursorAt(page[limit-1].ID), err
 }
 
 // listOwn reads what is not sent yet before it reads the rows: an order that leaves the one has reached the other.
@@ -57,7 +58,7 @@ func (o *Orders) listOwn(ctx context.Context, user string, before ident.ID, limi
 		return nil, err
 	}
 	db, table := o.store.Map().Route(ident.SlotOf(user))
-	page, err := o.query(ctx, readKey{byOwner, db, table}, user, int64(before), limit)
+	page, err := o.store.Database(db).Owned(ctx, table, user, before, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -78,52 +79,61 @@ func (o *Orders) listOwn(ctx context.Context, user string, before ident.ID, limi
 	return newest(page, limit), nil
 }
 
-// listAll finds the newest ids in the events, which are by order in one table of each database, and reads only the rows that
-// come onto the page.
+// listAll finds the newest ids of each database and reads only the rows that come onto the page. What a database that does not
+// answer would add is missing, and said to be.
 func (o *Orders) listAll(ctx context.Context, before ident.ID, limit int) ([]Order, error) {
-	found := make([][]ident.ID, o.store.Len())
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(o.opt.Parallel)
-	for db := range found {
-		g.Go(func() (err error) {
-			found[db], err = o.newestIDs(gctx, db, before, limit)
-			return err
-		})
+	parts := make([]part, len(o.writers))
+	miss := o.gather(ctx, func(ctx context.Context, db int) error {
+		return parts[db].find(ctx, o.store.Database(db), before, limit)
+	})
+	var ids []ident.ID
+	for db := range parts {
+		ids = append(ids, parts[db].ids...)
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	ids := slices.Concat(found...)
 	slices.SortFunc(ids, func(a, b ident.ID) int { return cmp.Compare(b, a) })
-	page := make([]Order, 0, min(limit, len(ids)))
-	for _, id := range ids[:min(limit, len(ids))] {
-		ord, err := o.read(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		page = append(page, ord)
+	ids = ids[:min(limit, len(ids))]
+	if len(ids) == 0 {
+		return nil, miss.err()
 	}
-	return page, nil
+	miss.add(o.gather(ctx, func(ctx context.Context, db int) error { return parts[db].read(ctx, o.route, ids[len(ids)-1]) }))
+	page := make([]Order, 0, len(ids))
+	for db := range parts {
+		page = append(page, parts[db].orders...)
+	}
+	return newest(page, limit), miss.err()
 }
 
-func (o *Orders) newestIDs(ctx context.Context, db int, before ident.ID, limit int) (ids []ident.ID, err error) {
-	st, err := o.prepared(ctx, readKey{byAge, db, 0})
-	if err != nil {
-		return nil, err
-	}
-	rows, err := st.QueryContext(ctx, int64(before), limit)
-	if err != nil {
-		return nil, fmt.Errorf("read order database %d: %w", db, err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var id ident.ID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
+// part is what one database has of a page.
+type part struct {
+	from   store.Reader
+	ids    []ident.ID
+	orders []Order
+}
+
+func (p *part) find(ctx context.Context, db store.Database, before ident.ID, limit int) (err error) {
+	p.from = db.Copy(ctx)
+	p.ids, err = p.from.Newest(ctx, before, limit)
+	return err
+}
+
+// read reads the orders that come onto the page: those down to the oldest.
+func (p *part) read(ctx context.Context, route func(ident.ID) (db, table int), oldest ident.ID) error {
+	for _, id := range p.ids {
+		if id < oldest {
+			break
 		}
-		ids = append(ids, id)
+		_, table := route(id)
+		ord, err := p.from.Get(ctx, table, id)
+		if err == nil && ord == nil {
+			err = notFound(id)
+		}
+		if err != nil {
+			p.orders = nil
+			return err
+		}
+		p.orders = append(p.orders, *ord)
 	}
-	return ids, rows.Err()
+	return nil
 }
 
 func newest(orders []Order, limit int) []Order {

@@ -6,6 +6,7 @@ import (
 	"penstock/bus"
 	busdriver "penstock/bus/driver"
 	"penstock/internal/ident"
+	store "penstock/order/driver"
 	"penstock/stock"
 	"penstock/stock/driver"
 )
@@ -31,21 +32,22 @@ func (c *change) read(m *busdriver.Message, now int64) error {
 	if err != nil {
 		return fmt.Errorf("%w: order %s: %w", bus.ErrPoison, e.id, err)
 	}
-	e.seed.trace = m.Headers[traceHeader]
-	c.id, c.to, c.at, c.own = e.id, to, e.at, e.seed
-	c.seed = &c.own
+	e.seed.Trace = m.Headers[traceHeader]
+	c.ID, c.to, c.at, c.own = e.id, to, e.at, e.seed
+	c.Seed = &c.own
 	if claim == driver.Held {
 		c.at = now
 	} else {
 		c.why = e.why
 	}
+	c.plan()
 	return nil
 }
 
 func eventOf(e stock.Event, id ident.ID) event {
-	return event{id: id, at: e.At.UnixNano(), why: e.Why, seed: seed{
-		user: e.User, sale: e.Sale, key: e.Key, items: lines(e.Items), currency: e.Currency,
-		amount: e.Amount, created: e.HeldAt.UnixNano(), payBefore: e.PayBefore.UnixNano(),
+	return event{id: id, at: e.At.UnixNano(), why: e.Why, seed: store.Seed{
+		User: e.User, Sale: e.Sale, Key: e.Key, Items: lines(e.Items), Currency: e.Currency,
+		Amount: e.Amount, Created: e.HeldAt.UnixNano(), PayBefore: e.PayBefore.UnixNano(),
 	}}
 }
 

@@ -39,8 +39,11 @@ type Options struct {
 	// Pace is how many orders from messages each database takes per second; 0 means no limit. What a caller waits for
 	// (cancelling, paying) is not paced.
 	Pace int
-	// Parallel is how many databases one Handle call writes at a time; 0 means 4.
+	// Parallel is how many databases one list reads at a time; 0 means 8.
 	Parallel int
+	// Patience is how long messages wait for a database before they are set aside until it answers again; 0 means 1 s. Callers
+	// (cancelling, paying) wait as long as the database's driver does.
+	Patience time.Duration
 	// ExpireEvery is the time between two looks for claims whose time is over; 0 means 250 ms.
 	ExpireEvery time.Duration
 	// ExpireParallel is how many claims are released at a time, so that the stock can decide them together; 0 means 128.
@@ -73,6 +76,7 @@ func (o Options) Validate() error {
 	}{
 		{"BatchRows", int64(o.BatchRows), 10_000}, {"BatchWait", int64(o.BatchWait), int64(time.Minute)},
 		{"Pace", int64(o.Pace), 10_000_000}, {"Parallel", int64(o.Parallel), 256},
+		{"Patience", int64(o.Patience), int64(time.Minute)},
 		{"ExpireEvery", int64(o.ExpireEvery), int64(time.Minute)}, {"ExpireParallel", int64(o.ExpireParallel), 4096},
 	} {
 		if f.val < 0 || f.val > f.max {
@@ -91,7 +95,8 @@ func (o Options) withDefaults() Options {
 	}
 	o.BatchRows = or(o.BatchRows, 100)
 	o.BatchWait = or(o.BatchWait, time.Second)
-	o.Parallel = or(o.Parallel, 4)
+	o.Parallel = or(o.Parallel, 8)
+	o.Patience = or(o.Patience, time.Second)
 	o.ExpireEvery = or(o.ExpireEvery, 250*time.Millisecond)
 	o.ExpireParallel = or(o.ExpireParallel, 128)
 	return o

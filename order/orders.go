@@ -5,31 +5,32 @@ import (
 	"sync"
 
 	"penstock/errs"
+	"penstock/internal/ident"
+	store "penstock/order/driver"
 	"penstock/order/shard"
 )
 
 // Orders is the orders of one set of shards.
 type Orders struct {
-	store   *shard.Store
+	store   store.Store
 	claims  Claims
 	opt     Options
 	writers []*writer
 	paces   []pace
-	reads   sync.Map // readKey to *sql.Stmt
 	expiry  expiry
 	stop    sync.Once
 }
 
 // New returns the orders of a store. The caller keeps the store open until Stop has returned.
-func New(store *shard.Store, claims Claims, opt Options) (*Orders, error) {
+func New(s store.Store, claims Claims, opt Options) (*Orders, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
-	o := &Orders{store: store, claims: claims, opt: opt.withDefaults()}
-	o.writers = make([]*writer, store.Len())
-	o.paces = make([]pace, store.Len())
+	o := &Orders{store: s, claims: claims, opt: opt.withDefaults()}
+	o.writers = make([]*writer, s.Map().Databases())
+	o.paces = make([]pace, len(o.writers))
 	for i := range o.writers {
-		o.writers[i] = newWriter(store.DB(i), i, &o.opt)
+		o.writers[i] = newWriter(s.Database(i), i, &o.opt)
 	}
 	return o, nil
 }
@@ -62,10 +63,17 @@ func (o *Orders) write(ctx context.Context, c *change) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	db, table := o.store.Route(c.id)
-	c.table = table
+	db, table := o.route(c.ID)
+	c.Table = table
+	c.plan()
 	o.writers[db].do([]*change{c})
 	return c.err
 }
+
+// route returns the place of an order by its id: the database and the table within it.
+func (o *Orders) route(id ident.ID) (db, table int) { return o.store.Map().Route(id.Slot()) }
+
+// Map returns the placement of the orders.
+func (o *Orders) Map() *shard.Map { return o.store.Map() }
 
 func notFound(id any) error { return errs.New(errs.NotFound, "there is no order %s", id) }

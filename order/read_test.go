@@ -164,7 +164,7 @@ func TestExports(t *testing.T) {
 			t.Fatal(err)
 		}
 		id, err := ident.Parse(o.ID)
-		if db, table := b.store.Route(id); err != nil || db != o.Shard || table != o.Table {
+		if db, table := b.route(id); err != nil || db != o.Shard || table != o.Table {
 			t.Fatalf("order %s is exported from %d/%d: %v", o.ID, o.Shard, o.Table, err)
 		}
 		at := [3]int64{int64(o.Shard), int64(o.Table), int64(id)}
@@ -249,7 +249,7 @@ func TestActsMaterialise(t *testing.T) {
 		t.Fatalf("%+v, %v", o, err)
 	}
 	var who string
-	if err := b.store.DB(o.Shard).R.QueryRow("SELECT who FROM order_event WHERE order_id = ? AND n = 4", int64(a.ID)).Scan(&who); err != nil || who != "op-1" {
+	if err := b.files.DB(o.Shard).R.QueryRow("SELECT who FROM order_event WHERE order_id = ? AND n = 4", int64(a.ID)).Scan(&who); err != nil || who != "op-1" {
 		t.Errorf("recorded as done by %q: %v", who, err)
 	}
 	if again, err := b.Fulfil(ctx, a.ID, "op-1", "sent"); err != nil || again.Version != 4 {

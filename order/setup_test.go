@@ -16,7 +16,7 @@ import (
 	"penstock/errs"
 	"penstock/internal/clock"
 	"penstock/internal/ident"
-	"penstock/order/shard"
+	"penstock/order/sqliteorder"
 	"penstock/stock"
 	"penstock/stock/driver"
 )
@@ -164,6 +164,7 @@ type bundle struct {
 	clk    *clock.Fake
 	claims *claims
 	dir    string
+	files  *sqliteorder.Store
 }
 
 // setup returns orders on new shards with a fake clock and claims in memory.
@@ -178,10 +179,11 @@ func setup(t testing.TB, opt Options) *bundle {
 func (b *bundle) open(opt Options) {
 	b.t.Helper()
 	opt.Clock = b.clk
-	store, err := shard.Open(context.Background(), b.dir, shard.Options{})
-	if err != nil {
+	var err error
+	if b.files, err = sqliteorder.Open(context.Background(), b.dir, sqliteorder.Options{}); err != nil {
 		b.t.Fatal(err)
 	}
+	store := b.files
 	if b.Orders, err = New(store, b.claims, opt); err != nil {
 		b.t.Fatal(err)
 	}

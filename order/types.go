@@ -1,63 +1,24 @@
 package order
 
-import (
-	"time"
+import store "penstock/order/driver"
 
-	"penstock/internal/ident"
-	"penstock/stock/driver"
+// The words of the port, so that users of this package need not know it.
+type (
+	// State is the state of an order.
+	State = store.State
+	// Order is an order as its shard keeps it.
+	Order = store.Order
+	// Event is one step in an order's life.
+	Event = store.Event
 )
-
-// State is the state of an order.
-//
-//	accepted ─► pending_payment ─► paid ─► fulfilled
-//	   │               │            │          │
-//	   └───────┬───────┘            └────┬─────┘
-//	           ▼                         ▼
-//	  cancelled | expired             refunded
-//
-// Every edge out of accepted and pending_payment, and every refund that returns stock, is decided by the claim in the stock
-// database; the order follows. The other edges are compare-and-sets on the order's version.
-type State string
 
 // Order states.
 const (
-	Accepted       State = "accepted"
-	PendingPayment State = "pending_payment"
-	Paid           State = "paid"
-	Fulfilled      State = "fulfilled"
-	Cancelled      State = "cancelled"
-	Expired        State = "expired"
-	Refunded       State = "refunded"
+	Accepted       = store.Accepted
+	PendingPayment = store.PendingPayment
+	Paid           = store.Paid
+	Fulfilled      = store.Fulfilled
+	Cancelled      = store.Cancelled
+	Expired        = store.Expired
+	Refunded       = store.Refunded
 )
-
-// Order is an order as its shard keeps it. Amounts are minor units of Currency.
-type Order struct {
-	ID        ident.ID
-	User      string
-	Sale      string
-	Key       string
-	Lines     []driver.Line
-	State     State
-	Amount    int64
-	Currency  string
-	Refunded  int64
-	CreatedAt time.Time
-	PayBefore time.Time
-	// Version counts the events: the n-th event made version n.
-	Version int64
-	// Delivery is opaque JSON of the shop, or nil.
-	Delivery []byte
-	Trace    string
-	Events   []Event
-	// Shard and Table say where the row is; -1 while the order is still read from its claim.
-	Shard, Table int
-}
-
-// Event is one step in an order's life. Events of an order are numbered 1..n without gap.
-type Event struct {
-	N    int64
-	At   time.Time
-	From State // "" for the first
-	To   State
-	Why  string
-}

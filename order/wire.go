@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"penstock/internal/ident"
+	store "penstock/order/driver"
 )
 
 // wire reads the one form of payload that package stock writes (this order of fields, no spaces, no escapes), because
@@ -21,7 +22,7 @@ type wire struct {
 // event is what an order needs of a stock.Event.
 type event struct {
 	id   ident.ID
-	seed seed
+	seed store.Seed
 	at   int64
 	why  string
 }
@@ -34,21 +35,21 @@ func readEvent(payload []byte) (e event, ok bool) {
 	id, err := ident.Parse(w.upTo('"'))
 	e.id = id
 	w.skip(`,"user":"`)
-	s.user = w.upTo('"')
+	s.User = w.upTo('"')
 	w.skip(`,"sale":"`)
-	s.sale = w.upTo('"')
+	s.Sale = w.upTo('"')
 	w.skip(`,"key":"`)
-	s.key = w.upTo('"')
+	s.Key = w.upTo('"')
 	w.skip(`,"items":`)
-	s.items = w.items()
+	s.Items = w.items()
 	w.skip(`,"amount":`)
-	s.amount = w.number()
+	s.Amount = w.number()
 	w.skip(`,"currency":"`)
-	s.currency = w.upTo('"')
+	s.Currency = w.upTo('"')
 	w.skip(`,"heldAt":"`)
-	s.created = w.time()
+	s.Created = w.time()
 	w.skip(`,"payBefore":"`)
-	s.payBefore = w.time()
+	s.PayBefore = w.time()
 	w.skip(`,"releaseAt":"`)
 	w.time()
 	w.skip(`,"at":"`)
@@ -57,7 +58,7 @@ func readEvent(payload []byte) (e event, ok bool) {
 		e.why = w.upTo('"')
 	}
 	w.skip(`}`)
-	return e, err == nil && !w.bad && w.pos == len(w.text) && s.user != "" && utf8.ValidString(w.text)
+	return e, err == nil && !w.bad && w.pos == len(w.text) && s.User != "" && utf8.ValidString(w.text)
 }
 
 // next passes over p if it stands here.

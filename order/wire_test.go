@@ -40,11 +40,11 @@ func FuzzPayload(f *testing.F) {
 			}
 			want := eventOf(slow, id)
 			var items []driver.Line
-			if err := json.Unmarshal([]byte(e.seed.items), &items); err != nil || lines(items) != want.seed.items {
-				t.Fatalf("items are %s, not %s (%v)", e.seed.items, want.seed.items, err)
+			if err := json.Unmarshal([]byte(e.seed.Items), &items); err != nil || lines(items) != want.seed.Items {
+				t.Fatalf("items are %s, not %s (%v)", e.seed.Items, want.seed.Items, err)
 			}
-			e.seed.items = want.seed.items
-			if d := cmp.Diff(want, e, cmp.AllowUnexported(event{}, seed{})); d != "" {
+			e.seed.Items = want.seed.Items
+			if d := cmp.Diff(want, e, cmp.AllowUnexported(event{})); d != "" {
 				t.Fatal(d)
 			}
 		}

@@ -2,8 +2,6 @@ package order
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,14 +9,14 @@ import (
 	"time"
 
 	"penstock/bus"
-	"penstock/engine/sqlite"
 	"penstock/errs"
+	store "penstock/order/driver"
 )
 
-// writer puts changes of one database into transactions of at most limit rows. It has a goroutine only while there is
+// writer puts changes of one database into transactions of at most BatchRows rows. It has a goroutine only while there is
 // something to write.
 type writer struct {
-	db       *sqlite.DB
+	db       store.Writer
 	number   int
 	opt      *Options
 	inFlight atomic.Int64
@@ -28,57 +26,95 @@ type writer struct {
 	busy   bool
 	closed bool
 	idle   sync.Cond
+	health health
 
-	// What follows belongs to the goroutine that writes.
-	batch   []*change
-	st      *statements
-	suspect bool
+	batch []*change // of the goroutine that writes
 }
 
-func newWriter(db *sqlite.DB, number int, opt *Options) *writer {
+func newWriter(db store.Writer, number int, opt *Options) *writer {
 	w := &writer{db: db, number: number, opt: opt}
 	w.idle.L = &w.mu
 	return w
 }
 
+// waiting is told when the last of some changes is durable or has its err.
+type waiting struct {
+	left atomic.Int64
+	done chan struct{}
+}
+
+func (w *waiting) one() {
+	if w.left.Add(-1) == 0 {
+		close(w.done)
+	}
+}
+
 // do writes the changes, in order among themselves, and returns when each is durable or has its err. A write that has begun is
 // finished whatever becomes of the caller.
 func (w *writer) do(changes []*change) {
-	var done sync.WaitGroup
-	done.Add(len(changes))
-	w.mu.Lock()
-	if w.closed {
-		w.mu.Unlock()
+	if wait, err := w.accept(changes, false); err == nil {
+		<-wait.done
+	} else {
 		for _, c := range changes {
-			c.err = errs.Wrap(errs.ReducedCapacity, bus.ErrUnavailable, "the server is shutting down")
+			c.err = err
 		}
-		return
 	}
-	w.inFlight.Add(int64(len(changes)))
-	for _, c := range changes {
-		c.done = &done
-	}
-	w.queue = append(w.queue, changes...)
-	start := !w.busy
-	w.busy = true
-	w.mu.Unlock()
-	if start {
-		go w.drain()
-	}
-	done.Wait()
 }
 
-// close waits for what was accepted, then gives the statements back.
+// offer is do for messages, which can wait where they are: it takes nothing while the database is stuck, and when the database
+// takes longer than it may, the error is what to say of all of them, and the changes belong to the writer.
+func (w *writer) offer(changes []*change) error {
+	wait, err := w.accept(changes, true)
+	if err != nil {
+		return err
+	}
+	// Real time: it is the database that is slow, not a clock of the business.
+	t := time.NewTimer(w.patience())
+	defer t.Stop()
+	select {
+	case <-wait.done:
+		return nil
+	case <-t.C:
+		return unavailable(fmt.Errorf("order database %d takes too long", w.number))
+	}
+}
+
+func (w *writer) accept(changes []*change, messages bool) (*waiting, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.closed:
+		return nil, errs.Wrap(errs.ReducedCapacity, bus.ErrUnavailable, "the server is shutting down")
+	case messages && w.health.stuck(w.busy, w.opt.Patience):
+		return nil, unavailable(fmt.Errorf("order database %d takes nothing now", w.number))
+	}
+	wait := &waiting{done: make(chan struct{})}
+	wait.left.Store(int64(len(changes)))
+	w.inFlight.Add(int64(len(changes)))
+	for _, c := range changes {
+		c.wait = wait
+	}
+	w.queue = append(w.queue, changes...)
+	if !w.busy {
+		w.busy = true
+		go w.drain()
+	}
+	return wait, nil
+}
+
+func (w *writer) patience() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.health.patience(w.opt.Patience)
+}
+
+// close waits for what was accepted.
 func (w *writer) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
 	for w.busy {
 		w.idle.Wait()
-	}
-	if w.st != nil {
-		w.st.close()
-		w.st = nil
 	}
 }
 
@@ -88,7 +124,7 @@ func (w *writer) drain() {
 		for i, c := range w.batch {
 			w.batch[i] = nil
 			w.inFlight.Add(-1)
-			c.done.Done()
+			c.wait.one()
 		}
 	}
 }
@@ -103,6 +139,7 @@ func (w *writer) next() bool {
 		w.idle.Broadcast()
 		return false
 	}
+	w.health.begin()
 	w.batch = append(w.batch[:0], w.queue[:n]...)
 	rest := copy(w.queue, w.queue[n:])
 	clear(w.queue[rest:])
@@ -110,29 +147,76 @@ func (w *writer) next() bool {
 	return true
 }
 
-// write runs the batch. A row that fails is taken out and the others are written without it; what fails as a whole fails for
-// every row that is left.
+// write runs the batch and tells what came of it.
 func (w *writer) write(batch []*change) {
 	began := w.opt.Clock.Now()
-	for range batch {
-		bad, err := w.try(batch)
-		if err == nil {
-			break
-		}
-		if bad != nil {
-			bad.bad, bad.err = true, err
-			continue
-		}
-		w.opt.Logger.Error("orders could not be written", "database", w.number, "rows", len(batch), "error", err)
-		err = unavailable(err)
-		for _, c := range batch {
-			if !c.bad {
-				c.err = err
-			}
-		}
-		break
+	whole := w.rows(batch)
+	if whole != nil {
+		w.opt.Logger.Error("orders could not be written", "database", w.number, "rows", len(batch), "error", whole)
 	}
+	w.mu.Lock()
+	w.health.end(whole != nil)
+	w.mu.Unlock()
 	w.tell(batch, began)
+}
+
+// rows writes changes in one transaction. A row that the database refuses is taken out and the others are written without it;
+// where the database does not tell which, the two halves are written apart. What fails as a whole fails for every row that is
+// left, and is returned.
+func (w *writer) rows(batch []*change) error {
+	left := batch
+	for len(left) > 0 {
+		err := w.try(left)
+		if err == nil {
+			return nil
+		}
+		refused, located := errors.AsType[*store.Refused](err)
+		if !located {
+			whole := unavailable(err)
+			for _, c := range left {
+				c.err = whole
+			}
+			return err
+		}
+		at := refused.Index
+		if at < 0 && len(left) > 1 {
+			half := len(left) / 2
+			return errors.Join(w.rows(left[:half:half]), w.rows(left[half:]))
+		}
+		left[max(at, 0)].bad, left[max(at, 0)].err = true, err
+		left = good(left)
+	}
+	return nil
+}
+
+// good returns the changes that are not taken out.
+func good(batch []*change) []*change {
+	left := make([]*change, 0, len(batch)-1)
+	for _, c := range batch {
+		if !c.bad {
+			left = append(left, c)
+		}
+	}
+	return left
+}
+
+// try runs one transaction.
+func (w *writer) try(batch []*change) error {
+	b := store.Batch{
+		Changes: make([]*store.Change, len(batch)), Fault: w.opt.Fault,
+		Next: func(i int, now store.Current) (store.Update, error) { return batch[i].next(now) },
+	}
+	for i, c := range batch {
+		c.moves, c.err = 0, nil
+		b.Changes[i] = &c.Change
+	}
+	if err := w.db.Write(context.Background(), &b); err != nil {
+		return err
+	}
+	for _, c := range batch {
+		c.settle()
+	}
+	return nil
 }
 
 func (w *writer) tell(batch []*change, began time.Time) {
@@ -143,11 +227,11 @@ func (w *writer) tell(batch []*change, began time.Time) {
 			failed++
 			continue
 		}
-		if c.created && h.Created != nil {
-			h.Created(c.seed.amount, c.seed.currency)
+		if c.Made && h.Created != nil {
+			h.Created(c.Seed.Amount, c.Seed.Currency)
 		}
-		if h.Changed != nil && c.seed != nil && (c.created || c.moves > 0) {
-			h.Changed(c.seed.user, c.id)
+		if h.Changed != nil && c.Seed != nil && (c.Made || c.moves > 0) {
+			h.Changed(c.Seed.User, c.ID)
 		}
 		for _, e := range c.moved[:c.moves] {
 			if h.Moved != nil {
@@ -163,99 +247,4 @@ func (w *writer) tell(batch []*change, began time.Time) {
 // unavailable is the answer when a whole transaction failed: the change may or may not be there, and trying again settles it.
 func unavailable(err error) error {
 	return errs.Wrap(errs.Unknown, fmt.Errorf("%w: %w", bus.ErrUnavailable, err), "the order database did not confirm; ask again")
-}
-
-// try runs the rows that are not bad in one transaction. It returns the row that the transaction failed at, or nil when it failed
-// as a whole.
-func (w *writer) try(batch []*change) (bad *change, err error) {
-	ctx := context.Background()
-	if w.suspect {
-		if err := w.db.Checkpoint(ctx); err != nil {
-			return nil, fmt.Errorf("order database %d: write everything again after a failed commit: %w", w.number, err)
-		}
-		w.suspect = false
-	}
-	conn, err := w.db.W.Conn(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("order database %d: %w", w.number, err)
-	}
-	var failure error
-	err = conn.Raw(func(raw any) error {
-		bad, failure = w.transact(ctx, raw, batch)
-		if w.suspect {
-			return driver.ErrBadConn
-		}
-		return nil
-	})
-	err = errors.Join(failure, ignoreBad(err), ignoreBad(conn.Close()))
-	if err != nil {
-		err = fmt.Errorf("order database %d: %w", w.number, err)
-	}
-	return bad, err
-}
-
-// ignoreBad drops the error that was only there to have the connection thrown away.
-func ignoreBad(err error) error {
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
-		return nil
-	}
-	return err
-}
-
-// transact runs one transaction on the driver's connection: database/sql would box every argument anew, which costs as much
-// as SQLite takes to insert the row.
-func (w *writer) transact(ctx context.Context, raw any, batch []*change) (*change, error) {
-	if w.st == nil || w.st.conn != raw {
-		var err error
-		if w.st, err = newStatements(raw, w.number); err != nil {
-			return nil, err
-		}
-	}
-	tx, err := w.st.begin.BeginTx(ctx, driver.TxOptions{})
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range batch {
-		if c.bad {
-			continue
-		}
-		c.reset()
-		if err = w.row(c); err == nil {
-			continue
-		}
-		if back := tx.Rollback(); back != nil || sqlite.Full(err) {
-			w.distrust()
-			return nil, errors.Join(err, back)
-		}
-		return c, err
-	}
-	if err = w.opt.Fault.Hit("order.commit"); err != nil {
-		return nil, errors.Join(err, tx.Rollback())
-	}
-	if err = tx.Commit(); err != nil {
-		w.distrust()
-		return nil, fmt.Errorf("commit: %w", err)
-	}
-	return nil, nil
-}
-
-// row applies one change; an error means that the transaction is spoilt.
-func (w *writer) row(c *change) error {
-	if err := w.opt.Fault.Hit("order.row"); err != nil {
-		return err
-	}
-	err := w.st.apply(c)
-	if err != nil && refused(err) {
-		c.err = err
-		return nil
-	}
-	return err
-}
-
-// distrust has the connection thrown away, and everything in the log copied and synced again before the next transaction:
-// after a sync that failed, the system may hold pages for written that never reached the disk.
-func (w *writer) distrust() {
-	w.suspect = true
-	w.st.close()
-	w.st = nil
 }

@@ -29,7 +29,7 @@ import (
 	"penstock/limit"
 	"penstock/order"
 	"penstock/order/payment"
-	"penstock/order/shard"
+	"penstock/order/sqliteorder"
 	"penstock/sale"
 	"penstock/stock"
 	"penstock/stock/gate"
@@ -47,7 +47,7 @@ type world struct {
 	driver   *sqlitestock.Driver
 	stock    *stock.Stock
 	sales    *sale.Sales
-	shards   *shard.Store
+	shards   *sqliteorder.Store
 	orders   *order.Orders
 	payments *payment.Payments
 	provider *provider
@@ -103,7 +103,7 @@ func (w *world) open() {
 	w.stock, err = stock.New(ctx, w.driver, stock.Options{OnCommit: g.Observe})
 	w.must(err)
 	w.sales = sale.New(w.stock, g, sale.Options{Throttle: throttle{limit.New[string](limit.Rate{Calls: 1, Per: time.Second}, limit.Options{})}})
-	w.shards, err = shard.Open(ctx, filepath.Join(w.dir, "orders"), shard.Options{})
+	w.shards, err = sqliteorder.Open(ctx, filepath.Join(w.dir, "orders"), sqliteorder.Options{})
 	w.must(err)
 	w.orders, err = order.New(w.shards, w.stock, order.Options{ExpireParallel: 1}) // one after the other, in a fixed order
 	w.must(err)

@@ -1,4 +1,4 @@
-package shard
+package sqliteorder
 
 import (
 	"context"
@@ -12,29 +12,31 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"penstock/engine/sqlite"
-	"penstock/internal/ident"
+	"penstock/order/driver"
+	"penstock/order/shard"
 )
 
 // Options tunes a store. The zero value is good.
 type Options struct {
-	// Map is the placement; nil means [First]. A directory that was written with another is refused.
-	Map *Map
+	// Map is the placement; nil means [shard.First]. A directory that was written with another is refused.
+	Map *shard.Map
 	// Engine tunes each database. A zero CacheKiB means 4 MiB, a zero Readers 2.
 	Engine sqlite.Options
 }
 
-// Store is the open set of databases of one directory. The directory has one process that writes; who that is, is proven by
-// the caller.
+// Store is the open databases of one directory.
 type Store struct {
-	m   *Map
-	dbs []*sqlite.DB
+	m   *shard.Map
+	dbs []*database
 }
+
+var _ driver.Store = (*Store)(nil)
 
 // Open opens orders_0.db … in dir and creates what is missing. A database that was written with another map, or that was
 // given another number, is refused with an error that names the file.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if o.Map == nil {
-		o.Map = First()
+		o.Map = shard.First()
 	}
 	if o.Engine.CacheKiB == 0 {
 		o.Engine.CacheKiB = 4 << 10
@@ -42,7 +44,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if o.Engine.Readers == 0 {
 		o.Engine.Readers = 2
 	}
-	s := &Store{m: o.Map, dbs: make([]*sqlite.DB, o.Map.databases)}
+	s := &Store{m: o.Map, dbs: make([]*database, o.Map.Databases())}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
 	for i := range s.dbs {
@@ -52,7 +54,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 			if err != nil {
 				return err
 			}
-			s.dbs[i] = db
+			s.dbs[i] = &database{DB: db, number: i}
 			return s.own(gctx, i)
 		})
 	}
@@ -68,7 +70,7 @@ func (s *Store) own(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	want := [...][2]string{{"database", strconv.Itoa(i)}, {"map_version", strconv.Itoa(s.m.version)}, {"map", string(form)}}
+	want := [...][2]string{{"database", strconv.Itoa(i)}, {"map_version", strconv.Itoa(s.m.Version())}, {"map", string(form)}}
 	db := s.dbs[i]
 	return db.Tx(ctx, func(tx *sql.Tx) error {
 		for _, w := range want {
@@ -89,23 +91,20 @@ func (s *Store) own(ctx context.Context, i int) error {
 }
 
 // Map returns the placement of this store.
-func (s *Store) Map() *Map { return s.m }
+func (s *Store) Map() *shard.Map { return s.m }
 
-// Len returns the number of databases.
-func (s *Store) Len() int { return len(s.dbs) }
+// Database returns database i.
+func (s *Store) Database(i int) driver.Database { return s.dbs[i] }
 
-// DB returns a database, 0 … Len-1. Its tables are those of [TableName], order_event and meta.
-func (s *Store) DB(i int) *sqlite.DB { return s.dbs[i] }
-
-// Route returns the place of an order by its id: the database and the table within it.
-func (s *Store) Route(id ident.ID) (db, table int) { return s.m.Route(id.Slot()) }
+// DB returns the file of database i. Its tables are those of [shard.TableName], order_event and meta.
+func (s *Store) DB(i int) *sqlite.DB { return s.dbs[i].DB }
 
 // Close closes the databases.
 func (s *Store) Close() error {
 	var errs []error
 	for _, db := range s.dbs {
 		if db != nil {
-			errs = append(errs, db.Close())
+			errs = append(errs, db.close())
 		}
 	}
 	return errors.Join(errs...)

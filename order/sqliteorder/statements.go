@@ -1,17 +1,20 @@
-package order
+package sqliteorder
 
 import (
 	"context"
-	"database/sql/driver"
+	sqldriver "database/sql/driver"
 	"fmt"
 	"io"
 
+	"penstock/order/driver"
 	"penstock/order/shard"
 )
 
 const (
 	insertRow = `INSERT INTO %s(id, user, sale, key, items, state, amount, currency, refunded, created, pay_before, changed, version,
 delivery, trace) VALUES(?, ?, ?, ?, ?, 'pending_payment', ?, ?, 0, ?, ?, ?, 2, NULL, ?) ON CONFLICT(id) DO NOTHING`
+	putRow = `INSERT INTO %s(id, user, sale, key, items, amount, currency, created, pay_before, changed, trace, state, refunded, version,
+delivery) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING`
 	selectRow  = `SELECT state, version, changed, amount, refunded FROM %s WHERE id = ?`
 	updateRow  = `UPDATE %s SET state = ?, version = ?, changed = ?, refunded = ? WHERE id = ? AND version = ?`
 	firstSteps = `INSERT INTO order_event(order_id, n, at, from_state, to_state, why, who)
@@ -21,30 +24,30 @@ VALUES(?, 1, ?, '', 'accepted', '', ''), (?, 2, ?, 'accepted', 'pending_payment'
 
 // statement is a prepared statement of the driver.
 type statement interface {
-	driver.Stmt
-	driver.StmtExecContext
-	driver.StmtQueryContext
+	sqldriver.Stmt
+	sqldriver.StmtExecContext
+	sqldriver.StmtQueryContext
 }
 
 // statements are prepared when they are first needed, live as long as the connection, and share one argument list. They
 // belong to the goroutine that writes.
 type statements struct {
 	conn     any
-	begin    driver.ConnBeginTx
-	prepare  driver.ConnPrepareContext
+	begin    sqldriver.ConnBeginTx
+	prepare  sqldriver.ConnPrepareContext
 	database int
-	byTable  [shard.Tables]struct{ insert, get, update statement }
+	byTable  [shard.Tables]struct{ insert, get, update, put statement }
 	first    statement
 	next     statement
-	args     [11]driver.NamedValue
-	row      [5]driver.Value
+	args     [15]sqldriver.NamedValue
+	row      [5]sqldriver.Value
 }
 
 func newStatements(conn any, database int) (*statements, error) {
 	s := &statements{conn: conn, database: database}
 	var begins, prepares bool
-	s.begin, begins = conn.(driver.ConnBeginTx)
-	s.prepare, prepares = conn.(driver.ConnPrepareContext)
+	s.begin, begins = conn.(sqldriver.ConnBeginTx)
+	s.prepare, prepares = conn.(sqldriver.ConnPrepareContext)
 	if !begins || !prepares {
 		return nil, fmt.Errorf("the SQLite driver's %T lacks BeginTx or PrepareContext", conn)
 	}
@@ -57,7 +60,7 @@ func newStatements(conn any, database int) (*statements, error) {
 func (s *statements) close() {
 	all := []statement{s.first, s.next}
 	for _, t := range s.byTable {
-		all = append(all, t.insert, t.get, t.update)
+		all = append(all, t.insert, t.get, t.update, t.put)
 	}
 	for _, st := range all {
 		if st != nil {
@@ -95,14 +98,8 @@ func (s *statements) exec(st statement, n int) (int64, error) {
 	return res.RowsAffected()
 }
 
-// current is what a step needs to know of a row.
-type current struct {
-	state                              State
-	version, changed, amount, refunded int64
-}
-
 // get reads a row; false means that there is none.
-func (s *statements) get(id int64, table int) (cur current, found bool, err error) {
+func (s *statements) get(id int64, table int) (cur driver.Current, found bool, err error) {
 	st, err := s.ready(&s.byTable[table].get, selectRow, table)
 	if err != nil {
 		return cur, false, err
@@ -115,8 +112,8 @@ func (s *statements) get(id int64, table int) (cur current, found bool, err erro
 	err = rows.Next(s.row[:])
 	if err == nil {
 		state, _ := s.row[0].(string)
-		cur.state = State(state)
-		for i, to := range []*int64{&cur.version, &cur.changed, &cur.amount, &cur.refunded} {
+		cur.State = driver.State(state)
+		for i, to := range []*int64{&cur.Version, &cur.Changed, &cur.Amount, &cur.Refunded} {
 			*to, _ = s.row[i+1].(int64)
 		}
 	}

@@ -1,12 +1,14 @@
-package shard
+package sqliteorder
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"penstock/internal/ident"
+	"penstock/order/shard"
 )
 
 // A new directory gets eight databases of thirty-two tables, and opens again.
@@ -18,36 +20,18 @@ func TestOpenTwice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Len() != 8 || s.Map().Version() != 1 {
-			t.Fatalf("%d databases, map version %d", s.Len(), s.Map().Version())
+		if s.Map().Databases() != 8 || s.Map().Version() != 1 {
+			t.Fatalf("%d databases, map version %d", s.Map().Databases(), s.Map().Version())
 		}
-		for i := range s.Len() {
+		for i := range s.Map().Databases() {
 			var n int
 			q := "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name GLOB 'orders_[0-9]*' AND name BETWEEN ? AND ?"
-			if err := s.DB(i).R.QueryRowContext(ctx, q, TableName(i, 0), TableName(i, 31)).Scan(&n); err != nil || n != 32 {
+			if err := s.DB(i).R.QueryRowContext(ctx, q, shard.TableName(i, 0), shard.TableName(i, 31)).Scan(&n); err != nil || n != 32 {
 				t.Errorf("database %d has %d of its tables: %v", i, n, err)
 			}
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
-		}
-	}
-}
-
-// An order's id leads to the place of its user.
-func TestIdFindsThePlaceOfItsUser(t *testing.T) {
-	t.Parallel()
-	s, err := Open(t.Context(), t.TempDir(), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	g := ident.NewGenerator(3, 0)
-	for _, u := range []string{"alice", "bob", "carol"} {
-		slot := ident.SlotOf(u)
-		wantDB, wantTable := s.Map().Route(slot)
-		if db, table := s.Route(g.Next(ident.ID(1<<40).Time(), slot)); db != wantDB || table != wantTable {
-			t.Errorf("an order of %s is in %d/%d, the user in %d/%d", u, db, table, wantDB, wantTable)
 		}
 	}
 }
@@ -63,9 +47,15 @@ func TestForeignDatabasesAreRefused(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	other := First()
-	other.slots[0] = 5
-	if _, err := Open(ctx, dir, Options{Map: other}); err == nil || !strings.Contains(err.Error(), "orders_") {
+	var other shard.Map
+	form, err := json.Marshal(shard.First())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(bytes.Replace(form, []byte(`[0,`), []byte(`[5,`), 1), &other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(ctx, dir, Options{Map: &other}); err == nil || !strings.Contains(err.Error(), "orders_") {
 		t.Errorf("opened with another map: %v", err)
 	}
 	a, b := filepath.Join(dir, "orders_0.db"), filepath.Join(dir, "orders_1.db")

@@ -1,8 +1,10 @@
-package shard
+package sqliteorder
 
 import (
 	"fmt"
 	"strings"
+
+	"penstock/order/shard"
 )
 
 // migrations returns the schema of database db. Times are nanoseconds since 1970, items is the JSON of the lines, amounts are
@@ -16,8 +18,8 @@ CREATE TABLE order_event(
   order_id INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL, from_state TEXT NOT NULL, to_state TEXT NOT NULL,
   why TEXT NOT NULL, who TEXT NOT NULL, PRIMARY KEY(order_id, n)) STRICT, WITHOUT ROWID;
 `)
-	for t := range Tables {
-		name := TableName(db, t)
+	for t := range shard.Tables {
+		name := shard.TableName(db, t)
 		fmt.Fprintf(&b, `
 CREATE TABLE %[1]s(
   id INTEGER PRIMARY KEY, user TEXT NOT NULL, sale TEXT NOT NULL, key TEXT NOT NULL, items TEXT NOT NULL, state TEXT NOT NULL,
