@@ -9,12 +9,15 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
 // Config is everything an operator decides. The zero value is not valid; start from [Default].
 type Config struct {
-	Data           string
+	Data string
+	// Target are the roles of the process, see [Config.Has].
+	Target         []string
 	Node           int
 	Stock          string
 	Orders         string
@@ -53,6 +56,8 @@ type Payment struct {
 	Window   time.Duration
 	Grace    time.Duration
 	Provider string
+	Sandbox  string // base URL of the sandbox provider in another process; "" means this process
+	Callback string // base URL of the public listener that providers report to; "" means this process
 	Secret   string // "" means that one is made and kept in the data directory
 }
 
@@ -101,3 +106,19 @@ func (r Rate) PerSecond() float64 {
 	}
 	return float64(r.N) / r.Per.Seconds()
 }
+
+// Has reports whether the process has one of the roles.
+func (c Config) Has(roles ...string) bool {
+	return slices.ContainsFunc(c.Target, func(have string) bool { return have == RoleAll || slices.Contains(roles, have) })
+}
+
+// OrdersEngine returns the engine of the orders: its own, or that of the stock.
+func (c Config) OrdersEngine() string {
+	if c.Orders == "" {
+		return c.Stock
+	}
+	return c.Orders
+}
+
+// Shared reports whether other processes may use the same stock database.
+func (c Config) Shared() bool { return c.Stock != "sqlite:" }

@@ -81,17 +81,42 @@ func storage(c *Config) []Key {
 	return []Key{
 		{Name: "data", Main: true, Default: "./data", Example: "/var/lib/penstock", v: text{&c.Data, "path", true},
 			Help: "Directory of everything that must survive. One process owns it at a time."},
+		{Name: "target", Main: true, Default: RoleAll, Example: "all", v: roles{&c.Target, Roles()},
+			Help: "What this process does. `all` is everything; processes with fewer roles share engines with those that have the others (`docs/topology.md`)."},
 		{Name: "node", Default: "0", Example: "3", v: number{&c.Node, 0, 31},
-			Help: "Number of this process in the ids it makes. Different for each process that shares engines."},
-		{Name: "stock", Main: true, Default: "sqlite:", Example: "sqlite:", v: engine{&c.Stock, []string{"sqlite:"}, []string{"mysql:"}},
+			Help: "Number of this process in the ids it makes, on embedded engines. On a shared stock database the number is leased there, and this key is not read."},
+		{Name: "stock", Main: true, Default: "sqlite:", Example: "mysql://penstock:secret@db:3306/penstock", v: engine{p: &c.Stock, embedded: []string{"sqlite:"}, remote: []string{"mysql://"}},
 			Help: "Engine of sales, stock, claims and their outbox. `sqlite:` keeps it in the data directory."},
-		{Name: "orders", Main: true, Default: "sqlite:", Example: "sqlite:", v: engine{&c.Orders, []string{"sqlite:"}, []string{"mysql:"}},
-			Help: "Engine of the order shards. `sqlite:` keeps them in the data directory."},
-		{Name: "gate", Main: true, Default: "memory", Example: "memory", v: engine{&c.Gate, []string{"memory"}, []string{"redis:"}},
+		{Name: "orders", Main: true, Default: "", Example: "mysql://penstock:secret@db:3306/penstock?replica=db2:3306", v: engine{p: &c.Orders, embedded: []string{"sqlite:"}, remote: []string{"mysql://"}, follows: "stock"},
+			Help: "Engine of the order shards and the payments. Empty: that of `stock`. Several servers, with commas between their URLs, share the eight shards in equal parts; `replica` names a server to read lists from."},
+		{Name: "gate", Main: true, Default: "memory", Example: "redis://:secret@cache:6379", v: engine{p: &c.Gate, embedded: []string{"memory"}, remote: []string{"redis://"}},
 			Help: "The filter in front of the stock database. It only ever says no, and is rebuilt from the database."},
-		{Name: "bus", Main: true, Default: "outbox", Example: "outbox", v: engine{&c.Bus, []string{"outbox"}, []string{"kafka:"}},
+		{Name: "bus", Main: true, Default: "outbox", Example: "kafka://broker1:9092,broker2:9092", v: engine{p: &c.Bus, embedded: []string{"outbox"}, remote: []string{"kafka://"}},
 			Help: "What carries messages between the rooms."},
 	}
+}
+
+// Roles of a process.
+const (
+	// RoleAll is every role.
+	RoleAll = "all"
+	// RoleSale answers the buyers' calls about sales and attempts, and decides.
+	RoleSale = "sale"
+	// RoleOrder writes orders and answers the buyers' calls about orders and payments.
+	RoleOrder = "order"
+	// RoleAdmin answers operators.
+	RoleAdmin = "admin"
+	// RoleTimers ends what has run out: unpaid claims, payments nobody reported on. One process at a time does it.
+	RoleTimers = "timers"
+	// RoleRelay brings messages from the outbox to the broker. One process at a time does it.
+	RoleRelay = "relay"
+	// RoleSandbox is the sandbox payment provider.
+	RoleSandbox = "sandbox"
+)
+
+// Roles returns every role, "all" first.
+func Roles() []string {
+	return []string{RoleAll, RoleSale, RoleOrder, RoleAdmin, RoleTimers, RoleRelay, RoleSandbox}
 }
 
 func edge(c *Config) []Key {
@@ -101,7 +126,7 @@ func edge(c *Config) []Key {
 		{Name: "listen.admin", Main: true, Default: "127.0.0.1:8081", Example: "127.0.0.1:8081", v: address(&c.Listen.Admin), Help: "Operator API."},
 		{Name: "listen.probe", Main: true, Default: "127.0.0.1:9090", Example: "0.0.0.0:9090", v: address(&c.Listen.Probe), Help: "Metrics and health."},
 		{Name: "listen.sandbox", Main: true, Default: "127.0.0.1:8082", Example: "127.0.0.1:0", v: address(&c.Listen.Sandbox), Help: "The sandbox payment provider, when it is the provider."},
-		{Name: "keys.file", Default: "", Example: "/etc/penstock/keys.json", v: text{&c.Keys.File, "path", false}, Help: "Key ring. Empty: `keys.json` in the data directory, made at the first start."},
+		{Name: "keys.file", Default: "", Example: "/etc/penstock/keys.json", v: text{&c.Keys.File, "path", false}, Help: "Key ring. Empty: `keys.json` in the data directory, made at the first start. Processes that share engines need the same."},
 		{Name: "keys.passTTL", Default: "30m", Example: "1h", v: span{&c.Keys.PassTTL, time.Minute, 24 * time.Hour}, Help: "Life of the pass a token is exchanged for before the opening."},
 		{Name: "limits.ip", Default: "100/m", Example: "100/m", v: rate{&c.Limits.IP}, Help: "Calls of one client address."},
 		{Name: "limits.user", Default: "1000/m", Example: "1000/m", v: rate{&c.Limits.User}, Help: "Calls of one user."},
@@ -123,7 +148,9 @@ func selling(c *Config) []Key {
 		{Name: "payment.window", Main: true, Default: "15m", Example: "15m", v: span{&c.Payment.Window, time.Second, 30 * 24 * time.Hour}, Help: "How long a winner has to pay."},
 		{Name: "payment.grace", Default: "30s", Example: "30s", v: span{&c.Payment.Grace, 0, time.Hour}, Help: "How long after the window the stock of an unpaid order still waits for money on its way."},
 		{Name: "payment.provider", Default: "sandbox", Example: "sandbox", v: choice{&c.Payment.Provider, []string{"sandbox"}}, Help: "Who takes the money. The sandbox is a provider inside the binary."},
-		{Name: "payment.secret", Secret: true, Default: "", Example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", v: webhookSecret{&c.Payment.Secret}, Help: "Standard Webhooks secret that signs callbacks. Empty: one is made and kept in the data directory."},
+		{Name: "payment.sandbox", Default: "", Example: "http://sandbox:8082", v: link{&c.Payment.Sandbox}, Help: "Where the sandbox provider is, when another process has its role. Empty: in this process."},
+		{Name: "payment.callback", Default: "", Example: "https://shop.example.com", v: link{&c.Payment.Callback}, Help: "Where a provider reaches a public listener with role order. Empty: the one of this process."},
+		{Name: "payment.secret", Secret: true, Default: "", Example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", v: webhookSecret{&c.Payment.Secret}, Help: "Standard Webhooks secret that signs callbacks. Empty: one is made and kept in the data directory. Processes that share engines need the same."},
 		{Name: "batch.size", Default: "512", Example: "512", v: number{&c.Batch.Size, 1, 4096}, Help: "Attempts in one transaction."},
 		{Name: "batch.wait", Default: "1ms", Example: "2ms", v: span{&c.Batch.Wait, 0, 100 * time.Millisecond}, Help: "How long a batch waits for company while there is a crowd. An idle writer commits at once."},
 		{Name: "orderWriter.rows", Default: "100", Example: "100", v: number{&c.OrderWriter.Rows, 1, 1000}, Help: "Orders in one insert."},

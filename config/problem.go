@@ -22,8 +22,11 @@ type Problem struct {
 // password finds the password in a URL.
 var password = regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]*@`)
 
+// Masked returns s with the passwords of its URLs as stars.
+func Masked(s string) string { return password.ReplaceAllString(s, "${1}"+stars+"@") }
+
 func (p Problem) Error() string {
-	value := password.ReplaceAllString(p.Value, "${1}"+stars+"@")
+	value := Masked(p.Value)
 	if len(value) > 120 {
 		value = value[:120] + "…"
 	}
@@ -69,8 +72,36 @@ func check(c Config) Problems {
 		}
 		taken[l.addr] = l.key
 	}
+	found = append(found, checkRoles(c)...)
 	if c.Batch.Wait >= c.Timeouts.Attempt {
 		found = append(found, Problem{Key: "batch.wait", Value: spell(c.Batch.Wait), What: "is not shorter than timeouts.attempt, " + spell(c.Timeouts.Attempt), Example: "2ms"})
+	}
+	return found
+}
+
+// checkRoles finds what processes with single roles need and lack.
+func checkRoles(c Config) (found Problems) {
+	if c.Has(RoleAll) {
+		return nil
+	}
+	target := strings.Join(c.Target, ",")
+	lack := func(key, what, example string) {
+		found = append(found, Problem{Key: key, Value: "", What: what + " while target is " + target, Example: example})
+	}
+	if !c.Shared() {
+		found = append(found, Problem{Key: "stock", Value: c.Stock, What: "has one process, which has all roles; target is " + target, Example: "mysql://penstock:secret@db:3306/penstock"})
+	}
+	if c.Keys.File == "" {
+		lack("keys.file", "is empty: every process would have keys of its own", "/etc/penstock/keys.json")
+	}
+	if c.Payment.Secret == "" && c.Has(RoleOrder, RoleAdmin, RoleTimers, RoleSandbox) {
+		lack("payment.secret", "is empty: every process would have a secret of its own", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	}
+	if c.Payment.Sandbox == "" && c.Has(RoleOrder, RoleAdmin, RoleTimers) && !c.Has(RoleSandbox) {
+		lack("payment.sandbox", "is empty: the sandbox provider is in another process", "http://127.0.0.1:8082")
+	}
+	if c.Payment.Callback == "" && c.Has(RoleOrder, RoleAdmin, RoleTimers) && !c.Has(RoleOrder) {
+		lack("payment.callback", "is empty: the provider reports to a process with role order", "http://127.0.0.1:8080")
 	}
 	return found
 }

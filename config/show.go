@@ -14,6 +14,7 @@ func (c Config) Show() string {
 		if k.Secret && value != "" {
 			value = stars
 		}
+		value = Masked(value)
 		fmt.Fprintf(b, "%s%s: %s\n", indent, leaf(k.Name), yamlText(value))
 	})
 }
@@ -117,8 +118,8 @@ func Engines() map[string][]string {
 	all := map[string][]string{}
 	for _, k := range Keys() {
 		if e, ok := k.v.(engine); ok {
-			for _, scheme := range e.now {
-				all[k.Name] = append(all[k.Name], strings.TrimSuffix(scheme, ":"))
+			for _, scheme := range append(e.embedded, e.remote...) {
+				all[k.Name] = append(all[k.Name], strings.TrimRight(scheme, ":/"))
 			}
 		}
 	}

@@ -251,30 +251,87 @@ func (v prefixes) set(s string) error {
 	return nil
 }
 
-// engine is chosen by the scheme of a URL; "sqlite" alone is taken for "sqlite:", which YAML wants in quotes. later are schemes that exist, but not in this build.
+// engine is chosen by the scheme of a URL. embedded engines need no more than their name ("sqlite" alone is taken for "sqlite:",
+// which YAML wants in quotes); remote ones are URLs, whose parts the engine itself checks before anything starts.
 type engine struct {
-	p          *string
-	now, later []string
+	p                *string
+	embedded, remote []string
+	// follows is the key whose engine is taken when nothing is set, or "".
+	follows string
 }
 
-func (v engine) kind() string   { return strings.Join(v.now, ", ") }
+func (v engine) kind() string {
+	names := slices.Clone(v.embedded)
+	for _, scheme := range v.remote {
+		names = append(names, scheme+"…")
+	}
+	return strings.Join(names, ", ")
+}
+
 func (v engine) String() string { return *v.p }
 func (v engine) set(s string) error {
-	for _, scheme := range v.now {
+	if s == "" && v.follows != "" {
+		*v.p = ""
+		return nil
+	}
+	for _, scheme := range v.embedded {
 		if s == scheme || s+":" == scheme {
 			*v.p = scheme
 			return nil
 		}
 	}
-	for _, scheme := range v.later {
-		if strings.HasPrefix(s, scheme) {
-			return fmt.Errorf("names the engine %s, which is not in this build", strings.TrimSuffix(scheme, ":"))
+	for _, scheme := range v.remote {
+		if rest, ok := strings.CutPrefix(s, scheme); ok && rest != "" && !strings.ContainsAny(rest, " \t\r\n\x00") {
+			*v.p = s
+			return nil
+		}
+		if strings.HasPrefix(s, strings.TrimSuffix(scheme, "//")) {
+			return fmt.Errorf("is not a whole URL: after %s comes a host", scheme)
 		}
 	}
-	if strings.HasPrefix(s, "sqlite:") && slices.Contains(v.now, "sqlite:") {
+	if strings.HasPrefix(s, "sqlite:") && slices.Contains(v.embedded, "sqlite:") {
 		return errors.New("names a path; SQLite files live in the data directory, which the key data sets")
 	}
 	return errors.New("is not an engine of this build")
+}
+
+// roles is a list of what a process does.
+type roles struct {
+	p   *[]string
+	all []string
+}
+
+func (v roles) kind() string   { return "list of " + strings.Join(v.all, ", ") }
+func (v roles) String() string { return strings.Join(*v.p, ",") }
+func (v roles) set(s string) error {
+	var list []string
+	for name := range strings.SplitSeq(s, ",") {
+		name = strings.TrimSpace(name)
+		if !slices.Contains(v.all, name) {
+			return fmt.Errorf("names the role %q; the roles are %s", name, strings.Join(v.all, ", "))
+		}
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	*v.p = list
+	return nil
+}
+
+// link is an http(s) URL of somewhere else, or nothing.
+type link struct{ p *string }
+
+func (v link) kind() string   { return "URL" }
+func (v link) String() string { return *v.p }
+func (v link) set(s string) error {
+	if s != "" {
+		u, err := url.Parse(s)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+			return errors.New("is not an http(s) URL without a query")
+		}
+	}
+	*v.p = strings.TrimRight(s, "/")
+	return nil
 }
 
 type base struct{ p *string }

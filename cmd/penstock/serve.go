@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -25,7 +24,6 @@ const tokenLife = 30 * 24 * time.Hour
 const stopMargin = 20 * time.Second
 
 func newServe(e *env) *cobra.Command {
-	var target []string
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "run the server",
@@ -33,12 +31,8 @@ func newServe(e *env) *cobra.Command {
 			"Without any configuration it runs durably in ./data. Every key of `penstock config reference` is also a flag here.",
 		Args: args(),
 	}
-	c.Flags().StringSliceVar(&target, "target", []string{"all"}, "roles of this process; this build knows all")
 	s := addSettings(e, c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if !slices.Equal(target, []string{"all"}) {
-			return usage("leave --target out, or write --target all", "--target %q is not in this build: every process takes all roles", target)
-		}
 		return serve(c.Context(), e, s)
 	}
 	return c
