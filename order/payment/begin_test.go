@@ -19,9 +19,9 @@ import (
 
 // A key makes one payment, whoever repeats it how often at once; the same key with another body is refused, another key while
 // a payment is live too, and another user's order does not exist.
-func TestBeginIsIdempotent(t *testing.T) {
+func testBeginIsIdempotent(t *testing.T, on engine) {
 	t.Parallel()
-	w := setup(t, nil)
+	w := setup(t, on, nil)
 	w.muted.Store(true)
 	id := w.shop.sell("u")
 	b := payment.Begin{Order: id, User: "u", Key: "k", Method: "sandbox", Outcome: sandbox.Lose}
@@ -74,9 +74,9 @@ func TestBeginIsIdempotent(t *testing.T) {
 }
 
 // Orders that are paid, gone or past their window take no new payment, but a known key still gets its answer.
-func TestOnlyPayableOrdersArePaid(t *testing.T) {
+func testOnlyPayableOrdersArePaid(t *testing.T, on engine) {
 	t.Parallel()
-	w := setup(t, nil)
+	w := setup(t, on, nil)
 	paid, gone, past := w.shop.sell("u"), w.shop.sell("u"), w.shop.sell("u")
 	first := w.begin(paid, "u", sandbox.Capture)
 	w.settled()
@@ -96,12 +96,12 @@ func TestOnlyPayableOrdersArePaid(t *testing.T) {
 
 // Requests and answers that get lost on the way to the provider never make a failure: the payment stays pending, is asked for,
 // charged again if the provider never heard of it, and captured once.
-func TestLostRequestsAndAnswers(t *testing.T) {
+func testLostRequestsAndAnswers(t *testing.T, on engine) {
 	t.Parallel()
 	for _, lost := range []string{"request", "answer"} {
 		t.Run(lost, func(t *testing.T) {
 			t.Parallel()
-			w := setup(t, nil)
+			w := setup(t, on, nil)
 			w.muted.Store(true)
 			var cuts atomic.Int64
 			w.line.set(func(r *http.Request) (before, after bool) {
@@ -125,9 +125,9 @@ func TestLostRequestsAndAnswers(t *testing.T) {
 
 // A payment that its provider never hears of stays pending while the claim is held, and fails when it is released; a capture
 // that turns up after that goes back.
-func TestUnheardPaymentFailsOnlyWithTheClaim(t *testing.T) {
+func testUnheardPaymentFailsOnlyWithTheClaim(t *testing.T, on engine) {
 	t.Parallel()
-	w := setup(t, nil)
+	w := setup(t, on, nil)
 	w.step = 200 * time.Millisecond
 	var queries atomic.Int64
 	w.line.set(func(r *http.Request) (before, after bool) {
@@ -173,9 +173,9 @@ func post(t *testing.T, w *world, p payment.Payment) {
 }
 
 // Two payments with a sandbox each run in one process without knowing of each other: a callback of one is forged to the other.
-func TestTwoSandboxesInOneProcess(t *testing.T) {
+func testTwoSandboxesInOneProcess(t *testing.T, on engine) {
 	t.Parallel()
-	a, b := setup(t, nil), setup(t, nil)
+	a, b := setup(t, on, nil), setup(t, on, nil)
 	x, y := a.shop.sell("u"), b.shop.sell("u")
 	p, q := a.begin(x, "u", sandbox.Capture), b.begin(y, "u", sandbox.Fail)
 	a.settled()
@@ -191,9 +191,9 @@ func TestTwoSandboxesInOneProcess(t *testing.T) {
 
 // Money that comes while the claim is being held by nobody goes back even if the provider refuses at first: the refusal is a
 // case, and the refund is tried again.
-func TestRefusedReturnIsACaseAndTriedAgain(t *testing.T) {
+func testRefusedReturnIsACaseAndTriedAgain(t *testing.T, on engine) {
 	t.Parallel()
-	w := setup(t, nil)
+	w := setup(t, on, nil)
 	w.muted.Store(true)
 	id := w.shop.sell("u")
 	p, _, err := w.pay.Load().Begin(t.Context(), payment.Begin{Order: id, User: "u", Key: "k", Method: "sandbox", After: 5 * time.Minute})

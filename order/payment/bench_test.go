@@ -12,7 +12,7 @@ import (
 // BenchmarkPay is an order paid from begin to settled, through the sandbox's HTTP and its signed callback, every step durable.
 // The shop is in memory, so what is measured is payments, sandbox and the network between them.
 func BenchmarkPay(b *testing.B) {
-	w := setup(b, nil)
+	w := setup(b, onSQLite, nil)
 	var n atomic.Int64
 	b.SetParallelism(32)
 	b.ResetTimer()

@@ -26,13 +26,13 @@ func crashAt(point string) (*fault.Points, *atomic.Int64) {
 }
 
 // A crash between any two steps of a capture delays the order and loses nothing: after a restart it is paid, once.
-func TestCrashDuringCapture(t *testing.T) {
+func testCrashDuringCapture(t *testing.T, on engine) {
 	t.Parallel()
 	for _, point := range []string{payment.PointBegun, payment.PointCaptured, payment.PointSold, payment.PointFollowed} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			faults, hits := crashAt(point)
-			w := setup(t, faults)
+			w := setup(t, on, faults)
 			id := w.shop.sell("u")
 			_, _, err := w.pay.Load().Begin(t.Context(), payment.Begin{Order: id, User: "u", Key: "k", Method: "sandbox"})
 			if (err != nil) != (point == payment.PointBegun) || err != nil && !errs.Is(err, errs.Unknown) {
@@ -54,13 +54,13 @@ func TestCrashDuringCapture(t *testing.T) {
 }
 
 // A crash between any two steps of the return of late money ends with the money back, once.
-func TestCrashDuringReturnOfLateMoney(t *testing.T) {
+func testCrashDuringReturnOfLateMoney(t *testing.T, on engine) {
 	t.Parallel()
 	for _, point := range []string{payment.PointSold, payment.PointLate, payment.PointRefunding, payment.PointReturned} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			faults, hits := crashAt(point)
-			w := setup(t, faults)
+			w := setup(t, on, faults)
 			id := w.shop.sell("u")
 			w.shop.Release(t.Context(), id, driver.Held, stock.WhyExpired, "")
 			p := w.begin(id, "u", sandbox.Capture)
@@ -79,7 +79,7 @@ func TestCrashDuringReturnOfLateMoney(t *testing.T) {
 }
 
 // A crash between any two steps of a refund ends with the money back, the units back and the order told, each once.
-func TestCrashDuringRefund(t *testing.T) {
+func testCrashDuringRefund(t *testing.T, on engine) {
 	t.Parallel()
 	for _, point := range []string{
 		payment.PointRefunding, payment.PointReturned, payment.PointPaidBack, payment.PointReleased, payment.PointTold,
@@ -87,7 +87,7 @@ func TestCrashDuringRefund(t *testing.T) {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			faults, hits := crashAt(point)
-			w := setup(t, faults)
+			w := setup(t, on, faults)
 			id := w.shop.sell("u")
 			p := w.begin(id, "u", sandbox.Capture)
 			w.settled()
@@ -113,10 +113,10 @@ func TestCrashDuringRefund(t *testing.T) {
 }
 
 // A commit nobody knows the outcome of is reported as unknown, and the same key makes one payment in the end.
-func TestUnknownCommitSettlesByKey(t *testing.T) {
+func testUnknownCommitSettlesByKey(t *testing.T, on engine) {
 	t.Parallel()
 	var faults fault.Points
-	w := setup(t, &faults)
+	w := setup(t, on, &faults)
 	id := w.shop.sell("u")
 	faults.Set(groupcommit.PointCommit, func(hit int) error {
 		if hit == 1 {
@@ -139,10 +139,10 @@ func TestUnknownCommitSettlesByKey(t *testing.T) {
 
 // A refund with return of stock may come while the payment is not settled yet: the settling that runs again finds the claim
 // released and must not take the money for late.
-func TestRefundBeforeSettledIsNotLate(t *testing.T) {
+func testRefundBeforeSettledIsNotLate(t *testing.T, on engine) {
 	t.Parallel()
 	faults, hits := crashAt(payment.PointFollowed)
-	w := setup(t, faults)
+	w := setup(t, on, faults)
 	id := w.shop.sell("u")
 	p := w.begin(id, "u", sandbox.Capture)
 	w.until("the order is paid and the payment not settled", func() bool { return hits.Load() > 0 })

@@ -24,7 +24,7 @@ func FuzzCallbackBody(f *testing.F) {
 	f.Add([]byte(`{"type":"payment.captured","data":{"amount":1e400}}`))
 	f.Add([]byte(`[]`))
 	f.Add([]byte{})
-	w := setup(f, nil)
+	w := setup(f, onSQLite, nil)
 	w.muted.Store(true)
 	n := 0
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -20,7 +20,9 @@ type idSource struct {
 	last ident.ID
 }
 
-func newIDs(node func() int, after ident.ID) *idSource { return &idSource{node: node, of: -1, last: after} }
+func newIDs(node func() int, after ident.ID) *idSource {
+	return &idSource{node: node, of: -1, last: after}
+}
 
 // next fails with [errs.ReducedCapacity] while the process has no node number.
 func (s *idSource) next(now time.Time, slot int) (ident.ID, error) {

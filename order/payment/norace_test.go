@@ -2,5 +2,5 @@
 
 package payment_test
 
-// pairs is the number of orders for which pay and expire race.
-const pairs = 1000
+// sqlitePairs is the number of orders for which pay and expire race.
+const sqlitePairs = 1000

@@ -17,7 +17,7 @@ import (
 )
 
 // Whatever a provider does with its callbacks, the payment ends where the money is, and the order follows the payment.
-func TestEveryOutcome(t *testing.T) {
+func testEveryOutcome(t *testing.T, on engine) {
 	t.Parallel()
 	for _, c := range []struct {
 		outcome string
@@ -37,7 +37,7 @@ func TestEveryOutcome(t *testing.T) {
 		for _, after := range []time.Duration{0, 300 * time.Millisecond} {
 			t.Run(fmt.Sprintf("%s/%v", c.outcome, after), func(t *testing.T) {
 				t.Parallel()
-				w := setup(t, nil)
+				w := setup(t, on, nil)
 				id := w.shop.sell("u")
 				p, _, err := w.pay.Load().Begin(t.Context(), payment.Begin{Order: id, User: "u", Key: "k", Method: "sandbox", Outcome: c.outcome, After: after})
 				if err != nil {
@@ -62,9 +62,9 @@ func TestEveryOutcome(t *testing.T) {
 }
 
 // A callback that is forged, stale, about an unknown payment, unreadable or a repeat changes nothing.
-func TestBadCallbacksChangeNothing(t *testing.T) {
+func testBadCallbacksChangeNothing(t *testing.T, on engine) {
 	t.Parallel()
-	w := setup(t, nil)
+	w := setup(t, on, nil)
 	w.muted.Store(true)
 	p := w.begin(w.shop.sell("u"), "u", sandbox.Lose)
 	before := w.export()
@@ -112,9 +112,9 @@ func TestBadCallbacksChangeNothing(t *testing.T) {
 }
 
 // However many callbacks of however many ids say so at once, a payment is captured once and its order paid once.
-func TestDuplicatesCaptureOnce(t *testing.T) {
+func testDuplicatesCaptureOnce(t *testing.T, on engine) {
 	t.Parallel()
-	w := setup(t, nil)
+	w := setup(t, on, nil)
 	w.muted.Store(true)
 	id := w.shop.sell("u")
 	p := w.begin(id, "u", sandbox.Lose)
@@ -136,9 +136,9 @@ func TestDuplicatesCaptureOnce(t *testing.T) {
 }
 
 // Order of arrival does not matter: a failure after the capture is nothing, a capture after the failure counts.
-func TestCaptureWinsOverFailure(t *testing.T) {
+func testCaptureWinsOverFailure(t *testing.T, on engine) {
 	t.Parallel()
-	w := setup(t, nil)
+	w := setup(t, on, nil)
 	w.muted.Store(true)
 	first, second := w.shop.sell("u"), w.shop.sell("v")
 	a, b := w.begin(first, "u", sandbox.Lose), w.begin(second, "v", sandbox.Lose)
@@ -164,9 +164,9 @@ func TestCaptureWinsOverFailure(t *testing.T) {
 
 // A transaction id counts once: a second payment that claims it, and a second transaction of one payment, become cases and
 // pay nothing.
-func TestTransactionIdsCountOnce(t *testing.T) {
+func testTransactionIdsCountOnce(t *testing.T, on engine) {
 	t.Parallel()
-	w := setup(t, nil)
+	w := setup(t, on, nil)
 	w.muted.Store(true)
 	first, second := w.shop.sell("u"), w.shop.sell("v")
 	a, b := w.begin(first, "u", sandbox.Lose), w.begin(second, "v", sandbox.Lose)
@@ -189,9 +189,9 @@ func TestTransactionIdsCountOnce(t *testing.T) {
 
 // Pay against expire at the same moment, many times over: the claim has one winner, money is kept for exactly the paid
 // orders, and every other buyer has his money back.
-func TestPayVersusExpire(t *testing.T) {
+func testPayVersusExpire(t *testing.T, on engine) {
 	t.Parallel()
-	w := setup(t, nil)
+	w, pairs := setup(t, on, nil), on.pairs
 	w.muted.Store(true)
 	pays := make([]payment.Payment, pairs)
 	each(pairs, func(i int) {
@@ -240,9 +240,9 @@ func each(n int, f func(i int)) {
 }
 
 // A second payment that is captured although another one has paid the order goes back by itself.
-func TestSecondPaymentGoesBack(t *testing.T) {
+func testSecondPaymentGoesBack(t *testing.T, on engine) {
 	t.Parallel()
-	w := setup(t, nil)
+	w := setup(t, on, nil)
 	w.muted.Store(true)
 	id := w.shop.sell("u")
 	a := w.begin(id, "u", sandbox.Lose)
@@ -265,9 +265,9 @@ func TestSecondPaymentGoesBack(t *testing.T) {
 }
 
 // The export has one line per payment, ordered by id, with the fields that others compute with.
-func TestExport(t *testing.T) {
+func testExport(t *testing.T, on engine) {
 	t.Parallel()
-	w := setup(t, nil)
+	w := setup(t, on, nil)
 	for i := range 30 {
 		user := fmt.Sprint("u", i)
 		w.begin(w.shop.sell(user), user, []string{sandbox.Capture, sandbox.Fail}[i%2])

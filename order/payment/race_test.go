@@ -2,5 +2,5 @@
 
 package payment_test
 
-// pairs is smaller here: SQLite in pure Go is some twenty times slower under the race detector.
-const pairs = 100
+// sqlitePairs is smaller here: SQLite in pure Go is some twenty times slower under the race detector.
+const sqlitePairs = 100

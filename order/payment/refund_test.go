@@ -15,18 +15,18 @@ import (
 )
 
 // paid is a world with one paid order of user u.
-func paid(t *testing.T) (*world, payment.Payment) {
+func paid(t *testing.T, on engine) (*world, payment.Payment) {
 	t.Helper()
-	w := setup(t, nil)
+	w := setup(t, on, nil)
 	p := w.begin(w.shop.sell("u"), "u", sandbox.Capture)
 	w.settled()
 	return w, p
 }
 
 // Refunds that race never give back more than was captured, and what they give back is what provider, payment and order say.
-func TestConcurrentRefundsNeverExceedTheCapture(t *testing.T) {
+func testConcurrentRefundsNeverExceedTheCapture(t *testing.T, on engine) {
 	t.Parallel()
-	w, p := paid(t)
+	w, p := paid(t, on)
 	var back, refused atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 40 {
@@ -61,9 +61,9 @@ func TestConcurrentRefundsNeverExceedTheCapture(t *testing.T) {
 }
 
 // What cannot be refunded is refused with its reason and changes nothing.
-func TestRefundRefusals(t *testing.T) {
+func testRefundRefusals(t *testing.T, on engine) {
 	t.Parallel()
-	w, p := paid(t)
+	w, p := paid(t, on)
 	unpaid := w.shop.sell("u")
 	if _, _, err := w.pay.Load().Refund(t.Context(), payment.Refund{Order: p.Order, User: "u", Key: "first", Amount: 1}); err != nil {
 		t.Fatal(err)
@@ -97,9 +97,9 @@ func TestRefundRefusals(t *testing.T) {
 }
 
 // The same key refunds once, however many ask at once, and returns the units if that was asked.
-func TestRefundIsIdempotent(t *testing.T) {
+func testRefundIsIdempotent(t *testing.T, on engine) {
 	t.Parallel()
-	w, p := paid(t)
+	w, p := paid(t, on)
 	var fresh atomic.Int64
 	var wg sync.WaitGroup
 	for range 20 {
@@ -129,12 +129,12 @@ func TestRefundIsIdempotent(t *testing.T) {
 }
 
 // A refund whose answer is lost is unknown, never a failure; it goes on by itself and the key tells how it ended.
-func TestRefundWithoutAnAnswerIsUnknown(t *testing.T) {
+func testRefundWithoutAnAnswerIsUnknown(t *testing.T, on engine) {
 	t.Parallel()
 	for _, lost := range []string{"request", "answer"} {
 		t.Run(lost, func(t *testing.T) {
 			t.Parallel()
-			w, p := paid(t)
+			w, p := paid(t, on)
 			w.line.set(func(*http.Request) (before, after bool) { return lost == "request", lost == "answer" })
 			ask := payment.Refund{Order: p.Order, User: "u", Key: "r"}
 			for range 2 {
@@ -158,9 +158,9 @@ func TestRefundWithoutAnAnswerIsUnknown(t *testing.T) {
 }
 
 // An order whose own sum fits no refund is not told anything: it becomes a case, once, and the money's state stays visible.
-func TestWrongBooksAreACase(t *testing.T) {
+func testWrongBooksAreACase(t *testing.T, on engine) {
 	t.Parallel()
-	w, p := paid(t)
+	w, p := paid(t, on)
 	w.shop.mu.Lock()
 	w.shop.orders[p.Order].Refunded = 7
 	w.shop.mu.Unlock()

@@ -10,11 +10,11 @@ import (
 
 // A commit that fails in the background heals in the background: money that was taken pays its order though no buyer writes
 // anything, and reads work again.
-func TestFailedCommitHealsByItself(t *testing.T) {
+func testFailedCommitHealsByItself(t *testing.T, on engine) {
 	t.Parallel()
 	for failing := 2; failing <= 4; failing++ {
 		faults := &fault.Points{}
-		w := setup(t, nil)
+		w := setup(t, on, nil)
 		w.muted.Store(true)
 		if err := w.pay.Load().Stop(); err != nil {
 			t.Fatal(err)

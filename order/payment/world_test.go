@@ -166,6 +166,8 @@ func (l *line) set(cut func(*http.Request) (before, after bool)) { l.cut.Store(&
 // world is a shop, a sandbox with its real HTTP server, and payments between them, on one fake clock.
 type world struct {
 	t      testing.TB
+	on     engine
+	where  string
 	clk    *clock.Fake
 	shop   *shop
 	secret webhook.Secret
@@ -185,11 +187,11 @@ type world struct {
 	ended  map[bool]int
 }
 
-func setup(t testing.TB, faults *fault.Points) *world {
+func setup(t testing.TB, on engine, faults *fault.Points) *world {
 	t.Helper()
 	clk := clock.NewFake(time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC))
 	w := &world{
-		t: t, clk: clk, dir: t.TempDir(), line: &line{wire: http.Transport{MaxIdleConnsPerHost: 64}}, step: 50 * time.Millisecond, raised: map[string]int{}, ended: map[bool]int{},
+		t: t, on: on, where: on.place(t), clk: clk, dir: t.TempDir(), line: &line{wire: http.Transport{MaxIdleConnsPerHost: 64}}, step: 50 * time.Millisecond, raised: map[string]int{}, ended: map[bool]int{},
 		shop: &shop{clk: clk, ids: ident.NewGenerator(0, 0), claims: map[ident.ID]*driver.Attempt{}, orders: map[ident.ID]*order.Order{}, sells: map[ident.ID]int{}},
 	}
 	var err error
@@ -226,13 +228,19 @@ func setup(t testing.TB, faults *fault.Points) *world {
 	return w
 }
 
-// open starts payments on the world's directory.
+// open starts payments on the world's database.
 func (w *world) open(faults *fault.Points) {
 	w.t.Helper()
-	p, err := payment.New(w.t.Context(), filepath.Join(w.dir, "payments.db"), payment.Deps{
+	w.pay.Store(w.process(0, faults))
+}
+
+// process starts payments as one more process of the given node number would.
+func (w *world) process(node int, faults *fault.Points) *payment.Payments {
+	w.t.Helper()
+	p, err := payment.Over(w.t.Context(), w.on.open(w.t, w.where, faults), payment.Deps{
 		Orders: w.shop, Stock: w.shop, Providers: map[string]payment.Provider{"sandbox": w.client},
 	}, payment.Options{
-		Clock: w.clk, Fault: faults,
+		Clock: w.clk, Fault: faults, Node: node,
 		Raised: func(kind string) { w.mu.Lock(); w.raised[kind]++; w.mu.Unlock() },
 		Ended:  func(_ string, ok bool) { w.mu.Lock(); w.ended[ok]++; w.mu.Unlock() },
 	})
@@ -242,12 +250,12 @@ func (w *world) open(faults *fault.Points) {
 	if err := p.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	w.pay.Store(p)
+	return p
 }
 
 func (w *world) base() string { return w.prov.URL + "/charges" }
 
-// restart is a crash: payments are closed where they stand and opened again from their file.
+// restart is a crash: payments are closed where they stand and opened again from their database.
 func (w *world) restart() {
 	w.t.Helper()
 	if err := w.pay.Load().Stop(); err != nil {

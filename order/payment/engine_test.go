@@ -1,0 +1,112 @@
+package payment_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"penstock/engine/mysql"
+	"penstock/internal/engines"
+	"penstock/internal/fault"
+	"penstock/order/payment"
+	"penstock/order/payment/groupcommit"
+)
+
+// engine is a database under the policy.
+type engine struct {
+	// place makes an empty database and says where it is.
+	place func(t testing.TB) string
+	open  func(t testing.TB, where string, faults *fault.Points) payment.Store
+	// pairs is the number of orders for which pay and expire race.
+	pairs int
+}
+
+var onSQLite = engine{
+	place: func(t testing.TB) string { return filepath.Join(t.TempDir(), "payments.db") },
+	open: func(t testing.TB, where string, faults *fault.Points) payment.Store {
+		t.Helper()
+		s, err := payment.OpenSQLite(t.Context(), where, groupcommit.Options{Fault: faults})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	},
+	pairs: sqlitePairs,
+}
+
+// onMySQL starts no server: each place is a fresh database of the one given.
+func onMySQL(server *engines.Server) engine {
+	return engine{
+		place: func(t testing.TB) string { return server.Database(t) },
+		open: func(t testing.TB, where string, faults *fault.Points) payment.Store {
+			t.Helper()
+			return openMySQL(t, where, payment.MySQLOptions{Fault: faults})
+		},
+		pairs: 100,
+	}
+}
+
+func openMySQL(t testing.TB, where string, o payment.MySQLOptions) payment.Store {
+	t.Helper()
+	c, err := mysql.Parse(where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := mysql.Open(t.Context(), c, mysql.Options{Pool: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	s, err := payment.OpenMySQL(t.Context(), db, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// policy is what must be true on every engine.
+var policy = map[string]func(*testing.T, engine){
+	"begin is idempotent":                 testBeginIsIdempotent,
+	"only payable orders are paid":        testOnlyPayableOrdersArePaid,
+	"lost requests and answers":           testLostRequestsAndAnswers,
+	"unheard payment fails with claim":    testUnheardPaymentFailsOnlyWithTheClaim,
+	"two sandboxes in one process":        testTwoSandboxesInOneProcess,
+	"refused return is a case":            testRefusedReturnIsACaseAndTriedAgain,
+	"refunds never exceed the capture":    testConcurrentRefundsNeverExceedTheCapture,
+	"refund refusals":                     testRefundRefusals,
+	"refund is idempotent":                testRefundIsIdempotent,
+	"refund without an answer is unknown": testRefundWithoutAnAnswerIsUnknown,
+	"wrong books are a case":              testWrongBooksAreACase,
+	"every outcome":                       testEveryOutcome,
+	"bad callbacks change nothing":        testBadCallbacksChangeNothing,
+	"duplicates capture once":             testDuplicatesCaptureOnce,
+	"capture wins over failure":           testCaptureWinsOverFailure,
+	"transaction ids count once":          testTransactionIdsCountOnce,
+	"pay versus expire":                   testPayVersusExpire,
+	"second payment goes back":            testSecondPaymentGoesBack,
+	"export":                              testExport,
+	"crash during capture":                testCrashDuringCapture,
+	"crash during return of late money":   testCrashDuringReturnOfLateMoney,
+	"crash during refund":                 testCrashDuringRefund,
+	"unknown commit settles by key":       testUnknownCommitSettlesByKey,
+	"refund before settled is not late":   testRefundBeforeSettledIsNotLate,
+	"failed commit heals by itself":       testFailedCommitHealsByItself,
+}
+
+// The policy over SQLite.
+func TestPolicyOnSQLite(t *testing.T) {
+	t.Parallel()
+	for name, test := range policy {
+		t.Run(name, func(t *testing.T) { test(t, onSQLite) })
+	}
+}
+
+// The same policy over MySQL.
+func TestPolicyOnMySQL(t *testing.T) {
+	t.Parallel()
+	on := onMySQL(engines.MariaDB(t))
+	t.Run("policy", func(t *testing.T) {
+		for name, test := range policy {
+			t.Run(name, func(t *testing.T) { test(t, on) })
+		}
+	})
+}
