@@ -39,6 +39,7 @@ func TestLaterSourceWins(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default()
+	want.Orders = "sqlite:"
 	want.Data, want.Pprof, want.Payment.Window, want.Listen.Public = "/c", true, 2*time.Minute, ":0"
 	want.Limits.IP, want.Limits.User = Rate{20, 10 * time.Second}, Rate{}
 	want.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -202,6 +203,9 @@ func TestExampleAndShowRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, shown := range []*string{&c.Stock, &c.Orders, &c.Gate, &c.Bus} {
+		*shown = Masked(*shown)
+	}
 	if d := cmp.Diff(c, again, equal); d != "" {
 		t.Error(d)
 	}
@@ -217,6 +221,10 @@ func TestSecretsStayHidden(t *testing.T) {
 	}
 	if s := c.Show(); strings.Contains(s, "MfKQ") || !strings.Contains(s, `secret: "***"`) {
 		t.Error(s)
+	}
+	c, err = Load(Sources{Environ: []string{"PENSTOCK_GATE=redis://:hunter2@cache:6379"}})
+	if err != nil || !strings.Contains(c.Gate, "hunter2") || strings.Contains(c.Show(), "hunter2") {
+		t.Errorf("the password of a URL is shown, or lost: %v", err)
 	}
 	if _, err = Load(Sources{Environ: []string{"PENSTOCK_PAYMENT_SECRET=topsecret"}}); err == nil || strings.Contains(err.Error(), "topsecret") {
 		t.Errorf("got %v", err)
