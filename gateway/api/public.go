@@ -11,11 +11,14 @@ import (
 // bearer marks a call that needs a token.
 func bearer() []map[string][]string { return []map[string][]string{{"bearer": {}}} }
 
-// Public returns the handler of the buyers' listener.
+// Public returns the handler of the buyers' listener. Without Sales it has no calls about sales and attempts, without Orders
+// none about orders and payments: another process answers those.
 func Public(d Deps) (*gateway.Gateway, error) {
+	sales, orders := d.Sales != nil, d.Orders != nil
 	err := need("public", map[string]bool{
-		"Verifier": d.Verifier != nil, "Passes": d.Passes != nil, "Gateway.Attempts": d.Gateway.Attempts != nil, "Sales": d.Sales != nil,
-		"Orders": d.Orders != nil, "Payments": d.Payments != nil, "Events": d.Events != nil,
+		"Verifier": d.Verifier != nil, "Sales or Orders": sales || orders,
+		"Passes": !sales || d.Passes != nil, "Gateway.Attempts": !sales || d.Gateway.Attempts != nil,
+		"Payments": !orders || d.Payments != nil, "Events": !orders || d.Events != nil,
 	})
 	if err != nil {
 		return nil, err
@@ -25,7 +28,13 @@ func Public(d Deps) (*gateway.Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := publicCalls(d, newSpec())
+	s := newSurface(d, newSpec(), gateway.ByAnyone)
+	if sales {
+		s.buying()
+	}
+	if orders {
+		s.owning()
+	}
 	s.handle("GET /openapi.json", gateway.ByAnyone, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(document)
@@ -34,6 +43,9 @@ func Public(d Deps) (*gateway.Gateway, error) {
 	g, err := gateway.New(d.Verifier, s, d.Gateway)
 	if err != nil {
 		return nil, err
+	}
+	if !sales {
+		return g, nil
 	}
 	// An attempt whose path is percent-encoded comes by the slow way.
 	s.handle(gateway.AttemptRoute, gateway.ByUser, func(_ http.ResponseWriter, r *http.Request) {
@@ -45,10 +57,20 @@ func Public(d Deps) (*gateway.Gateway, error) {
 // publicCalls registers every call of the public listener that the document describes.
 func publicCalls(d Deps, spec *huma.OpenAPI) *surface {
 	s := newSurface(d, spec, gateway.ByAnyone)
+	s.buying()
+	s.owning()
+	return s
+}
+
+// buying registers the calls about sales and attempts.
+func (s *surface) buying() {
 	s.saleCalls()
 	s.attemptCalls()
+}
+
+// owning registers the calls about what a buyer has.
+func (s *surface) owning() {
 	s.orderCalls()
 	s.paymentCalls()
 	s.eventCalls()
-	return s
 }
