@@ -116,6 +116,9 @@ func (s *Stock) transact(batch []call) error {
 	}
 	err := s.drv.Decide(context.Background(), &w.reads, func(st *driver.State) *driver.Changes {
 		w.load(st)
+		if s.node != nil {
+			s.ids.Use(s.node())
+		}
 		for _, c := range batch {
 			c.decide(w)
 		}

@@ -20,7 +20,7 @@ import (
 type Options struct {
 	Clock  clock.Clock
 	Logger *slog.Logger
-	// Node is this process's number in ids, 0 … ident.MaxNode.
+	// Node is this process's number in ids, 0 … ident.MaxNode. A driver that leases numbers to processes decides instead.
 	Node int
 	// MaxBatch is how many calls one transaction decides at most; 0 means 512.
 	MaxBatch int
@@ -82,6 +82,7 @@ type Stock struct {
 	drv  driver.Driver
 	opt  Options
 	ids  *ident.Generator
+	node func() (int, ident.ID) // nil unless the driver leases numbers
 	busy inFlight
 	late *deadline
 	// spare holds attempts that are done with, each with its channel.
@@ -111,11 +112,20 @@ func New(ctx context.Context, drv driver.Driver, o Options) (*Stock, error) {
 		drv: drv, opt: o, ids: ident.NewGenerator(o.Node, snap.LastID), queue: make(chan call, o.Queue),
 		stopped: make(chan struct{}), changed: make(chan struct{}, 1), late: newDeadline(o.Clock, o.Deadline),
 	}
+	if l, ok := drv.(lessor); ok {
+		s.node = l.Node
+	}
 	if o.OnCommit != nil {
 		o.OnCommit(Committed{Stock: snap.Stock, Sales: snap.Sales})
 	}
 	go s.run()
 	return s, nil
+}
+
+// lessor is a driver that several processes share. Each has a number of its own for ids, which may change between decisions;
+// with it comes the highest id there was when the number was given.
+type lessor interface {
+	Node() (n int, after ident.ID)
 }
 
 // Close lets calls that were taken finish, refuses new ones and stops. It returns ctx's error if that takes too long;

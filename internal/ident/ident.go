@@ -46,6 +46,9 @@ func Parse(s string) (ID, error) {
 // Slot returns the virtual slot of the id, 0 … Slots-1.
 func (id ID) Slot() int { return int(id>>(nodeBits+seqBits)) & (Slots - 1) }
 
+// Node returns the number of the node that made the id, 0 … MaxNode.
+func (id ID) Node() int { return int(id>>seqBits) & MaxNode }
+
 // Time returns the time at which the id was made, to the millisecond.
 func (id ID) Time() time.Time {
 	return time.UnixMilli(int64(id>>(slotBits+nodeBits+seqBits)) + epochMS).UTC()
@@ -69,11 +72,20 @@ type Generator struct {
 // NewGenerator returns a generator for a node, 0 … MaxNode, that will only make ids later than after (pass the highest id
 // known from before a restart, or zero).
 func NewGenerator(node int, after ID) *Generator {
-	g := &Generator{node: int64(node & MaxNode)}
-	if after > 0 {
-		g.last = int64(after>>(slotBits+nodeBits+seqBits)) + 1
-	}
+	g := &Generator{}
+	g.Use(node, after)
 	return g
+}
+
+// Use makes the following ids under a node's number, later than after and later than all before. A node that got its number
+// anew passes the highest id that there was when it got it.
+func (g *Generator) Use(node int, after ID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.node = int64(node & MaxNode)
+	if next := int64(after>>(slotBits+nodeBits+seqBits)) + 1; after > 0 && next > g.last {
+		g.last, g.made = next, 0
+	}
 }
 
 // Next returns a new id at the given time for the given slot.

@@ -56,6 +56,22 @@ func TestResumeIsLater(t *testing.T) {
 	}
 }
 
+// A generator that changes its node goes on after its own ids and after those of whoever had the number before.
+func TestUseIsLater(t *testing.T) {
+	now := time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC)
+	g := NewGenerator(1, 0)
+	mine := g.Next(now, 5)
+	g.Use(2, 0)
+	if next := g.Next(now, 5); next <= mine || next.Node() != 2 {
+		t.Errorf("after %d of node 1 comes %d of node %d", mine, next, next.Node())
+	}
+	theirs := NewGenerator(3, 0).Next(now.Add(time.Hour), 900)
+	g.Use(3, theirs)
+	if next := g.Next(now, 5); next <= theirs || next.Node() != 3 {
+		t.Errorf("after %d of the former node 3 comes %d of node %d", theirs, next, next.Node())
+	}
+}
+
 // Only the canonical decimal form of a positive id parses.
 func TestParseRefusesOtherForms(t *testing.T) {
 	for _, bad := range []string{"", "0", "-1", "+1", "01", "1e3", "9223372036854775808", " 1", "１"} {
