@@ -28,6 +28,7 @@ var rooms = []room{
 
 	{"stock/driver", nil, "the port: policy and engines meet here"},
 	{"stock/sqlitestock", []string{"stock/driver", "engine"}, "a driver knows its port and its engine, never the policy above"},
+	{"stock/mysqlstock", []string{"stock/driver", "engine"}, "a driver knows its port and its engine, never the policy above"},
 	{"stock/drivertest", []string{"stock", "engine"}, "the contract runs the policy over a driver"},
 	{"stock", []string{"bus/driver"}, "decides; it knows neither who asks nor who stores, but offers its journal as a source of messages"},
 	{"bus/driver", nil, "the port"},

@@ -1,0 +1,209 @@
+package mysqlstock
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"penstock/internal/ident"
+	"penstock/stock/driver"
+)
+
+// reader reads what one decision must see, inside its transaction.
+type reader struct {
+	d       *DB
+	tx      *sql.Tx
+	reads   *driver.Reads
+	state   driver.State
+	edition uint64 // of the sales read; whoever changes a sale raises it
+}
+
+// read locks the stock rows before it reads anything else: whoever changes an allowance, a claim or a key of a row holds its
+// lock, so that what is read afterwards stays true until the commit. Sales are not locked: the edition they were read at is
+// asserted when the decision is written.
+func (r *reader) read(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{r.stock, r.moment, r.taken, r.keys, r.claims, r.sales, r.acts} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// distinct returns list sorted and without repeats, as locks are taken.
+func distinct[T any](list []T, compare func(a, b T) int) []T {
+	sorted := slices.SortedFunc(slices.Values(list), compare)
+	return slices.CompactFunc(sorted, func(a, b T) bool { return compare(a, b) == 0 })
+}
+
+func compareStock(a, b driver.StockRef) int {
+	return cmp.Or(cmp.Compare(a.Sale, b.Sale), cmp.Compare(a.SKU, b.SKU))
+}
+
+func compareTaken(a, b driver.TakenRef) int {
+	return cmp.Or(cmp.Compare(a.Sale, b.Sale), cmp.Compare(a.SKU, b.SKU), cmp.Compare(a.User, b.User))
+}
+
+func compareKeys(a, b driver.Key) int {
+	return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Sale, b.Sale), cmp.Compare(a.Key, b.Key))
+}
+
+const (
+	stockColumns = "sale, sku, offered, available, held, sold, withdrawn, version"
+	// The index is named so that a small table is not scanned, which would lock every row of it.
+	lockStock = "SELECT " + stockColumns + " FROM stock FORCE INDEX (PRIMARY) WHERE (sale, sku) IN ("
+)
+
+func (r *reader) stock(ctx context.Context) error {
+	refs := distinct(r.reads.Stock, compareStock)
+	found := make(map[driver.StockRef]*driver.Stock, len(refs))
+	err := each(ctx, r.tx, len(refs), lockStock, ") ORDER BY sale, sku FOR UPDATE",
+		func(t *text, i int) { t.row(refs[i].Sale, refs[i].SKU) },
+		func(rows *sql.Rows) error {
+			var l driver.Stock
+			if err := rows.Scan(stockFields(&l)...); err != nil {
+				return err
+			}
+			found[driver.StockRef{Sale: l.Sale, SKU: l.SKU}] = &l
+			return nil
+		})
+	r.state.Stock = make([]*driver.Stock, len(r.reads.Stock))
+	for i, ref := range r.reads.Stock {
+		r.state.Stock[i] = found[ref]
+	}
+	return err
+}
+
+func stockFields(l *driver.Stock) []any {
+	return []any{&l.Sale, &l.SKU, &l.Offered, &l.Available, &l.Held, &l.Sold, &l.Withdrawn, &l.Version}
+}
+
+// moment asserts that the number in ids is still ours, which whoever takes it must wait for, and reads the time and the
+// edition of the sales after the locks: a decision that waited is made by the time at which its wait ended.
+func (r *reader) moment(ctx context.Context) error {
+	n := r.d.node.Load()
+	var owner string
+	var epoch, now int64
+	err := r.tx.QueryRowContext(ctx, "SELECT owner, epoch, "+nowMicros+", (SELECT edition FROM head WHERE one = 1) FROM node WHERE n = ? FOR UPDATE", n.n).
+		Scan(&owner, &epoch, &now, &r.edition)
+	if err != nil {
+		return err
+	}
+	if owner != r.d.owner || epoch != n.epoch {
+		return errNodeLost
+	}
+	r.state.Now = r.d.now(now)
+	return nil
+}
+
+// now is the injected time, or the database's.
+func (d *DB) now(database int64) time.Time {
+	if d.opt.Clock != nil {
+		return d.opt.Clock.Now().UTC().Truncate(time.Microsecond)
+	}
+	return time.UnixMicro(database).UTC()
+}
+
+func (r *reader) taken(ctx context.Context) error {
+	refs := distinct(r.reads.Taken, compareTaken)
+	found := make(map[driver.TakenRef]int64, len(refs))
+	err := each(ctx, r.tx, len(refs), "SELECT sale, sku, user, taken FROM allowance WHERE (sale, sku, user) IN (", ")",
+		func(t *text, i int) { t.row(refs[i].Sale, refs[i].SKU, refs[i].User) },
+		func(rows *sql.Rows) error {
+			var ref driver.TakenRef
+			var n int64
+			if err := rows.Scan(&ref.Sale, &ref.SKU, &ref.User, &n); err != nil {
+				return err
+			}
+			found[ref] = n
+			return nil
+		})
+	r.state.Taken = make([]int64, len(r.reads.Taken))
+	for i, ref := range r.reads.Taken {
+		r.state.Taken[i] = found[ref]
+	}
+	return err
+}
+
+func (r *reader) keys(ctx context.Context) error {
+	found, err := findKeys(ctx, r.tx, distinct(r.reads.Keys, compareKeys))
+	r.state.Known = make([]*driver.Attempt, len(r.reads.Keys))
+	for i, k := range r.reads.Keys {
+		r.state.Known[i] = found[k]
+	}
+	return err
+}
+
+func (r *reader) claims(ctx context.Context) error {
+	found, err := findClaims(ctx, r.tx, distinct(r.reads.Claims, cmp.Compare[ident.ID]))
+	r.state.Claims = make([]*driver.Attempt, len(r.reads.Claims))
+	for i, id := range r.reads.Claims {
+		r.state.Claims[i] = found[id]
+	}
+	return err
+}
+
+// sales come from memory while the edition is the one they were read at. They are read after it, so they may be newer, but
+// then the edition has changed and the decision is made again.
+func (r *reader) sales(ctx context.Context) error {
+	d := r.d
+	if d.edition != r.edition {
+		clear(d.docs)
+		d.edition = r.edition
+	}
+	var missing []string
+	for _, id := range r.reads.Sales {
+		if _, have := d.docs[id]; !have {
+			d.docs[id] = nil // known to be missing unless found
+			missing = append(missing, id)
+		}
+	}
+	err := each(ctx, r.tx, len(missing), "SELECT id, doc FROM sale WHERE id IN (", ")",
+		func(t *text, i int) { t.bytes(missing[i]) },
+		func(rows *sql.Rows) error {
+			var id string
+			var doc []byte
+			err := rows.Scan(&id, &doc)
+			d.docs[id] = doc
+			return err
+		})
+	if err != nil {
+		clear(d.docs)
+		return err
+	}
+	parsed := map[string]*driver.Sale{}
+	r.state.Sales = make([]*driver.Sale, len(r.reads.Sales))
+	for i, id := range r.reads.Sales {
+		s, have := parsed[id]
+		if doc := d.docs[id]; !have && doc != nil {
+			s = &driver.Sale{}
+			if err := json.Unmarshal(doc, s); err != nil {
+				return fmt.Errorf("sale %q: doc: %w", id, err)
+			}
+			parsed[id] = s
+		}
+		r.state.Sales[i] = s
+	}
+	return nil
+}
+
+func (r *reader) acts(ctx context.Context) error {
+	found := map[string]bool{}
+	err := each(ctx, r.tx, len(r.reads.Acts), "SELECT id FROM audit WHERE id IN (", ")",
+		func(t *text, i int) { t.bytes(r.reads.Acts[i]) },
+		func(rows *sql.Rows) error {
+			var id string
+			err := rows.Scan(&id)
+			found[id] = true
+			return err
+		})
+	r.state.Acts = make([]bool, len(r.reads.Acts))
+	for i, id := range r.reads.Acts {
+		r.state.Acts[i] = found[id]
+	}
+	return err
+}
