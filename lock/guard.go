@@ -24,7 +24,8 @@ var ErrStale = errors.New("fencing token is stale")
 // commit, and no newer one is overtaken. Call it first in the transaction. The resource is usually the lock's name; at most 200
 // bytes.
 //
-// Errors: ErrStale; any other is the database's, and means nothing but that the transaction failed.
+// Errors: ErrStale; any other is the database's. A deadlock (mysql.Retry) may come when several make a resource's first row at once:
+// run the transaction again, as ever.
 func Guard(ctx context.Context, tx *sql.Tx, resource string, token int64) error {
 	passed, err := pass(ctx, tx, resource, token)
 	if err != nil || passed {
