@@ -100,8 +100,8 @@ func (s *Server) wait(t testing.TB) {
 	record(t, s.spec.Engine, "ran", s.spec.Version)
 }
 
-// installed skips or fails the test when the engine is missing.
-func installed(t testing.TB, err error) {
+// Installed skips or fails the test when err says that an engine is missing, and fails it for any other error.
+func Installed(t testing.TB, err error) {
 	t.Helper()
 	var missing *launch.MissingError
 	if !errors.As(err, &missing) {

@@ -36,7 +36,7 @@ func Kafka(t testing.TB, nodes int, o KafkaOptions) *KafkaCluster {
 	defer cancel()
 	dir := t.TempDir()
 	specs, err := launch.Kafka(ctx, dir, ports(t, nodes*launch.KafkaPorts), launch.KafkaOptions{SASL: o.SASL, TLS: o.TLS}, io.Discard)
-	installed(t, err)
+	Installed(t, err)
 	c := &KafkaCluster{}
 	if o.TLS {
 		c.CAFile = launch.CAFile(dir)

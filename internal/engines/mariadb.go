@@ -13,7 +13,7 @@ import (
 func MariaDB(t testing.TB, args ...string) *Server {
 	t.Helper()
 	spec, err := launch.MariaDB(t.TempDir(), ports(t, 1)[0], args...)
-	installed(t, err)
+	Installed(t, err)
 	s := begin(t, spec)
 	s.wait(t)
 	return s
@@ -34,11 +34,7 @@ func MariaDBReplica(t testing.TB, primary *Server, args ...string) *Server {
 // Database makes an empty utf8mb4 database with a name of its own on this server and returns its URL.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
-	db, err := launch.OpenMariaDB(s.Addr())
-	check(t, err)
-	defer db.Close()
 	name := fmt.Sprintf("test%d", s.databases.Add(1))
-	_, err = db.ExecContext(t.Context(), "CREATE DATABASE "+name+" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-	check(t, err)
+	check(t, launch.CreateDatabase(t.Context(), s.Addr(), name))
 	return s.URL() + "/" + name
 }

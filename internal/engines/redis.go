@@ -53,6 +53,6 @@ func RedisCluster(t testing.TB) []*Server {
 func redis(t testing.TB, port int, args ...string) *Server {
 	t.Helper()
 	spec, err := launch.Redis(t.TempDir(), port, args...)
-	installed(t, err)
+	Installed(t, err)
 	return begin(t, spec)
 }

@@ -37,7 +37,7 @@ func KafkaJars(ctx context.Context, out io.Writer) (string, error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
-	unlock, err := lock(filepath.Join(cache, "lock"))
+	unlock, err := Lock(filepath.Join(cache, "lock"))
 	if err != nil {
 		return "", err
 	}
@@ -71,8 +71,8 @@ func resolve(ctx context.Context, maven, dir string) error {
 	return os.Rename(part, dir)
 }
 
-// lock waits for an exclusive lock between processes. It ends with unlock or with this process.
-func lock(name string) (unlock func(), err error) {
+// Lock waits for an exclusive lock between processes. It ends with unlock or with this process.
+func Lock(name string) (unlock func(), err error) {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err

@@ -131,19 +131,22 @@ func Start(ctx context.Context, s Spec, mode Mode) (*Process, error) {
 }
 
 // Wait returns once the server answers, or an error with the end of its log: when it died, or when ctx ended first.
-func (p *Process) Wait(ctx context.Context) error {
+func (p *Process) Wait(ctx context.Context) error { return p.await(ctx, p.PID(), p.done) }
+
+// await waits for a server that may be another process's child; done may be nil.
+func (s Spec) await(ctx context.Context, pid int, done <-chan struct{}) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	var last error
 	for {
-		if last = p.Ready(ctx, p.PID()); last == nil {
+		if last = s.Ready(ctx, pid); last == nil {
 			return nil
 		}
 		select {
-		case <-p.done:
-			return fmt.Errorf("%s at %s ended while starting:\n%s", p.Engine, p.Addr(), tail(p.Log()))
+		case <-done:
+			return fmt.Errorf("%s at %s ended while starting:\n%s", s.Engine, s.Addr(), tail(s.Log()))
 		case <-ctx.Done():
-			return fmt.Errorf("%s at %s is not ready: %w: %w\n%s", p.Engine, p.Addr(), ctx.Err(), last, tail(p.Log()))
+			return fmt.Errorf("%s at %s is not ready: %w: %w\n%s", s.Engine, s.Addr(), ctx.Err(), last, tail(s.Log()))
 		case <-tick.C:
 		}
 	}

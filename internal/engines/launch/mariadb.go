@@ -159,3 +159,8 @@ func Replicating(ctx context.Context, replica, primary Spec) error {
 	}
 	return nil
 }
+
+// CreateDatabase makes a utf8mb4 database that compares as bytes, unless it exists.
+func CreateDatabase(ctx context.Context, addr, name string) error {
+	return statements(ctx, addr, "CREATE DATABASE IF NOT EXISTS "+name+" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+}

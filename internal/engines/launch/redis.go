@@ -28,7 +28,7 @@ func Redis(dir string, port int, args ...string) (Spec, error) {
 	return Spec{
 		Engine: RedisEngine, Version: version, Dir: dir, Port: port, Path: path,
 		Args: append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--appendonly", "yes",
-			"--appendfsync", "everysec", "--save", "", "--repl-diskless-sync-delay", "0"}, args...),
+			"--appendfsync", "everysec", "--save", "", "--repl-diskless-sync-delay", "0", "--set-proc-title", "no"}, args...),
 		Ready: func(ctx context.Context, pid int) error { return redisReady(ctx, Loopback(port), pid) },
 	}, nil
 }
