@@ -9,11 +9,15 @@ import (
 	"strings"
 )
 
-// errWrong marks what only a person can mend; errReadsOnly a server that does not write at present.
-var (
-	errWrong     = errors.New("wrong setting")
-	errReadsOnly = errors.New("the server only reads (read_only is on, as on a replica)")
-)
+// errReadsOnly says that the server does not write at present.
+var errReadsOnly = errors.New("the server only reads (read_only is on, as on a replica)")
+
+// wrongError is something that only a person can mend.
+type wrongError struct{ error }
+
+func (e *wrongError) Unwrap() error { return e.error }
+
+func wrong(format string, args ...any) error { return &wrongError{fmt.Errorf(format, args...)} }
 
 // check finds out whom we talk to and whether a commit means what it says.
 func (db *DB) check(ctx context.Context) error {
@@ -65,7 +69,7 @@ func oldEnough(f Flavour, version string) error {
 	if err1 != nil || err2 != nil || major > want[0] || major == want[0] && minor >= want[1] {
 		return nil
 	}
-	return fmt.Errorf("%w: %s %s is too old: use %s %d.%d or newer", errWrong, f, version, f, want[0], want[1])
+	return wrong("%s %s is too old: use %s %d.%d or newer", f, version, f, want[0], want[1])
 }
 
 // checkSession makes sure that what a session asks for is what it has: something between us and the server may swallow it.
@@ -90,8 +94,8 @@ func (db *DB) checkSession(ctx context.Context) error {
 		{"transaction isolation", level, level == "READ-COMMITTED"},
 	} {
 		if !v.good {
-			return fmt.Errorf("%w: the session's %s is %q although another was set: connect to the server itself, "+
-				"or let the proxy in between pass SET statements on", errWrong, v.name, v.got)
+			return wrong("the session's %s is %q although another was set: connect to the server itself, "+
+				"or let the proxy in between pass SET statements on", v.name, v.got)
 		}
 	}
 	return nil
@@ -100,13 +104,14 @@ func (db *DB) checkSession(ctx context.Context) error {
 func (db *DB) checkCharset(ctx context.Context) error {
 	var charset string
 	name := db.config.database
-	err := db.QueryRowContext(ctx, "SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = ?", name).Scan(&charset)
+	err := db.QueryRowContext(ctx, "SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = ?", name).
+		Scan(&charset)
 	if err != nil {
 		return err
 	}
 	if charset != "utf8mb4" {
-		return fmt.Errorf("%w: the character set of database %s is %s, which cannot hold every name: "+
-			"ALTER DATABASE %s CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", errWrong, name, charset, quote(name))
+		return wrong("the character set of database %s is %s, which cannot hold every name: "+
+			"ALTER DATABASE %s CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", name, charset, quote(name))
 	}
 	return nil
 }
@@ -138,8 +143,8 @@ func (db *DB) checkDurable(ctx context.Context) error {
 		return err
 	}
 	if flush != 1 {
-		return fmt.Errorf("%w: innodb_flush_log_at_trx_commit is %d, so a power cut takes back what was promised: "+
-			"SET GLOBAL innodb_flush_log_at_trx_commit = 1, and set it in the server's configuration file", errWrong, flush)
+		return wrong("innodb_flush_log_at_trx_commit is %d, so a power cut takes back what was promised: "+
+			"SET GLOBAL innodb_flush_log_at_trx_commit = 1, and set it in the server's configuration file", flush)
 	}
 	if binlog && syncBinlog != 1 {
 		db.Warnings = append(db.Warnings, fmt.Sprintf("sync_binlog is %d: after a power cut replicas and backups may miss "+
@@ -181,7 +186,7 @@ func (db *DB) checkPrivileges(ctx context.Context) error {
 		return nil
 	}
 	list := strings.Join(lacking, ", ")
-	return fmt.Errorf("%w: user %s lacks %s in database %s: GRANT %s ON %s.* TO %s", errWrong, grantee, list, db.config.database,
+	return wrong("user %s lacks %s in database %s: GRANT %s ON %s.* TO %s", grantee, list, db.config.database,
 		list, quote(db.config.database), grantee)
 }
 
@@ -202,22 +207,4 @@ func (db *DB) privileges(ctx context.Context, grantee string) (map[string]bool, 
 		has[strings.ToUpper(p)] = true
 	}
 	return has, rows.Err()
-}
-
-// explain adds what to do to what servers say at login.
-func explain(c Config, err error) error {
-	switch n := number(err); n {
-	case errAccessDenied:
-		return fmt.Errorf("%w: user %s with the given password is not let in: mend user and password in the URL (%w)", errWrong, c.user, err)
-	case errUnknownDatabase:
-		return fmt.Errorf("%w: there is no database %s: create it with "+
-			"CREATE DATABASE %s CHARACTER SET utf8mb4 COLLATE utf8mb4_bin (%w)", errWrong, c.database, quote(c.database), err)
-	case errDatabaseDenied, errTableDenied, errColumnDenied, errSpecificDenied, errSuperDenied:
-		return fmt.Errorf("%w: user %s may not do this: GRANT %s ON %s.* TO '%s'@'…' (%w)", errWrong, c.user,
-			strings.Join(needed, ", "), quote(c.database), c.user, err)
-	}
-	if Unavailable(err) && !errors.Is(err, errReadsOnly) {
-		return fmt.Errorf("the server does not answer: start it, or mend host and port in the URL (%w)", err)
-	}
-	return err
 }

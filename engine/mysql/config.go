@@ -53,7 +53,9 @@ func parse(raw string) (Config, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return Config{}, fmt.Errorf("%w (write special characters of a password as %%XX, an @ as %%40)", errors.Unwrap(err))
+		// The parser's own words may quote a piece of the password.
+		return Config{}, errors.New("it cannot be taken apart: the port is a number, and special characters of user and password " +
+			"are written as %XX (@ as %40, / as %2F, # as %23, % as %25)")
 	}
 	c := Config{database: strings.TrimPrefix(u.Path, "/"), tls: tlsOff}
 	if c.addr, err = address(u); err != nil {

@@ -23,6 +23,7 @@ const (
 	errShutdown           = 1053
 	errDuplicate          = 1062
 	errNormalShutdown     = 1077
+	errHostDenied         = 1130
 	errTableDenied        = 1142
 	errColumnDenied       = 1143
 	errIndexDuplicate     = 1169
@@ -94,6 +95,9 @@ func Unavailable(err error) bool {
 	if oneOf(err, errTooManyConnections, errUserLimit, errShutdown, errOptionPrevents, errReadOnlyMode) || errors.Is(err, errReadsOnly) {
 		return true
 	}
+	if _, person := errors.AsType[*wrongError](err); person {
+		return false
+	}
 	if _, never := errors.AsType[*connectError](err); never {
 		return !refused(err)
 	}
@@ -101,7 +105,7 @@ func Unavailable(err error) bool {
 }
 
 // refused reports an answer at login that waiting does not change.
-func refused(err error) bool { return number(err) != 0 || errors.Is(err, errWrong) }
+func refused(err error) bool { return number(err) != 0 || untrusted(err) }
 
 // rolledBack reports an answer to COMMIT that says for certain that nothing was committed.
 func rolledBack(err error) bool {

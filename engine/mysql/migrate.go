@@ -18,6 +18,9 @@ import (
 // Several processes may migrate at once: one does, the others wait for it. progress, which may be nil, is called before each
 // step that runs. Errors are named: a step that "was changed after it was applied", a database of a "newer release".
 func Migrate(ctx context.Context, db *DB, name string, steps []string, progress func(step, of int)) error {
+	if db.opt.ReadOnly {
+		return fmt.Errorf("migrate %s of database %s: it was opened to be read only", name, db.config)
+	}
 	patient := db.opt
 	patient.Pool, patient.Reply = 1, time.Hour // a change of a large table takes its time
 	own, err := open(db.config, patient)
@@ -59,8 +62,7 @@ func (m *migration) run(ctx context.Context, lock string) error {
 		return err
 	}
 	if len(applied) > len(m.steps) {
-		return fmt.Errorf("%w: it is at step %d and this release knows %d: it was migrated by a newer release; run that one",
-			errWrong, len(applied), len(m.steps))
+		return wrong("it is at step %d and this release knows %d: it was migrated by a newer release; run that one", len(applied), len(m.steps))
 	}
 	for i, step := range m.steps {
 		sum := checksum(step)
@@ -69,8 +71,7 @@ func (m *migration) run(ctx context.Context, lock string) error {
 				return err
 			}
 		} else if applied[i] != sum {
-			return fmt.Errorf("%w: step %d was changed after it was applied: run the release that applied it, or restore the step's text",
-				errWrong, i+1)
+			return wrong("step %d was changed after it was applied: run the release that applied it, or restore the step's text", i+1)
 		}
 	}
 	_, err = m.conn.ExecContext(ctx, "DO RELEASE_LOCK(?)", lockName(lock))
@@ -114,7 +115,7 @@ func (m *migration) applied(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		if step != len(sums)+1 {
-			return nil, fmt.Errorf("%w: penstock_schema has no row for step %d: restore it", errWrong, len(sums)+1)
+			return nil, wrong("penstock_schema has no row for step %d: restore it", len(sums)+1)
 		}
 		sums = append(sums, sum)
 	}

@@ -37,7 +37,7 @@ func (db *DB) Config() Config { return db.config }
 // it and the remedy, and for which [Unavailable] is false; a server that is down makes one for which it is true.
 func Open(ctx context.Context, c Config, o Options) (*DB, error) {
 	if c.database == "" {
-		return nil, fmt.Errorf("database URL %s: %w: it names no database; a valid one is %s", c, errWrong, Example)
+		return nil, wrong("database URL %s: it names no database; a valid one is %s", c, Example)
 	}
 	db, err := open(c, o)
 	if err != nil {

@@ -17,44 +17,59 @@ import (
 // A connection whose transaction did not end cleanly is closed: the server would commit what is left open in it with the next
 // START TRANSACTION.
 func Tx(ctx context.Context, db *DB, f func(*sql.Tx) error) error {
-	conn, err := db.Conn(ctx)
+	conn, tx, err := begin(ctx, db)
 	if err != nil {
 		return err
 	}
-	clean, err := inTx(ctx, conn, f)
-	if !clean {
-		discard(conn)
-	}
-	if closeErr := conn.Close(); closeErr != nil && !errors.Is(closeErr, sql.ErrConnDone) && err != nil {
-		err = errors.Join(err, closeErr)
-	}
-	return err
+	defer conn.Close()
+	return inTx(ctx, conn, tx, f)
 }
 
-func inTx(ctx context.Context, conn *sql.Conn, f func(*sql.Tx) error) (clean bool, err error) {
-	tx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
-		return false, err
+// staleConnections is how many connections of the pool may turn out to have been closed by the server, one after the other.
+const staleConnections = 3
+
+func begin(ctx context.Context, db *DB) (*sql.Conn, *sql.Tx, error) {
+	for try := 1; ; try++ {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		tx, err := conn.BeginTx(ctx, nil)
+		if err == nil {
+			return conn, tx, nil
+		}
+		discard(conn)
+		_ = conn.Close()
+		if !errors.Is(err, driver.ErrBadConn) || try == staleConnections {
+			return nil, nil, fmt.Errorf("begin: %w", err)
+		}
 	}
+}
+
+func inTx(ctx context.Context, conn *sql.Conn, tx *sql.Tx, f func(*sql.Tx) error) (err error) {
+	clean := false
 	defer func() {
 		if !clean {
 			_ = tx.Rollback() // after a panic of f, too; the connection is closed next, so its error changes nothing
+			discard(conn)
 		}
 	}()
 	if err = f(tx); err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return tx.Rollback() == nil, err
+		clean = tx.Rollback() == nil
+		return err
 	}
 	err = tx.Commit()
+	clean = err == nil
 	switch {
-	case err == nil:
-		return true, nil
+	case clean:
+		return nil
 	case notSent(ctx, err), rolledBack(err):
-		return false, fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("commit: %w", err)
 	}
-	return false, fmt.Errorf("%w: %w", ErrUnknown, err)
+	return fmt.Errorf("%w: %w", ErrUnknown, err)
 }
 
 // notSent reports an error with which database/sql ends a transaction instead of sending COMMIT. It is compared by identity:
