@@ -24,6 +24,7 @@ var rooms = []room{
 	{"errs", nil, "everything stands on it"},
 	{"internal", []string{"errs"}, "everything stands on it"},
 	{"internal/house", nil, "it looks at the tree from outside"},
+	{"internal/house/testrun", []string{"internal/engines"}, "has engines installed before the tests want them"},
 	{"engine", nil, "an engine is a connection; it knows no business word"},
 
 	{"stock/driver", nil, "the port: policy and engines meet here"},

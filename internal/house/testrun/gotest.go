@@ -127,21 +127,3 @@ func reason(e event, said []string) string {
 func closing(line string) bool {
 	return strings.HasPrefix(line, "ok  \t") || strings.HasPrefix(line, "FAIL\t") || strings.HasPrefix(line, "?   \t")
 }
-
-// list names the packages that the patterns match; a pattern whose directory does not exist matches nothing.
-func list(patterns ...string) ([]string, error) {
-	var there []string
-	for _, p := range patterns {
-		if _, err := os.Stat(strings.TrimSuffix(p, "/...")); err == nil {
-			there = append(there, p)
-		}
-	}
-	if len(there) == 0 {
-		return nil, fmt.Errorf("none of %v exists", patterns)
-	}
-	b, err := exec.Command("go", append([]string{"list"}, there...)...).Output()
-	if err != nil {
-		return nil, fmt.Errorf("go list: %w", err)
-	}
-	return strings.Fields(string(b)), nil
-}

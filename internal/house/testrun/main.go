@@ -1,9 +1,13 @@
-// Command testrun is what "make test" runs: vet, every test, the process- and disk-fault tests, the race detector over the
-// packages whose work is concurrency, and the demo as a stranger would start it.
+// Command testrun is what "make test" runs: vet, every test, those on real engines one package at a time, the process- and
+// disk-fault tests, the race detector over the packages whose work is concurrency, and the demo as a stranger would start it.
 //
 // It prints go test's own lines as they come (the output of a test only if it failed), then a line per group, then
 // "N passed, N failed, N skipped", counted from go test's own events: a test, a subtest and a package that does not build
 // each count as one. It exits 1 when anything failed. A group that could not run says so.
+//
+// A line per engine closes the run: "redis  ran (7.0.15)" or "mysql  not run, because …", from what the tests themselves have
+// written down. With CI=true or PENSTOCK_ENGINES=require missing engines are installed where this process may, and one that was
+// not run is a failure.
 package main
 
 import (
@@ -19,7 +23,7 @@ import (
 const binary = "bin/penstock"
 
 // racy are the packages that the race detector watches: what shares memory between goroutines on the money path.
-var racy = []string{"./stock/...", "./bus/...", "./sale/...", "./limit/...", "./gateway", "./auth", "./telemetry"}
+var racy = []string{"./stock/...", "./bus/...", "./sale/...", "./limit/...", "./lock/...", "./cache/...", "./gateway", "./auth", "./telemetry"}
 
 type group struct {
 	name string
@@ -28,16 +32,30 @@ type group struct {
 }
 
 func main() {
-	groups := []group{
+	log, remove, err := evidence()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testrun:", err)
+		os.Exit(1)
+	}
+	failed := execute([]group{
 		{"vet", command("go", "vet", "./...")},
-		{"tests", tests("go", "test", "-count=1", "-json", "-p", "2")},
+		{"install", install},
+		{"tests", tests},
+		{"engines", onEngines},
 		{"faults", faults},
 		{"race", race},
 		{"demo", command(binary, "demo", "--exit")},
+	}, log)
+	remove()
+	if failed {
+		os.Exit(1)
 	}
+}
+
+// execute runs the groups one after the other and prints what became of them and of the engines.
+func execute(groups []group, log string) (failed bool) {
 	var total count
 	var lines []string
-	failed := false
 	for _, g := range groups {
 		fmt.Printf("== %s\n", g.name)
 		start := time.Now()
@@ -64,10 +82,16 @@ func main() {
 	for _, s := range slices.Compact(total.why) {
 		fmt.Println("skipped:", s)
 	}
-	fmt.Printf("\n%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
-	if failed {
-		os.Exit(1)
+	fmt.Println()
+	engines, all, err := verdicts(log)
+	for _, l := range engines {
+		fmt.Println(l)
 	}
+	if err != nil {
+		fmt.Println(err)
+	}
+	fmt.Printf("\n%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
+	return failed || err != nil || !all && required(os.Getenv)
 }
 
 // command runs a program whose exit code is the verdict. It counts no tests.
@@ -79,24 +103,31 @@ func command(name string, args ...string) func(io.Writer) (count, string, error)
 	}
 }
 
-// tests runs go test over every package but the fault tests, which have a group of their own.
-func tests(name string, args ...string) func(io.Writer) (count, string, error) {
-	return func(out io.Writer) (count, string, error) {
-		packages, err := list("./...")
-		if err != nil {
-			return count{}, "", err
-		}
-		for _, p := range packages {
-			if p != faultPackage {
-				args = append(args, p)
-			}
-		}
-		c, err := gotest(out, nil, name, args...)
-		return c, "", err
+// tests runs what needs no real engine, without the fault tests, which have a group of their own.
+func tests(out io.Writer) (count, string, error) {
+	plain, _, err := list("./...")
+	if err != nil {
+		return count{}, "", err
 	}
+	c, err := gotest(out, nil, "go", append([]string{"test", "-count=1", "-json", "-p", "2"}, without(plain, faultPackage)...)...)
+	return c, "", err
+}
+
+// onEngines runs the tests that start real engines.
+func onEngines(out io.Writer) (count, string, error) {
+	_, engines, err := list("./...")
+	if err != nil || len(engines) == 0 {
+		return count{}, "", err
+	}
+	c, err := gotest(out, nil, "go", append([]string{"test", "-count=1", "-json", "-p", "1", "-timeout", "5m"}, without(engines, faultPackage)...)...)
+	return c, "", err
 }
 
 const faultPackage = "penstock/test/crash"
+
+func without(packages []string, one string) []string {
+	return slices.DeleteFunc(packages, func(p string) bool { return p == one })
+}
 
 func faults(out io.Writer) (count, string, error) {
 	c, err := gotest(out, []string{"CRASH_BINARY=" + binary}, "go", "test", "-count=1", "-json", "-timeout", "8m", "./test/crash")
@@ -108,11 +139,20 @@ func race(out io.Writer) (count, string, error) {
 	if _, err := exec.LookPath("gcc"); err != nil {
 		return count{}, "not run: the race detector needs gcc", nil
 	}
-	packages, err := list(racy...)
+	plain, engines, err := list(racy...)
 	if err != nil {
 		return count{}, "", err
 	}
-	args := append([]string{"test", "-count=1", "-race", "-short", "-json", "-p", "2"}, packages...)
-	c, err := gotest(out, []string{"CGO_ENABLED=1"}, "go", args...)
+	c, err := detect(out, "2", plain)
+	if err != nil || len(engines) == 0 {
+		return c, "", err
+	}
+	more, err := detect(out, "1", engines)
+	c.add(more)
 	return c, "", err
+}
+
+func detect(out io.Writer, atOnce string, packages []string) (count, error) {
+	args := append([]string{"test", "-count=1", "-race", "-short", "-json", "-p", atOnce, "-timeout", "8m"}, packages...)
+	return gotest(out, []string{"CGO_ENABLED=1"}, "go", args...)
 }
