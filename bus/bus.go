@@ -101,7 +101,7 @@ func (b *Bus) Consume(group, topic string, h Handler) error {
 			return fmt.Errorf("bus: group %s consumes %s already", group, topic)
 		}
 	}
-	b.subs = append(b.subs, &subscription{bus: b, group: group, topic: topic, handler: h})
+	b.subs = append(b.subs, &subscription{bus: b, group: group, topic: topic, handler: wellFormed(h)})
 	return nil
 }
 

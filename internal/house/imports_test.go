@@ -35,6 +35,7 @@ var rooms = []room{
 	{"bus/driver", nil, "the port"},
 	{"bus/outboxbus", []string{"bus/driver", "engine"}, "carries what a database journals"},
 	{"bus/drivertest", []string{"bus", "engine"}, "the contract"},
+	{"bus/kafkabus", []string{"bus/driver", "engine"}, "relays outboxes to Kafka and reads them back"},
 	{"bus/sqlstore", []string{"bus/driver", "engine"}, "keeps offsets and dead letters in one SQLite file"},
 	{"bus", nil, "delivers; it knows no business word"},
 	{"sale", []string{"stock"}, "windows and limits around the stock decision"},

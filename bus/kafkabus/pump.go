@@ -1,0 +1,206 @@
+package kafkabus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"penstock/bus/driver"
+)
+
+// maxRecord is the largest record that the relay sends, uncompressed: what a broker takes unless it is set otherwise.
+const maxRecord = 1_000_000
+
+// ErrTooLarge says that a message does not fit a record. The relay stands still before it, so that no order is broken.
+var ErrTooLarge = errors.New("message too large for a record")
+
+// pump reads one source and sends it, one batch at a time. It ends at the first failure, and its client with it: the next pump
+// begins with the first message that is not acknowledged.
+type pump struct {
+	r      *relay
+	client *kgo.Client
+	topic  string
+	ends   []int64 // per partition: behind the last record acknowledged
+	read   uint64  // messages are read up to here
+	sent   uint64  // and acknowledged up to here
+}
+
+func newPump(r *relay, ends []int64) (*pump, error) {
+	o := r.d.opt
+	client, err := r.d.cluster.Client(
+		kgo.RequiredAcks(kgo.AllISRAcks()), // idempotent producing is the library's default
+		kgo.StopProducerOnDataLossDetected(),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchCompression(kgo.GzipCompression()),
+		kgo.ProducerBatchMaxBytes(maxRecord),
+		kgo.ProduceRequestTimeout(o.Timeout), kgo.RecordDeliveryTimeout(o.Timeout),
+		// A batch lies in the client whole before any of it is sent. So a failure fails the rest of its partition too, and no
+		// later message of a user is sent after an earlier one has failed.
+		kgo.ManualFlushing(), kgo.MaxBufferedRecords(o.Batch+1),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return &pump{
+		r: r, client: client, topic: r.d.cluster.Name(r.topic), ends: slices.Clone(ends), read: r.lease.Position, sent: r.lease.Position,
+	}, nil
+}
+
+// run sends until something fails. The next batch is read while one is on its way.
+func (p *pump) run(ctx context.Context) error {
+	batch, err := p.next(ctx)
+	for err == nil {
+		if len(batch) == 0 {
+			if err = p.rest(ctx); err == nil {
+				batch, err = p.next(ctx)
+			}
+			continue
+		}
+		upto := p.read
+		var following []driver.Message
+		var readErr error
+		reading := make(chan struct{})
+		go func() {
+			defer close(reading)
+			following, readErr = p.next(ctx)
+		}()
+		err = p.send(ctx, batch, upto)
+		<-reading
+		batch = following
+		if err == nil {
+			err = readErr
+		}
+	}
+	return err
+}
+
+// next reads the next messages; none when everything was read.
+func (p *pump) next(ctx context.Context) ([]driver.Message, error) {
+	for {
+		msgs, scanned, err := p.r.src.Read(ctx, p.read, p.r.d.opt.Batch)
+		if err != nil {
+			return nil, fmt.Errorf("read the outbox after %d: %w", p.read, err)
+		}
+		last := p.read
+		for i := range msgs {
+			if msgs[i].Offset <= last {
+				return nil, fmt.Errorf("offset %d after %d: the outbox is out of order", msgs[i].Offset, last)
+			}
+			last = msgs[i].Offset
+		}
+		if scanned < last || len(msgs) > p.r.d.opt.Batch {
+			return nil, fmt.Errorf("the outbox gave %d messages up to %d and says it looked up to %d", len(msgs), last, scanned)
+		}
+		moved := scanned > p.read
+		p.read = scanned
+		if len(msgs) > 0 || !moved {
+			return msgs, nil
+		}
+	}
+}
+
+// rest writes the position behind entries that carry no message and waits for news.
+func (p *pump) rest(ctx context.Context) error {
+	if p.read > p.sent {
+		if err := p.r.advance(ctx, p.read, p.ends); err != nil {
+			return err
+		}
+		p.sent = p.read
+	}
+	t := p.r.d.opt.Clock.NewTimer(p.r.d.opt.Quiet)
+	defer t.Stop()
+	changed := p.r.src.Changed()
+	select {
+	case <-changed:
+	case <-t.C():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// send sends a batch, waits for its acknowledgements and writes the position: that of the whole batch, or that before the
+// first message that is not acknowledged.
+func (p *pump) send(ctx context.Context, msgs []driver.Message, upto uint64) error {
+	records, tooLarge := p.records(msgs)
+	s := sending{first: len(records), ends: slices.Clone(p.ends)}
+	for i := range records {
+		p.client.Produce(ctx, &records[i], func(rec *kgo.Record, err error) { s.done(i, rec, err) })
+	}
+	err := p.client.Flush(ctx)
+	acked, cause := s.result(len(records))
+	err = errors.Join(cause, err)
+	if err == nil {
+		err = p.r.d.opt.Fault.Hit(PointAcked)
+	}
+	if err == nil {
+		err = tooLarge
+	}
+	switch {
+	case err == nil:
+		p.ends = s.ends
+		if err := p.r.advance(ctx, upto, p.ends); err != nil {
+			return err
+		}
+		p.sent = upto
+		return nil
+	case acked > 0 && (tooLarge != nil || cause != nil):
+		return errors.Join(err, p.r.advance(ctx, msgs[acked-1].Offset, s.ends))
+	}
+	return err
+}
+
+// records makes the records of a batch, up to the first message that does not fit one.
+func (p *pump) records(msgs []driver.Message) ([]kgo.Record, error) {
+	records := make([]kgo.Record, len(msgs))
+	for i := range msgs {
+		m, rec := &msgs[i], &records[i]
+		encode(rec, m, p.r.src.Name())
+		rec.Topic, rec.Partition = p.topic, int32(p.r.d.Partition(p.r.topic, m.User))
+		if n := size(rec); n > maxRecord {
+			return records[:i], fmt.Errorf("%w: %s has %d bytes, over %d; everything after it waits until it is made smaller in the outbox",
+				ErrTooLarge, m.ID, n, maxRecord)
+		}
+	}
+	return records, nil
+}
+
+// sending collects the acknowledgements of a batch, which come in any order of partitions.
+type sending struct {
+	mu    sync.Mutex
+	told  int
+	first int // the first record that failed
+	cause error
+	ends  []int64
+}
+
+func (s *sending) done(i int, rec *kgo.Record, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told++
+	if err == nil {
+		s.ends[rec.Partition] = max(s.ends[rec.Partition], rec.Offset+1)
+		return
+	}
+	if i < s.first {
+		s.first, s.cause = i, err
+	}
+}
+
+// result returns how many records from the first on are acknowledged, and why not all n are. While some are in flight it
+// returns 0: what comes after one of them counts for nothing.
+func (s *sending) result(n int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.told < n:
+		return 0, errors.Join(errors.New("send to the topic: cut off"), s.cause)
+	case s.cause != nil:
+		return s.first, fmt.Errorf("send to the topic: %w", s.cause)
+	}
+	return n, nil
+}
