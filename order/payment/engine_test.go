@@ -39,19 +39,20 @@ func onMySQL(server *engines.Server) engine {
 		place: func(t testing.TB) string { return server.Database(t) },
 		open: func(t testing.TB, where string, faults *fault.Points) payment.Store {
 			t.Helper()
-			return openMySQL(t, where, payment.MySQLOptions{Fault: faults})
+			return openMySQL(t, where, mysql.Options{}, payment.MySQLOptions{Fault: faults})
 		},
 		pairs: 100,
 	}
 }
 
-func openMySQL(t testing.TB, where string, o payment.MySQLOptions) payment.Store {
+func openMySQL(t testing.TB, where string, pool mysql.Options, o payment.MySQLOptions) payment.Store {
 	t.Helper()
 	c, err := mysql.Parse(where)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := mysql.Open(t.Context(), c, mysql.Options{Pool: 12})
+	pool.Pool = 12
+	db, err := mysql.Open(t.Context(), c, pool)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,13 +101,20 @@ func TestPolicyOnSQLite(t *testing.T) {
 	}
 }
 
-// The same policy over MySQL.
-func TestPolicyOnMySQL(t *testing.T) {
+// The same policy over MySQL, with one process and with several. The tests share a server, because one costs more than they
+// do, and have databases of their own.
+func TestOnMySQL(t *testing.T) {
 	t.Parallel()
-	on := onMySQL(engines.MariaDB(t))
-	t.Run("policy", func(t *testing.T) {
-		for name, test := range policy {
-			t.Run(name, func(t *testing.T) { test(t, on) })
-		}
-	})
+	server := engines.MariaDB(t)
+	on := onMySQL(server)
+	for kind, tests := range map[string]map[string]func(*testing.T, engine){"policy": policy, "processes": processes} {
+		t.Run(kind, func(t *testing.T) {
+			for name, test := range tests {
+				t.Run(name, func(t *testing.T) { test(t, on) })
+			}
+		})
+	}
+	t.Run("import", func(t *testing.T) { testImport(t, on) })
+	t.Run("reply to commit lost", func(t *testing.T) { testReplyLost(t, server) })
+	t.Run("server killed", func(t *testing.T) { testServerKilledDuringCaptures(t, server) })
 }

@@ -30,6 +30,9 @@ const (
 	CaseSecondPayment = "second-payment"
 )
 
+// maxName is the longest id of a message, of a transaction and of a currency that is believed, in bytes.
+const maxName = 255
+
 // Callback verifies what a provider reports and applies it. A repeat of a message that was applied has no effect and is not an
 // error. nil means that the report is durable; paying the order follows from it, also after a crash.
 //
@@ -52,6 +55,9 @@ func (p *Payments) Callback(ctx context.Context, provider string, header http.He
 func (p *Payments) learn(ctx context.Context, provider string, ev Event) (row, error) {
 	var r row
 	var did effect
+	if max(len(ev.ID), len(ev.Ref), len(ev.Currency)) > maxName {
+		return r, errs.New(errs.BadSignature, "%s reports an id, a transaction or a currency of over %d bytes", provider, maxName)
+	}
 	err := p.db.Do(ctx, ev.Payment, func(tx Tx) (err error) {
 		r, did, err = p.note(tx, provider, ev)
 		return err

@@ -200,7 +200,7 @@ func testPayVersusExpire(t *testing.T, on engine) {
 	})
 	each(pairs, func(i int) {
 		var both sync.WaitGroup
-		both.Go(func() { w.shop.expire(pays[i].Order) })
+		both.Go(func() { w.shop.expireAround(pays[i].Order, i%2 == 0) })
 		both.Go(func() {
 			if err := w.report(pays[i], sandbox.EventCaptured, "sbx_"+pays[i].ID.String(), "msg_"+pays[i].ID.String(), price); err != nil {
 				t.Error(err)

@@ -39,6 +39,17 @@ type shop struct {
 	claims map[ident.ID]*driver.Attempt
 	orders map[ident.ID]*order.Order
 	sells  map[ident.ID]int
+	asked  map[ident.ID]chan struct{}
+}
+
+// isAsked returns what is closed when the claim is about to be sold for the first time.
+func (s *shop) isAsked(id ident.ID) chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asked[id] == nil {
+		s.asked[id] = make(chan struct{})
+	}
+	return s.asked[id]
 }
 
 func (s *shop) sell(user string) ident.ID {
@@ -65,8 +76,11 @@ func (s *shop) Claim(_ context.Context, id ident.ID) (*driver.Attempt, error) {
 }
 
 func (s *shop) Sell(_ context.Context, id ident.ID, _, _ string) (stock.MoveResult, error) {
+	asked := s.isAsked(id)
 	s.mu.Lock()
-	s.sells[id]++
+	if s.sells[id]++; s.sells[id] == 1 {
+		close(asked)
+	}
 	s.mu.Unlock()
 	return s.move(id, driver.Held, driver.Sold, "")
 }
@@ -138,6 +152,14 @@ func (s *shop) expire(id ident.ID) {
 	}
 }
 
+// expireAround expires the claim at once, or at the moment at which it is sold.
+func (s *shop) expireAround(id ident.ID, sold bool) {
+	if sold {
+		<-s.isAsked(id)
+	}
+	s.expire(id)
+}
+
 // line is the network between payments and the sandbox; cut decides for each request whether it gets lost, and whether before
 // or after the sandbox has seen it.
 type line struct {
@@ -181,7 +203,9 @@ type world struct {
 	// step is how far until moves the clock at a time.
 	step   time.Duration
 	pay    atomic.Pointer[payment.Payments]
-	muted  atomic.Bool // callbacks do not arrive
+	also   atomic.Pointer[payment.Payments] // a second process that gets every other callback, or nil
+	got    atomic.Int64                     // callbacks
+	muted  atomic.Bool                      // callbacks do not arrive
 	mu     sync.Mutex
 	raised map[string]int
 	ended  map[bool]int
@@ -192,7 +216,7 @@ func setup(t testing.TB, on engine, faults *fault.Points) *world {
 	clk := clock.NewFake(time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC))
 	w := &world{
 		t: t, on: on, where: on.place(t), clk: clk, dir: t.TempDir(), line: &line{wire: http.Transport{MaxIdleConnsPerHost: 64}}, step: 50 * time.Millisecond, raised: map[string]int{}, ended: map[bool]int{},
-		shop: &shop{clk: clk, ids: ident.NewGenerator(0, 0), claims: map[ident.ID]*driver.Attempt{}, orders: map[ident.ID]*order.Order{}, sells: map[ident.ID]int{}},
+		shop: &shop{clk: clk, ids: ident.NewGenerator(0, 0), claims: map[ident.ID]*driver.Attempt{}, orders: map[ident.ID]*order.Order{}, sells: map[ident.ID]int{}, asked: map[ident.ID]chan struct{}{}},
 	}
 	var err error
 	if w.secret, err = webhook.NewSecret(rand.Reader); err != nil {
@@ -270,7 +294,11 @@ func (w *world) callback(rw http.ResponseWriter, r *http.Request) {
 		rw.WriteHeader(http.StatusBadGateway)
 		return
 	}
-	if err := w.pay.Load().Callback(r.Context(), "sandbox", r.Header, body); err != nil {
+	to := w.pay.Load()
+	if also := w.also.Load(); also != nil && w.got.Add(1)%2 == 0 {
+		to = also
+	}
+	if err := to.Callback(r.Context(), "sandbox", r.Header, body); err != nil {
 		rw.WriteHeader(errs.CodeOf(err).Status())
 	}
 }
