@@ -66,7 +66,7 @@ func longName(n int) string { return strings.Repeat("x", n) }
 func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]mysql.Options{
-		"Pool": {Pool: -1}, "Reply": {Reply: 1e9}, "LockWait": {LockWait: 1}, "Lifetime": {Lifetime: -1},
+		"Pool": {Pool: -1}, "Reply": {Reply: 1e9}, "LockWait": {LockWait: 1}, "Lifetime": {Lifetime: -1}, "Abandon": {Abandon: 1},
 	} {
 		if err := o.Validate(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s out of range: %v", name, err)

@@ -38,7 +38,8 @@ func newConnector(c Config, o Options) (*connector, error) {
 	cfg.Params = map[string]string{
 		"sql_mode":                 "'" + sqlMode + "'",
 		"time_zone":                "'+00:00'",
-		"innodb_lock_wait_timeout": strconv.Itoa(int(o.LockWait / time.Second)),
+		"innodb_lock_wait_timeout": seconds(o.LockWait),
+		"wait_timeout":             seconds(o.Abandon),
 	}
 	if err := cfg.Apply(mysql.Charset("utf8mb4", "utf8mb4_bin")); err != nil {
 		return nil, err
@@ -53,6 +54,8 @@ func newConnector(c Config, o Options) (*connector, error) {
 	}
 	return &connector{base, c.addr, o.Connect}, nil
 }
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 
 func (c Config) tlsConfig() (*tls.Config, error) {
 	if c.tls == tlsOff {

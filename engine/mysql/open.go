@@ -62,6 +62,7 @@ func open(c Config, o Options) (*DB, error) {
 	pool.SetMaxOpenConns(o.Pool)
 	pool.SetMaxIdleConns(o.Pool)
 	pool.SetConnMaxLifetime(o.Lifetime)
+	pool.SetConnMaxIdleTime(o.Abandon / 2)
 	return &DB{DB: pool, config: c, opt: o}, nil
 }
 

@@ -19,6 +19,9 @@ type Options struct {
 	// LockWait is how long a statement waits for a row lock before it fails with an error for which [Retry] is true, in whole
 	// seconds; 0 means 5 s.
 	LockWait time.Duration
+	// Abandon is how long a session may say nothing before the server ends it and undoes its transaction, in whole seconds, so
+	// that a process that is paused or cut off does not keep its locks; 0 means 30 s. The pool closes idle connections before.
+	Abandon time.Duration
 	// Prepared sends values apart from the statement's text, which costs a second round trip for each statement that the
 	// caller has not prepared. By default values are written into the text, safely quoted.
 	Prepared bool
@@ -32,10 +35,12 @@ func (o Options) Validate() error {
 	switch {
 	case o.Pool < 0:
 		return fmt.Errorf("mysql: Pool is %d; it must be positive, such as 20", o.Pool)
-	case o.Lifetime < 0 || o.Connect < 0 || o.Reply < 0 || o.LockWait < 0:
-		return errors.New("mysql: Lifetime, Connect, Reply and LockWait must be positive")
+	case o.Lifetime < 0 || o.Connect < 0 || o.Reply < 0 || o.LockWait < 0 || o.Abandon < 0:
+		return errors.New("mysql: Lifetime, Connect, Reply, LockWait and Abandon must be positive")
 	case d.LockWait%time.Second != 0:
 		return fmt.Errorf("mysql: LockWait is %v; it must be whole seconds, such as 5s", o.LockWait)
+	case d.Abandon%time.Second != 0:
+		return fmt.Errorf("mysql: Abandon is %v; it must be whole seconds, such as 30s", o.Abandon)
 	case d.Reply <= d.LockWait:
 		return fmt.Errorf("mysql: Reply (%v) must be longer than LockWait (%v), or a wait for a lock looks like a lost server", d.Reply, d.LockWait)
 	}
@@ -54,6 +59,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Reply == 0 {
 		o.Reply = 15 * time.Second
+	}
+	if o.Abandon == 0 {
+		o.Abandon = 30 * time.Second
 	}
 	if o.LockWait == 0 {
 		o.LockWait = 5 * time.Second

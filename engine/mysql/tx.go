@@ -14,8 +14,8 @@ import (
 // ctx is obeyed until COMMIT is sent; from then on only Options.Reply bounds the wait, because an answer is worth more than
 // an unknown outcome.
 //
-// A connection whose transaction did not end cleanly is closed: the server would commit what is left open in it with the next
-// START TRANSACTION.
+// A connection whose transaction did not end cleanly is closed: whatever the server left open in it would be committed by the
+// next START TRANSACTION.
 func Tx(ctx context.Context, db *DB, f func(*sql.Tx) error) error {
 	conn, tx, err := begin(ctx, db)
 	if err != nil {

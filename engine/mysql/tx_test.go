@@ -19,6 +19,7 @@ func TestTx(t *testing.T) {
 	b := bench{engines.MariaDB(t)}
 	t.Run("commits or rolls back", func(t *testing.T) { wholeOrNothing(t, b) })
 	t.Run("deadlock and lock timeout may be run again", func(t *testing.T) { mayRunAgain(t, b) })
+	t.Run("a process that is cut off does not keep its locks", func(t *testing.T) { cutOff(t, b) })
 	t.Run("a killed session changes nothing", func(t *testing.T) { sessionKilled(t, b) })
 	t.Run("a lost answer to COMMIT is unknown", func(t *testing.T) { answerLost(t, b) })
 	t.Run("a refused COMMIT is not committed later", func(t *testing.T) { commitRefused(t, b) })
@@ -96,6 +97,40 @@ func mayRunAgain(t *testing.T, b bench) {
 	}
 }
 
+func cutOff(t *testing.T, b bench) {
+	direct := b.table(t, mysql.Options{LockWait: time.Second})
+	exec(t, direct, "INSERT INTO item (id) VALUES ('x')")
+	proxy := faultproxy.New(t, b.server.Addr())
+	c := parse(t, "mysql://root@"+proxy.Addr()+"/"+direct.Config().Database())
+	db := open(t, c, mysql.Options{Abandon: time.Second, LockWait: time.Second, Reply: 1500 * time.Millisecond})
+	ctx := t.Context()
+	touch := func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE item SET n = n + 1")
+		return err
+	}
+	err := mysql.Tx(ctx, db, func(tx *sql.Tx) error {
+		if err := touch(tx); err != nil {
+			return err
+		}
+		proxy.BlackHole()
+		eventually(t, "the end of the session that is cut off", func() bool {
+			err := mysql.Tx(ctx, direct, touch)
+			if err != nil && !mysql.Retry(err) {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
+		return touch(tx)
+	})
+	if !mysql.Lost(err) || errors.Is(err, mysql.ErrUnknown) {
+		t.Fatalf("cut off before COMMIT: %v", err)
+	}
+	var n int
+	if err := direct.QueryRowContext(ctx, "SELECT n FROM item").Scan(&n); err != nil || n != 1 {
+		t.Fatalf("%d changes, wanted only the other's: %v", n, err)
+	}
+}
+
 func sessionKilled(t *testing.T, b bench) {
 	db := b.table(t, mysql.Options{Pool: 2})
 	ctx := t.Context()
@@ -158,8 +193,6 @@ func answerLost(t *testing.T, b bench) {
 	eventually(t, "the end of the lost session", func() bool { return count(t, direct) == 1 })
 }
 
-// commitRefused shows why a connection is closed after a COMMIT that failed: the next transaction on it would commit what is
-// left open.
 func commitRefused(t *testing.T, b bench) {
 	root := b.table(t, mysql.Options{})
 	exec(t, root, "CREATE USER 'plain'@'%'")
