@@ -1,0 +1,48 @@
+package mysqlstore
+
+import (
+	"context"
+	"database/sql"
+
+	"penstock/engine/mysql"
+)
+
+// tries bounds how often a transaction is run again after a deadlock or a lock timeout.
+const tries = 5
+
+// inTx runs f in a transaction, again from its beginning when it lost against another. f must set what it returns anew.
+func inTx(ctx context.Context, db *mysql.DB, f func(*sql.Tx) error) error {
+	for try := 1; ; try++ {
+		if err := mysql.Tx(ctx, db, f); !mysql.Retry(err) || try == tries || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// column reads a result of one column.
+func column[T any](rows *sql.Rows, err error) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		var v T
+		if err := rows.Scan(&v); err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// list returns the placeholders of n values.
+func list(n int) string { return mysql.Placeholders(1, n) }
+
+// args appends values of one type to others.
+func args[T any](head []any, values []T) []any {
+	for _, v := range values {
+		head = append(head, v)
+	}
+	return head
+}
