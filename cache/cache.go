@@ -44,7 +44,8 @@ var (
 )
 
 // Loader asks the origin. Its context is not the caller's: it lives until LoadTimeout or Stop, because others wait for the same.
-// It returns ErrNotFound, perhaps wrapped, if and only if the id does not exist.
+// It must end when its context does, and returns ErrNotFound, perhaps wrapped, if and only if the id does not exist. A panic is
+// an error like others.
 type Loader[V any] func(ctx context.Context, id string) (V, error)
 
 // Cache keeps the values of one module. Start it, for its filter and its retries; Stop it.
@@ -153,17 +154,14 @@ func (c *Cache[V]) Invalidate(ctx context.Context, ids ...string) error {
 
 // drop also parts from a load that is under way here: it may have read what was before.
 func (c *Cache[V]) drop(ctx context.Context, key Key) error {
-	epoch := c.unsettled.add(key)
+	change := c.unsettled.add(key)
 	c.mu.Lock()
 	delete(c.flights, key)
 	c.mu.Unlock()
 	if err := c.store.drop(ctx, key); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrUnsettled, key, err)
 	}
-	c.unsettled.remove(key, epoch)
-	c.mu.Lock()
-	delete(c.flights, key)
-	c.mu.Unlock()
+	c.unsettled.remove(key, change)
 	return nil
 }
 

@@ -117,7 +117,7 @@ func (c *Cache[V]) ask(ctx context.Context, key Key) (entry, error) {
 	}
 	began := c.o.Clock.Now()
 	c.count.loads.Add(1)
-	v, err := c.origin(ctx, key.id)
+	v, err := c.call(ctx, key)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		soft := began.Add(c.shorten(c.o.Negative))
@@ -132,6 +132,16 @@ func (c *Cache[V]) ask(ctx context.Context, key Key) (entry, error) {
 	}
 	soft := began.Add(c.shorten(c.o.TTL))
 	return entry{soft: soft, hard: soft.Add(c.o.Stale), value: raw}, nil
+}
+
+// call keeps a panic of the loader from ending the process: no caller of Get is on this goroutine's stack to recover it.
+func (c *Cache[V]) call(ctx context.Context, key Key) (v V, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("load %s: panic: %v", key, p)
+		}
+	}()
+	return c.origin(ctx, key.id)
 }
 
 func (c *Cache[V]) gaveUp(key Key, what string) error {

@@ -39,7 +39,9 @@ func (s *store) call(ctx context.Context, f func(context.Context) error) error {
 	err := f(bounded)
 	switch {
 	case err == nil:
-		s.retryAt.Store(0)
+		if !s.healthy() {
+			s.retryAt.Store(0)
+		}
 	case ctx.Err() == nil: // else the caller went away, which says nothing of the store
 		s.failed.Add(1)
 		s.retryAt.Store(s.clock.Now().Add(silence).UnixNano())
