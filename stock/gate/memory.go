@@ -17,6 +17,7 @@ type Memory struct {
 	mu        sync.Mutex // one writer at a time
 	sales     atomic.Pointer[map[string]*Board]
 	heldRetry time.Duration
+	index     *Index // nil where a look-up costs nothing
 }
 
 // Board is one sale: its definition and its stock rows, each replaced as a whole, so that a reader never sees half a change.
@@ -33,6 +34,14 @@ func New(heldRetry time.Duration) *Memory {
 	m := &Memory{heldRetry: heldRetry}
 	m.sales.Store(&map[string]*Board{})
 	return m
+}
+
+// Use makes refusals ask the index before they ask for a look-up. It must be called before the first Admit.
+func (m *Memory) Use(x *Index) { m.index = x }
+
+// Nothing reports that nothing is bound for the user as far as the index knows (see [Index.Nothing]).
+func (m *Memory) Nothing(now time.Time, sale, user string, row *driver.Stock) bool {
+	return m.index != nil && m.index.Nothing(now, sale, user, row)
 }
 
 // Observe takes over what a commit changed or a snapshot saw. Rows older than what is known are passed over, so that commits
@@ -108,7 +117,7 @@ func (m *Memory) Admit(_ context.Context, now time.Time, r *stock.Request) Verdi
 	sale := b.doc.Load()
 	if refused, no := stock.Window(sale, now); no {
 		v := Verdict{Say: Ask, Answer: refused}
-		if refused.Reason == errs.SaleNotOpen && b.untouched() {
+		if (refused.Reason == errs.SaleNotOpen && b.untouched()) || m.Nothing(now, r.Sale, r.User, nil) {
 			v.Say = Refuse
 		}
 		return v
@@ -120,14 +129,25 @@ func (m *Memory) Admit(_ context.Context, now time.Time, r *stock.Request) Verdi
 			continue // the decision says what is wrong with it
 		}
 		if l := ref.Load(); l != nil && (l.Available == 0 || sale.SoldOut) {
-			refused := stock.Answer{State: stock.Lost, Reason: errs.SoldOut, SKU: l.SKU}
-			if l.Held != 0 && !sale.SoldOut {
-				refused.Reason, refused.RetryAfter = errs.StockHeld, m.heldRetry
-			}
-			return Verdict{Say: Ask, Answer: refused}
+			return m.exhausted(now, r, l, sale.SoldOut)
 		}
 	}
 	return Verdict{}
+}
+
+func (m *Memory) exhausted(now time.Time, r *stock.Request, l *driver.Stock, forced bool) Verdict {
+	v := Verdict{Say: Ask, Answer: stock.Answer{State: stock.Lost, Reason: errs.SoldOut, SKU: l.SKU}}
+	settled := l // nothing can be won of a row that is sold out, so what is bound up to its version is all there is
+	if forced {
+		settled = nil
+	} else if l.Held != 0 {
+		settled = nil
+		v.Answer.Reason, v.Answer.RetryAfter = errs.StockHeld, m.heldRetry
+	}
+	if m.Nothing(now, r.Sale, r.User, settled) {
+		v.Say = Refuse
+	}
+	return v
 }
 
 // untouched reports that nobody has ever taken a unit: before the opening by the clock of the stock database, whatever this

@@ -28,12 +28,13 @@ type ResyncOptions struct {
 	Every time.Duration
 	// Observe takes the snapshot; nil means that of the gate. The application names its own where others follow commits too.
 	Observe func(stock.Committed)
+	// Index is read on after each snapshot; nil means none.
+	Index *Index
 }
 
 // Resync reads the stock database again and again, so that a [Memory] sees what other processes committed. One snapshot is
 // read at a time, however many ask for it.
 type Resync struct {
-	mem    *Memory
 	source Source
 	opt    ResyncOptions
 
@@ -57,23 +58,34 @@ func NewResync(m *Memory, s Source, o ResyncOptions) *Resync {
 	if o.Observe == nil {
 		o.Observe = m.Observe
 	}
-	return &Resync{mem: m, source: s, opt: o}
+	return &Resync{source: s, opt: o}
 }
 
-// Once reads one snapshot into the gate and returns it.
+// Once reads one snapshot into the gate, then the journal into the index, and returns the snapshot. It is not nil when only the
+// journal could not be read.
 func (r *Resync) Once(ctx context.Context) (*driver.Snapshot, error) {
 	r.one.Lock()
 	defer r.one.Unlock()
+	at := r.opt.Clock.Now()
 	snap, err := r.source.Snapshot(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the stock database for the gate: %w", err)
 	}
 	r.opt.Observe(stock.Committed{Stock: snap.Stock, Sales: snap.Sales})
+	if r.opt.Index == nil {
+		return snap, nil
+	}
+	if err = r.opt.Index.Follow(ctx, at, snap); err != nil {
+		return snap, fmt.Errorf("read the journal for the gate: %w", err)
+	}
 	return snap, nil
 }
 
-// Pause returns a random time of at most Every and at least four fifths of it.
-func (r *Resync) Pause() time.Duration { return r.opt.Every - rand.N(r.opt.Every/5+1) }
+// Pause returns how long to wait after a call of Once that took so long: the calls begin at most Every and at least four fifths
+// of it apart, unless the database needs longer; it is given half of the time to rest.
+func (r *Resync) Pause(took time.Duration) time.Duration {
+	return max(r.opt.Every-rand.N(r.opt.Every/5+1)-took, r.opt.Every/2)
+}
 
 // Start reads the first snapshot and goes on until Stop. The error is that of the first snapshot; later ones are logged, and
 // the gate goes on with what it knows.
@@ -110,15 +122,18 @@ func (r *Resync) Stop(ctx context.Context) error {
 
 func (r *Resync) run(ctx context.Context, done chan<- struct{}) {
 	defer close(done)
+	var took time.Duration
 	for failing := false; ; {
-		t := r.opt.Clock.NewTimer(r.Pause())
+		t := r.opt.Clock.NewTimer(r.Pause(took))
 		select {
 		case <-t.C():
 		case <-ctx.Done():
 			t.Stop()
 			return
 		}
+		start := r.opt.Clock.Now()
 		_, err := r.Once(ctx)
+		took = r.opt.Clock.Now().Sub(start)
 		switch {
 		case ctx.Err() != nil:
 			return
