@@ -199,10 +199,14 @@ func (p *plan) planTaken(reads *driver.Reads, st *driver.State, delta map[driver
 			return fmt.Errorf("%w: allowance %+v goes from %d to %d", errGuard, ref, st.Taken[i], st.Taken[i]+delta[ref])
 		}
 	}
+	p.listTaken(delta)
+	return nil
+}
+
+func (p *plan) listTaken(delta map[driver.TakenRef]int64) {
 	for _, ref := range slices.SortedFunc(maps.Keys(delta), compareTaken) {
 		if delta[ref] != 0 {
 			p.taken = append(p.taken, takenRow{ref, delta[ref]})
 		}
 	}
-	return nil
 }

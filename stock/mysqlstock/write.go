@@ -40,17 +40,10 @@ func (w *writer) write(ctx context.Context) error {
 // that is new, two for one that is there.
 func (w *writer) stock(ctx context.Context) error {
 	rows := w.plan.changes.Stock
-	n, err := bulk(ctx, w.tx, len(rows), "INSERT INTO stock ("+stockColumns+") VALUES ",
+	n, err := bulk(ctx, w.tx, len(rows), insertStock,
 		` ON DUPLICATE KEY UPDATE offered = VALUES(offered), available = VALUES(available), held = VALUES(held), sold = VALUES(sold),
 		withdrawn = VALUES(withdrawn), version = VALUES(version)`,
-		func(t *text, i int) {
-			l := &rows[i]
-			t.raw("(").bytes(l.Sale).raw(",").bytes(l.SKU)
-			for _, v := range []int64{l.Offered, l.Available, l.Held, l.Sold, l.Withdrawn, l.Version} {
-				t.raw(",").num(v)
-			}
-			t.raw(")")
-		})
+		func(t *text, i int) { putStock(t, &rows[i]) })
 	if err != nil {
 		return err
 	}
@@ -58,6 +51,16 @@ func (w *writer) stock(ctx context.Context) error {
 		return fmt.Errorf("%w: stock rows: the server counts %d, not %d", errStale, n, want)
 	}
 	return nil
+}
+
+const insertStock = "INSERT INTO stock (" + stockColumns + ") VALUES "
+
+func putStock(t *text, l *driver.Stock) {
+	t.raw("(").bytes(l.Sale).raw(",").bytes(l.SKU)
+	for _, v := range []int64{l.Offered, l.Available, l.Held, l.Sold, l.Withdrawn, l.Version} {
+		t.raw(",").num(v)
+	}
+	t.raw(")")
 }
 
 // moves is one compare-and-set for all claims that move alike.

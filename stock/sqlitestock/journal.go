@@ -104,3 +104,11 @@ func (o *optionalRow) hold() *row {
 	o.row.seq, o.row.kind, o.row.at, o.row.sale = o.seq.Int64, o.kind.Int64, o.at.Int64, o.sale.Int64
 	return &o.row
 }
+
+// SentUpTo returns the highest number that Sent was told.
+func (d *Driver) SentUpTo(ctx context.Context) (seq uint64, err error) {
+	d.life.RLock()
+	defer d.life.RUnlock()
+	err = d.db.R.QueryRowContext(ctx, "SELECT sent FROM meta").Scan(&seq)
+	return seq, err
+}
