@@ -21,19 +21,16 @@ import (
 	"penstock/auth"
 	"penstock/bus"
 	"penstock/config"
-	"penstock/engine/sqlite"
 	"penstock/gateway"
 	"penstock/internal/clock"
 	"penstock/internal/fault"
 	"penstock/order"
 	"penstock/order/payment"
 	"penstock/order/payment/webhook"
-	"penstock/order/sqliteorder"
 	"penstock/reconcile"
 	"penstock/sale"
 	"penstock/stock"
 	"penstock/stock/gate"
-	"penstock/stock/sqlitestock"
 	"penstock/telemetry"
 )
 
@@ -59,20 +56,22 @@ type App struct {
 	health  *telemetry.Health
 
 	ring     *auth.Ring
-	driver   *sqlitestock.Driver
+	stockDB  stockDB
 	gate     *gate.Memory
+	door     atomic.Pointer[door]
 	stock    *stock.Stock
 	sales    *sale.Sales
-	shards   *sqliteorder.Store
 	orders   *order.Orders
 	payments *payment.Payments
 	secret   webhook.Secret
-	busDB    *sqlite.DB
+	leader   *leader
+	desk     desk
 	bus      *bus.Bus
 	repair   *reconcile.Reconciler
 	events   *events
 	drain    *gateway.Drain
-	sweeps   []func()     // forget idle keys of limits
+	sweeps   []func() // forget idle keys of limits
+	busy     atomic.Pointer[func() int64]
 	crowded  atomic.Int64 // when a batch of a rush was committed last, in nanoseconds since 1970
 
 	mu      sync.Mutex
@@ -104,7 +103,7 @@ func New(_ context.Context, cfg config.Config, o Options) (*App, error) {
 	if err != nil {
 		host = "unknown"
 	}
-	a := &App{cfg: cfg, opt: o, addrs: map[string]string{}, events: newEvents(), drain: gateway.NewDrain()}
+	a := &App{cfg: cfg, opt: o, addrs: map[string]string{}, events: newEvents(), drain: gateway.NewDrain(), leader: &leader{now: time.Now}}
 	a.log = telemetry.NewLogger(o.Log, telemetry.LogOptions{Service: "penstock", Version: o.Version, Host: host, Env: cfg.Log.Env, Level: &lv})
 	a.metrics = telemetry.NewMetrics(telemetry.MetricsOptions{Version: o.Version, Commit: o.Commit, Clock: o.Clock})
 	a.health = telemetry.NewHealth(telemetry.HealthOptions{})
@@ -115,6 +114,9 @@ func New(_ context.Context, cfg config.Config, o Options) (*App, error) {
 func (a *App) Start(ctx context.Context) error {
 	begin := time.Now()
 	for _, s := range a.steps() {
+		if len(s.roles) > 0 && !a.cfg.Has(s.roles...) {
+			continue
+		}
 		stop, err := s.start(ctx)
 		if err != nil {
 			err = fmt.Errorf("start %s: %w", s.name, err)

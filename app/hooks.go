@@ -29,8 +29,12 @@ func (a *App) orderHooks() order.Hooks {
 
 func (a *App) paymentOptions() payment.Options {
 	provider := a.metrics.External("payment:" + a.cfg.Payment.Provider)
+	node := func() int { return a.cfg.Node }
+	if shared := a.stockDB.shared; shared != nil {
+		node = func() int { n, _ := shared.Node(); return n }
+	}
 	return payment.Options{
-		Clock: a.opt.Clock, Logger: a.log, Node: a.cfg.Node, Fault: a.opt.Fault,
+		Clock: a.opt.Clock, Logger: a.log, NodeNow: node, Fault: a.opt.Fault,
 		Ended:  func(method string, ok bool) { a.metrics.Payment(method, ok) },
 		Called: func(_, _ string, took time.Duration, err error) { provider.Called(took, err) },
 		Raised: func(kind string) { a.log.Warn("a payment needs a look", "case", kind) },

@@ -6,12 +6,35 @@ import (
 	"io"
 	"maps"
 	"strings"
+
+	"penstock/config"
+	"penstock/stock"
 )
 
-// backlog counts the messages that the orders have not got yet.
+// backlog counts the messages that the orders have not got yet. A process that does not read them itself counts the numbers of
+// the outbox that not every reader has passed: none is none, more may be too many.
 func (a *App) backlog(ctx context.Context) (int64, error) {
-	lag, err := a.bus.InFlight(ctx)
+	lag, err := a.messages(ctx)
 	return ofGroup(lag, orderGroup), err
+}
+
+// messages counts what is on its way, by the names of bus.Bus.InFlight.
+func (a *App) messages(ctx context.Context) (map[string]int64, error) {
+	if a.cfg.Has(config.RoleOrder) {
+		return a.bus.InFlight(ctx)
+	}
+	source := a.stock.Source()
+	head, err := source.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	low, err := a.desk.cursors.Low(ctx, source.Name())
+	if err != nil {
+		return nil, err
+	}
+	parked, _, err := a.desk.Count(ctx, orderGroup)
+	name := "bus." + orderGroup + "."
+	return map[string]int64{name + stock.Topic + ".lag": int64(head - min(low, head)), name + "parked": parked}, err
 }
 
 // ofGroup adds up what a group has before it, over its topics and its parked messages (see bus.Bus.InFlight for the names).
@@ -27,7 +50,14 @@ func ofGroup(lag map[string]int64, group string) (n int64) {
 // Drained returns what is in flight, by name; all zero means that no work is.
 func (a *App) Drained(ctx context.Context) (map[string]int64, error) {
 	all := map[string]int64{"attempts": a.stock.InFlight(), "orders": a.orders.InFlight()}
-	lag, err := a.bus.InFlight(ctx)
+	if shared := a.stockDB.shared; shared != nil {
+		others, _, err := shared.Others(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all["elsewhere"] = others
+	}
+	lag, err := a.messages(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	busdriver "penstock/bus/driver"
 	"penstock/bus/outboxbus"
 	"penstock/bus/sqlstore"
+	"penstock/config"
 	"penstock/engine/sqlite"
 	"penstock/stock"
 )
@@ -54,7 +55,7 @@ func TestBacklogCountsWhatTheOrdersLack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Stop(context.Background())
-	a := &App{bus: b}
+	a := &App{cfg: config.Default(), bus: b}
 	if n, err := a.backlog(t.Context()); err != nil || n != 7 {
 		t.Errorf("backlog is %d (%v), want the 7 that nobody has read", n, err)
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"penstock/config"
 	"penstock/gateway"
 	"penstock/gateway/api"
 	"penstock/limit"
@@ -10,26 +11,45 @@ import (
 
 // deps is what both listeners are built from.
 func (a *App) deps() api.Deps {
-	orders := audited{a.orders, a.stock.Record}
 	seen := &observer{log: a.log, metrics: a.metrics, tracing: a.tracing}
 	every := 1
 	if a.cfg.Log.Sample > 0 {
 		every = max(int(1/a.cfg.Log.Sample), 1)
 	}
-	return api.Deps{
+	d := api.Deps{
 		Gateway: gateway.Options{
 			Clock: a.opt.Clock, TrustedProxies: a.cfg.TrustedProxies, MaxBody: a.cfg.BodyLimit, ProblemBase: a.cfg.Problems,
 			LogEvery: every, Observer: seen, Logger: a.log, Drain: a.drain,
 		},
 		Verifier: a.ring, Passes: a.ring, PassTTL: a.cfg.Keys.PassTTL,
-		Sales: a.sales, Orders: orders, Payments: auditedMoney{a.payments, orders}, Events: a.events, DeadLetters: a.bus.DeadLetters(),
-		Export: a, Drained: a.Drained, Reconcile: a.repair, Audit: a.stock,
+		Events: a.events, Export: a, Drained: a.Drained, Audit: a.stock,
 	}
+	if a.sales != nil {
+		d.Sales = a.sales
+	}
+	if a.orders != nil {
+		orders := audited{a.orders, a.stock.Record}
+		d.Orders, d.Payments = orders, auditedMoney{a.payments, orders}
+	}
+	if a.bus != nil {
+		d.DeadLetters = a.bus.DeadLetters()
+	}
+	if a.repair != nil {
+		d.Reconcile = a.repair
+	}
+	return d
 }
 
 func (a *App) startPublic(context.Context) (func(context.Context) error, error) {
 	d := a.deps()
-	d.Gateway.Attempts = counted{a.sales, a.metrics}
+	if !a.cfg.Has(config.RoleOrder) {
+		d.Orders = nil
+	}
+	if a.cfg.Has(config.RoleSale) {
+		d.Gateway.Attempts = counted{a.sales, a.metrics}
+	} else {
+		d.Sales = nil
+	}
 	d.Gateway.IP = limit.Rate{Calls: int(a.cfg.Limits.IP.N), Per: a.cfg.Limits.IP.Per}
 	d.Gateway.User = limit.Rate{Calls: int(a.cfg.Limits.User.N), Per: a.cfg.Limits.User.Per}
 	d.Gateway.Attempt = limit.Rate{Calls: int(a.cfg.Limits.Attempt.N), Per: a.cfg.Limits.Attempt.Per}

@@ -10,48 +10,47 @@ import (
 	"time"
 
 	"penstock/auth"
-	"penstock/bus"
-	"penstock/bus/outboxbus"
-	"penstock/bus/sqlstore"
-	"penstock/engine/sqlite"
+	"penstock/config"
 	"penstock/internal/durable"
+	"penstock/internal/ident"
 	"penstock/internal/owner"
 	"penstock/limit"
 	"penstock/order"
 	"penstock/order/payment"
 	"penstock/order/payment/sandbox"
 	"penstock/order/payment/sandbox/client"
-	"penstock/order/sqliteorder"
 	"penstock/reconcile"
 	"penstock/sale"
 	"penstock/stock"
 	"penstock/stock/gate"
-	"penstock/stock/sqlitestock"
 )
 
 // step starts one thing and returns what stops it (nil when nothing must be stopped).
 type step struct {
 	name  string
 	start func(context.Context) (stop func(context.Context) error, err error)
+	// roles are those that need the step; none means every process.
+	roles []string
 }
 
-// steps is the order of the start. Each line says why it stands where it stands.
+// steps is the order of the start. Each line says why it stands where it stands, and which roles need it.
 func (a *App) steps() []step {
+	const sale, order, admin, timers, relay, box = config.RoleSale, config.RoleOrder, config.RoleAdmin, config.RoleTimers, config.RoleRelay, config.RoleSandbox
 	return []step{
-		{"tracing", a.startTracing},   // first, so that everything can be seen
-		{"probe", a.startProbe},       // alive and not ready while the rest recovers
-		{"data", a.startOwner},        // nothing is read before the directory is ours
-		{"keys", a.startKeys},         // tokens must be known before anyone may call
-		{"stock", a.startStock},       // recovers and checks the stock database
-		{"sale", a.startSale},         // needs the stock and its gate
-		{"orders", a.startOrders},     // needs the claims
-		{"sandbox", a.startSandbox},   // a provider must stand before payments resume
-		{"payments", a.startPayments}, // needs orders, claims and the provider
-		{"bus", a.startBus},           // delivers to the orders
-		{"timers", a.startTimers},     // expiry and housekeeping, once their consumers stand
-		{"public", a.startPublic},     // buyers come last
-		{"admin", a.startAdmin},
-		{"ready", a.startReady},
+		{"tracing", a.startTracing, nil},                                     // first, so that everything can be seen
+		{"probe", a.startProbe, nil},                                         // alive and not ready while the rest recovers
+		{"data", a.startOwner, nil},                                          // nothing is read before the directory is ours
+		{"keys", a.startKeys, nil},                                           // tokens must be known before anyone may call
+		{"sandbox", a.startSandbox, []string{box}},                           // a provider must stand before payments resume
+		{"stock", a.startStock, []string{sale, order, admin, timers, relay}}, // recovers and checks the stock database
+		{"sale", a.startSale, []string{sale, admin}},                         // needs the stock and its gate
+		{"orders", a.startOrders, []string{order, admin, timers}},            // needs the claims
+		{"payments", a.startPayments, []string{order, admin, timers}},        // needs orders, claims and the provider
+		{"bus", a.startBus, []string{order, admin, relay}},                   // delivers to the orders
+		{"timers", a.startTimers, nil},                                       // expiry and housekeeping, once their consumers stand
+		{"public", a.startPublic, []string{sale, order}},                     // buyers come last
+		{"admin", a.startAdmin, []string{admin}},
+		{"ready", a.startReady, nil},
 	}
 }
 
@@ -80,27 +79,44 @@ func (a *App) startKeys(context.Context) (func(context.Context) error, error) {
 }
 
 func (a *App) startStock(ctx context.Context) (func(context.Context) error, error) {
-	drv, err := sqlitestock.Open(ctx, a.path("stock.db"), sqlitestock.Options{Clock: a.opt.Clock, Logger: a.log, Fault: a.opt.Fault})
+	db, err := open(ctx, "stock", a.cfg.Stock, a.engines().stock)
 	if err != nil {
 		return nil, err
 	}
-	a.driver, a.gate = drv, gate.New(0)
-	a.stock, err = stock.New(ctx, drv, stock.Options{
+	a.stockDB, a.gate = db, gate.New(0)
+	a.stock, err = stock.New(ctx, db, stock.Options{
 		Clock: a.opt.Clock, Logger: a.log, Node: a.cfg.Node, MaxBatch: a.cfg.Batch.Size, Linger: a.cfg.Batch.Wait,
 		Deadline: a.cfg.Timeouts.Attempt, OnCommit: a.committed,
 	})
 	if err != nil {
-		return nil, errors.Join(err, drv.Close())
+		return nil, errors.Join(err, db.Close())
 	}
+	busy := a.inFlight
+	a.busy.Store(&busy)
 	debug.FreeOSMemory() // reading the journal leaves more garbage than the server will make for long
 	a.metrics.Stock(a.stockLevels)
-	a.health.AddReady("stock", func(context.Context) error { return drv.Ready() })
-	return func(ctx context.Context) error { return errors.Join(a.stock.Close(ctx), drv.Close()) }, nil
+	a.health.AddReady("stock", func(context.Context) error { return db.ready() })
+	return func(ctx context.Context) error {
+		a.busy.Store(nil)
+		return errors.Join(a.stock.Close(ctx), db.Close())
+	}, nil
+}
+
+// inFlight counts what this process has taken on and not settled.
+func (a *App) inFlight() int64 {
+	n := a.stock.InFlight()
+	if a.orders != nil {
+		n += a.orders.InFlight()
+	}
+	return n
 }
 
 // committed passes what a batch changed to the gate and the metrics.
 func (a *App) committed(c stock.Committed) {
 	a.gate.Observe(c)
+	if d := a.door.Load(); d != nil && d.observe != nil {
+		d.observe(c)
+	}
 	if c.Calls > 0 {
 		a.metrics.Batch(c.Calls, c.Took)
 	}
@@ -109,14 +125,19 @@ func (a *App) committed(c stock.Committed) {
 	}
 }
 
-func (a *App) startSale(context.Context) (func(context.Context) error, error) {
+func (a *App) startSale(ctx context.Context) (func(context.Context) error, error) {
 	opt := sale.Options{Clock: a.opt.Clock, Window: a.cfg.Payment.Window, Grace: a.cfg.Payment.Grace}
 	if r := a.cfg.Limits.Attempt; !r.Off() {
 		users := limit.New[string](limit.Rate{Calls: int(r.N), Per: r.Per}, limit.Options{Clock: a.opt.Clock})
 		opt.Throttle, a.sweeps = throttle{users}, append(a.sweeps, func() { users.Sweep() })
 	}
-	a.sales = sale.New(a.stock, a.gate, opt)
-	return nil, nil
+	d, err := open(ctx, "gate", a.cfg.Gate, a.engines().gate)
+	if err != nil {
+		return nil, err
+	}
+	a.door.Store(&d)
+	a.sales = sale.New(a.stock, d.Gate, opt)
+	return d.stop, nil
 }
 
 type throttle struct{ users *limit.Limiter[string] }
@@ -127,20 +148,33 @@ func (t throttle) Allow(user string) (bool, time.Duration) {
 }
 
 func (a *App) startOrders(ctx context.Context) (func(context.Context) error, error) {
-	store, err := sqliteorder.Open(ctx, a.path("orders"), sqliteorder.Options{})
+	db, err := open(ctx, "orders", a.cfg.OrdersEngine(), a.engines().orders)
 	if err != nil {
 		return nil, err
 	}
-	a.shards = store
-	a.orders, err = order.New(store, a.stock, order.Options{
+	a.orders, err = order.New(db, claims{a.stock, a.leader.leads}, order.Options{
 		Clock: a.opt.Clock, Logger: a.log, BatchRows: a.cfg.OrderWriter.Rows, BatchWait: a.cfg.OrderWriter.Wait,
 		Pace: int(a.cfg.OrderWriter.Pace.PerSecond()), Fault: a.opt.Fault, Hooks: a.orderHooks(),
 	})
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, db.Close())
 	}
 	a.events.get = a.orders.Get
-	return func(context.Context) error { a.orders.Stop(); return store.Close() }, nil
+	return func(context.Context) error { a.orders.Stop(); return db.Close() }, nil
+}
+
+// claims are the stock as the orders see it: what is due is the leader's to end.
+type claims struct {
+	*stock.Stock
+	leads func() bool
+}
+
+// Due returns nothing to a process that does not lead.
+func (c claims) Due(ctx context.Context, now time.Time, limit int) ([]ident.ID, error) {
+	if !c.leads() {
+		return nil, nil
+	}
+	return c.Stock.Due(ctx, now, limit)
 }
 
 func (a *App) startSandbox(ctx context.Context) (func(context.Context) error, error) {
@@ -162,48 +196,54 @@ func (a *App) startSandbox(ctx context.Context) (func(context.Context) error, er
 }
 
 func (a *App) startPayments(ctx context.Context) (func(context.Context) error, error) {
-	base := func() string { return "http://" + a.Addrs()["sandbox"] }
-	callback := func() string { return "http://" + a.Addrs()["public"] + "/v1/payment-callbacks/sandbox" }
+	base := func() string { return or(a.cfg.Payment.Sandbox, "http://"+a.Addrs()["sandbox"]) }
+	callback := func() string {
+		return or(a.cfg.Payment.Callback, "http://"+a.Addrs()["public"]) + "/v1/payment-callbacks/sandbox"
+	}
 	provider, err := client.New(base, callback, []webhookSecret{a.secret}, client.Options{Clock: a.opt.Clock})
 	if err != nil {
 		return nil, err
 	}
-	a.payments, err = payment.New(ctx, a.path("payments.db"), payment.Deps{
+	db, err := open(ctx, "orders", a.cfg.OrdersEngine(), a.engines().payments)
+	if err != nil {
+		return nil, err
+	}
+	a.payments, err = payment.Over(ctx, db, payment.Deps{
 		Orders: a.orders, Stock: a.stock, Providers: map[string]payment.Provider{"sandbox": provider},
 	}, a.paymentOptions())
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, db.Close())
 	}
 	return func(context.Context) error { provider.Close(); return a.payments.Stop() }, nil
 }
 
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// startBus lets the orders read their messages where that is the process's role; elsewhere the bus only shows what it set
+// aside, and relays.
 func (a *App) startBus(ctx context.Context) (func(context.Context) error, error) {
-	db, err := sqlstore.Open(ctx, a.path("bus.db"), sqlite.Options{})
+	closed, err := a.newBus(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a.busDB = db
-	cursors := sqlstore.NewCursors(db, a.opt.Clock)
-	if err = cursors.Void(ctx); err != nil { // the directory is ours alone
-		return nil, errors.Join(fmt.Errorf("void the leases of dead processes: %w", err), db.Close())
-	}
-	drv, err := outboxbus.New(cursors, map[string][]outboxbus.Source{stock.Topic: {a.stock.Source()}},
-		outboxbus.Options{Clock: a.opt.Clock, Logger: a.log})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	a.bus, err = bus.New(drv, sqlstore.New(db), bus.Options{Clock: a.opt.Clock, Logger: a.log, Audit: a.recordAct, Fault: a.opt.Fault})
-	if err == nil {
+	if a.cfg.Has(config.RoleOrder) {
 		err = a.bus.Consume(orderGroup, stock.Topic, a.giveWay(a.orders.Handle))
 	}
 	if err == nil {
 		err = a.bus.Start(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, drv.Close(), db.Close())
+		return nil, errors.Join(err, closed())
 	}
-	a.repair = reconcile.New(a.stock, a.gate, a.orders, a.opt.Clock, a.backlog)
-	return func(ctx context.Context) error { return errors.Join(a.bus.Stop(ctx), drv.Close(), db.Close()) }, nil
+	if a.cfg.Has(config.RoleAdmin) {
+		a.repair = reconcile.New(a.stock, a.gate, a.orders, a.opt.Clock, a.backlog)
+	}
+	return func(ctx context.Context) error { return errors.Join(a.bus.Stop(ctx), closed()) }, nil
 }
 
 // orderGroup is the consumer group that writes the orders.

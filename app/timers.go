@@ -7,21 +7,30 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"penstock/config"
 )
 
 // housekeepEvery is the pause between two rounds of housekeeping.
 const housekeepEvery = 30 * time.Second
 
-// startTimers starts what happens by itself: expiry of claims, resumption of payments, housekeeping.
+// startTimers starts what happens by itself: expiry of claims by the leader, resumption of payments, housekeeping.
 func (a *App) startTimers(ctx context.Context) (func(context.Context) error, error) {
-	if err := a.orders.Start(ctx); err != nil {
-		return nil, err
+	if a.cfg.Has(config.RoleTimers) {
+		if err := a.leader.campaign(ctx); err != nil {
+			return nil, err
+		}
+		if err := a.orders.Start(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if err := a.payments.Start(ctx); err != nil {
-		return nil, err
+	if a.payments != nil { // work that is due is locked by whoever does it
+		if err := a.payments.Start(ctx); err != nil {
+			return nil, err
+		}
 	}
 	stop := a.housekeep()
-	return func(context.Context) error { stop(); return nil }, nil
+	return func(ctx context.Context) error { stop(); return a.leader.resign(ctx) }, nil
 }
 
 // housekeep lets the keys of closed sales leave memory, sweeps the limits and keeps the lag in the metrics.
@@ -44,13 +53,18 @@ func (a *App) housekeep() (stop func()) {
 			}
 		})
 	}
-	loop(housekeepEvery, func(ctx context.Context) error {
-		moved, err := a.driver.Archive(ctx)
-		if moved > 0 {
-			a.log.Info("keys of closed sales left memory", "sales", moved)
-		}
-		return err
-	})
+	if a.stockDB.archive != nil {
+		loop(housekeepEvery, func(ctx context.Context) error {
+			moved, err := a.stockDB.archive(ctx)
+			if moved > 0 {
+				a.log.Info("keys of closed sales left memory", "sales", moved)
+			}
+			return err
+		})
+	}
+	if a.cfg.Has(config.RoleTimers) {
+		loop(leaderTerm/5, a.leader.campaign)
+	}
 	loop(housekeepEvery, func(context.Context) error {
 		for _, sweep := range a.sweeps {
 			sweep()
@@ -58,14 +72,18 @@ func (a *App) housekeep() (stop func()) {
 		a.returnMemory()
 		return nil
 	})
-	loop(time.Second, a.driver.Repair)
-	loop(time.Second, func(ctx context.Context) error {
-		lag, err := a.backlog(ctx)
-		if err == nil {
-			a.metrics.BusLag(orderGroup, lag)
-		}
-		return err
-	})
+	if a.stockDB.repair != nil {
+		loop(time.Second, a.stockDB.repair)
+	}
+	if a.bus != nil {
+		loop(time.Second, func(ctx context.Context) error {
+			lag, err := a.backlog(ctx)
+			if err == nil {
+				a.metrics.BusLag(orderGroup, lag)
+			}
+			return err
+		})
+	}
 	return func() { cancel(); done.Wait() }
 }
 
@@ -76,7 +94,7 @@ const idleMemory = 128 << 20
 func (a *App) returnMemory() {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	if a.stock.InFlight() == 0 && m.HeapSys-m.HeapReleased > m.HeapAlloc+idleMemory {
+	if (a.stock == nil || a.stock.InFlight() == 0) && m.HeapSys-m.HeapReleased > m.HeapAlloc+idleMemory {
 		debug.FreeOSMemory()
 	}
 }

@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"penstock/bus"
+	busdriver "penstock/bus/driver"
+	"penstock/bus/outboxbus"
+	"penstock/config"
+	"penstock/order/payment"
+	"penstock/sale"
+	"penstock/stock"
+
+	orderdriver "penstock/order/driver"
+)
+
+// engines is the table of what each scheme of an engine's URL opens. Nothing registers itself: what is not here is not there.
+func (a *App) engines() engines {
+	return engines{
+		stock:    map[string]func(context.Context) (stockDB, error){"sqlite": a.sqliteStock, "mysql": a.mysqlStock},
+		orders:   map[string]func(context.Context) (orderdriver.Store, error){"sqlite": a.sqliteOrders},
+		payments: map[string]func(context.Context) (payment.Store, error){"sqlite": a.sqlitePayments, "mysql": a.mysqlPayments},
+		desk:     map[string]func(context.Context) (desk, error){"sqlite": a.sqliteDesk},
+		gate:     map[string]func(context.Context) (door, error){"memory": a.memoryGate},
+		bus:      map[string]func(context.Context) (carrier, error){"outbox": a.outboxBus, "kafka": a.kafkaBus},
+	}
+}
+
+type engines struct {
+	stock    map[string]func(context.Context) (stockDB, error)
+	orders   map[string]func(context.Context) (orderdriver.Store, error)
+	payments map[string]func(context.Context) (payment.Store, error)
+	// desk is chosen by the URL of the stock: what the bus sets aside is kept beside the outbox.
+	desk map[string]func(context.Context) (desk, error)
+	gate map[string]func(context.Context) (door, error)
+	bus  map[string]func(context.Context) (carrier, error)
+}
+
+// desk is where the bus keeps what it sets aside and how far its readers have got.
+type desk struct {
+	busdriver.Store
+	cursors busdriver.Cursors
+	close   func() error
+}
+
+// door is the gate that attempts come to. observe is told of commits, beside the gate in memory, and stop ends it; each may be
+// nil.
+type door struct {
+	sale.Gate
+	observe func(stock.Committed)
+	stop    func(context.Context) error
+}
+
+// carrier is an open driver of the bus.
+type carrier struct {
+	busdriver.Driver
+	close func() error
+}
+
+// open opens the engine that a URL names.
+func open[T any](ctx context.Context, key, url string, table map[string]func(context.Context) (T, error)) (T, error) {
+	scheme, _, _ := strings.Cut(url, ":")
+	f := table[scheme]
+	if f == nil {
+		var none T
+		return none, fmt.Errorf("%s is %q, which is not an engine of this build", key, config.Masked(url))
+	}
+	db, err := f(ctx)
+	if err != nil {
+		err = fmt.Errorf("%s is %q: %w", key, config.Masked(url), err)
+	}
+	return db, err
+}
+
+// sources are the outboxes of each topic.
+func (a *App) sources() map[string][]outboxbus.Source {
+	return map[string][]outboxbus.Source{stock.Topic: {a.stock.Source()}}
+}
+
+// newBus lays the bus over its engines.
+func (a *App) newBus(ctx context.Context) (func() error, error) {
+	table := a.engines()
+	d, err := open(ctx, "stock", a.cfg.Stock, table.desk)
+	if err != nil {
+		return nil, err
+	}
+	a.desk = d
+	c, err := open(ctx, "bus", a.cfg.Bus, table.bus)
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	a.bus, err = bus.New(c, d.Store, bus.Options{Clock: a.opt.Clock, Logger: a.log, Audit: a.recordAct, Fault: a.opt.Fault})
+	if err != nil {
+		return nil, errors.Join(err, c.close(), d.close())
+	}
+	return func() error { return errors.Join(c.close(), d.close()) }, nil
+}

@@ -1,0 +1,115 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"penstock/bus/kafkabus"
+	"penstock/config"
+	"penstock/engine/kafka"
+	"penstock/engine/mysql"
+	"penstock/internal/ident"
+	orderdriver "penstock/order/driver"
+	"penstock/order/mysqlorder"
+	"penstock/order/payment"
+	"penstock/stock/mysqlstock"
+)
+
+// outboxPoll is how often outboxes that other processes write too are looked at.
+const outboxPoll = 50 * time.Millisecond
+
+// sharedStock is a stock database that other processes use too.
+type sharedStock interface {
+	// Node is the number of this process in ids.
+	Node() (n int, after ident.ID)
+	// Others counts what the other processes have in flight.
+	Others(ctx context.Context) (inFlight int64, instances int, err error)
+}
+
+func (a *App) mysqlStock(ctx context.Context) (stockDB, error) {
+	cfg, err := mysql.Parse(a.cfg.Stock)
+	if err != nil {
+		return stockDB{}, err
+	}
+	db, err := mysqlstock.Open(ctx, cfg, mysqlstock.Options{
+		Logger: a.log, Fault: a.opt.Fault, Busy: func() int64 {
+			if f := a.busy.Load(); f != nil {
+				return (*f)()
+			}
+			return 0
+		},
+		Progress: a.progress("stock"),
+	})
+	if err != nil {
+		return stockDB{}, err
+	}
+	a.leader.lease = db.Lease("timers")
+	return stockDB{Driver: db, ready: db.Ready, repair: db.Repair, shared: db}, nil
+}
+
+// progress logs the steps of a migration.
+func (a *App) progress(of string) func(step, all int) {
+	return func(step, all int) { a.log.Info("migrating", "what", of, "step", step, "of", all) }
+}
+
+func (a *App) mysqlOrders(ctx context.Context) (orderdriver.Store, error) {
+	servers, err := mysqlorder.Parse(a.cfg.OrdersEngine())
+	if err != nil {
+		return nil, err
+	}
+	return mysqlorder.Open(ctx, servers, mysqlorder.Options{Logger: a.log, Progress: func(database string, step, all int) {
+		a.progress(database)(step, all)
+	}})
+}
+
+func (a *App) mysqlPayments(ctx context.Context) (payment.Store, error) {
+	servers, err := mysqlorder.Parse(a.cfg.OrdersEngine())
+	if err != nil {
+		return nil, err
+	}
+	db, err := mysql.Open(ctx, servers.Base(), mysql.Options{})
+	if err != nil {
+		return nil, err
+	}
+	store, err := payment.OpenMySQL(ctx, db, payment.MySQLOptions{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("payments")})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return closing{store, db}, nil
+}
+
+// closing closes the connections of a store of payments behind it.
+type closing struct {
+	payment.Store
+	db *mysql.DB
+}
+
+// Close closes the store, then its connections.
+func (c closing) Close() error { return errors.Join(c.Store.Close(), c.db.Close()) }
+
+func (a *App) kafkaBus(ctx context.Context) (carrier, error) {
+	cfg, err := kafka.Parse(a.cfg.Bus)
+	if err != nil {
+		return carrier{}, err
+	}
+	cluster, err := kafka.Open(ctx, cfg, kafka.Options{Logger: a.log})
+	if err != nil {
+		return carrier{}, err
+	}
+	topics := map[string][]kafkabus.Source{}
+	for topic, sources := range a.sources() {
+		topics[topic] = nil
+		if a.cfg.Has(config.RoleRelay) {
+			for _, s := range sources {
+				topics[topic] = append(topics[topic], s)
+			}
+		}
+	}
+	drv, err := kafkabus.New(ctx, cluster, a.desk.cursors, topics, kafkabus.Options{Clock: a.opt.Clock, Logger: a.log, Fault: a.opt.Fault})
+	if err != nil {
+		cluster.Close()
+		return carrier{}, err
+	}
+	return carrier{drv, func() error { err := drv.Close(); cluster.Close(); return err }}, nil
+}
