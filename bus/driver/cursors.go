@@ -19,7 +19,8 @@ var ErrLeaseLost = errors.New("lease lost")
 //
 // Leases are compared with one clock, the store's own, so that the clocks of several machines need not agree. Safe for
 // concurrent use by several processes where the store is. Each call is durable when it returns nil. Each may be repeated when
-// its outcome is not known: Enrol, Write and Forget change nothing the second time, and Take takes its own lease again.
+// its outcome is not known: Enrol, Write and Forget change nothing the second time, though giving up a lease that is given up
+// already says that it is lost, and Take takes its own lease again.
 type Cursors interface {
 	// Enrol makes the missing cursors of a group, at the earliest message and held by nobody.
 	Enrol(ctx context.Context, group, topic string, sources []string) error
