@@ -81,11 +81,10 @@ func (c kafka) spec(i int) Spec {
 	}
 	jvm := []string{"-Xms" + heap, "-Xmx" + heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError",
 		"-Djava.awt.headless=true", "-Dlog4j2.configurationFile=file:" + filepath.Join(dir, "log4j2.properties"), "-cp", c.jars + "/*"}
-	with := func(class ...string) []string { return append(append([]string{}, jvm...), class...) }
 	return Spec{
 		Engine: KafkaEngine, Version: KafkaVersion, Dir: dir, Port: c.ports[i*KafkaPorts], Path: c.java,
-		Args: with("kafka.Kafka", properties),
-		Prepare: func(ctx context.Context) error {
+		Args: append(jvm, "kafka.Kafka", properties),
+		Prepare: func(context.Context) error {
 			err := errors.Join(
 				os.WriteFile(properties, []byte(c.properties(i)), 0o600),
 				os.WriteFile(filepath.Join(dir, "log4j2.properties"), []byte(fmt.Sprintf(log4j, log)), 0o600),
@@ -93,10 +92,7 @@ func (c kafka) spec(i int) Spec {
 			if err != nil {
 				return err
 			}
-			if _, err := os.Stat(filepath.Join(dir, "data", "meta.properties")); err == nil {
-				return nil
-			}
-			return run(ctx, c.java, with("kafka.tools.StorageTool", "format", "-t", c.id, "-c", properties)...)
+			return c.format(i)
 		},
 		Ready: func(context.Context, int) error {
 			b, err := os.ReadFile(log)
@@ -106,6 +102,17 @@ func (c kafka) spec(i int) Spec {
 			return err
 		},
 	}
+}
+
+// format writes what kafka.tools.StorageTool would, but for the version of the metadata, which is the newest where none is
+// named: a Java process less for every node of every test.
+func (c kafka) format(i int) error {
+	name := filepath.Join(c.node(i), "data", "meta.properties")
+	if _, err := os.Stat(name); err == nil {
+		return nil
+	}
+	return errors.Join(os.MkdirAll(filepath.Dir(name), 0o700),
+		os.WriteFile(name, fmt.Appendf(nil, "version=1\nnode.id=%d\ndirectory.id=%s\ncluster.id=%s\n", i+1, uuid(), c.id), 0o600))
 }
 
 // properties are a node's. The short times make a killed broker's partitions move within seconds.
@@ -187,16 +194,20 @@ rootLogger.level=info
 rootLogger.appenderRef.f.ref=F
 `
 
-// clusterID is made once per directory: sixteen random bytes in the alphabet that Kafka reads.
+// clusterID is made once per directory.
 func clusterID(dir string) (string, error) {
 	name := filepath.Join(dir, "cluster.id")
 	b, err := os.ReadFile(name)
 	if err == nil {
 		return string(b), nil
 	}
-	random := make([]byte, 16)
-	rand.Read(random)
-	random[0] &= 0x7f // a leading dash would be taken for an option
-	id := base64.RawURLEncoding.EncodeToString(random)
+	id := uuid()
 	return id, errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(name, []byte(id), 0o600))
+}
+
+// uuid is sixteen random bytes in the alphabet that Kafka reads.
+func uuid() string {
+	b := make([]byte, 16)
+	rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
 }
