@@ -22,6 +22,8 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"penstock/bus/driver"
 	"penstock/engine/kafka"
 	"penstock/internal/ident"
@@ -161,6 +163,18 @@ func (d *Driver) Partition(_, user string) int { return ident.SlotOf(user) % d.o
 // group returns the name of a group at the broker. Each topic of a group is a group of its own there, so that dealing out one
 // topic does not stop the readers of another.
 func (d *Driver) group(group, topic string) string { return d.cluster.Name(group + "@" + topic) }
+
+// Forget removes a group that will never read again, here and at the broker, so that the sources need not wait for it. It fails
+// while the group has readers, in any process.
+func (d *Driver) Forget(ctx context.Context, group string) error {
+	for topic := range d.topics {
+		_, err := d.cluster.Admin().DeleteGroup(ctx, d.group(group, topic))
+		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+			return fmt.Errorf("delete group %s: %w", d.group(group, topic), err)
+		}
+	}
+	return d.cursors.Forget(ctx, group)
+}
 
 // Close ends the relays and gives up their leases, and ends every Poll with ErrClosed. Readers leave their groups by their own
 // Close. Idempotent.

@@ -11,7 +11,16 @@ import (
 // TestOnOneNode holds everything that needs no more than one broker, which all its parts share.
 func TestOnOneNode(t *testing.T) {
 	url := engines.Kafka(t, 1, engines.KafkaOptions{}).URL
-	t.Run("contract", func(t *testing.T) { contract(t, url) })
+	for name, test := range map[string]func(*testing.T, string){
+		"contract": contract, "deposed relay": deposed, "position not written": unwritten, "too large": tooLarge,
+		"sent is sound": sentIsSound, "paused member": paused, "rebalance": rebalanced, "lags": lags,
+		"poison": poison, "bus": wholeBus, "wrong partitions": wrongPartitions,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, url)
+		})
+	}
 }
 
 // The contract of the bus's ports, by way of the relay: what is published goes through an outbox.

@@ -15,6 +15,8 @@ type Lag struct {
 	Group, Topic string
 	Partition    int
 	Messages     int64
+	// Lost is how many messages the retention of the topic has taken away before the group had read them.
+	Lost int64
 }
 
 // Backlog is how many numbers of an outbox the relay has not sent. A number need not carry a message.
@@ -37,9 +39,7 @@ func (d *Driver) Lags(ctx context.Context) ([]Lag, error) {
 		if err != nil {
 			return nil, err
 		}
-		for p, n := range lags {
-			all = append(all, Lag{Group: k[0], Topic: k[1], Partition: p, Messages: n})
-		}
+		all = append(all, lags...)
 	}
 	return all, nil
 }
@@ -76,7 +76,7 @@ func (d *Driver) backlog(ctx context.Context, topic string, s Source) (uint64, e
 }
 
 // lags returns what a group has not committed, by partition.
-func (d *Driver) lags(ctx context.Context, group, topic string) ([]int64, error) {
+func (d *Driver) lags(ctx context.Context, group, topic string) ([]Lag, error) {
 	ends, err := d.ends(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -89,9 +89,12 @@ func (d *Driver) lags(ctx context.Context, group, topic string) ([]int64, error)
 	if err != nil {
 		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
 	}
-	lags := make([]int64, len(ends))
+	lags := make([]Lag, len(ends))
 	for p := range lags {
-		lags[p] = max(0, ends[p]-max(starts[p], committed[p]))
+		lags[p] = Lag{Group: group, Topic: topic, Partition: p, Messages: max(0, ends[p]-max(starts[p], committed[p]))}
+		if committed[p] > 0 {
+			lags[p].Lost = max(0, starts[p]-committed[p])
+		}
 	}
 	return lags, nil
 }

@@ -131,7 +131,10 @@ func (p *pump) send(ctx context.Context, msgs []driver.Message, upto uint64) err
 	for i := range records {
 		p.client.Produce(ctx, &records[i], func(rec *kgo.Record, err error) { s.done(i, rec, err) })
 	}
-	err := p.client.Flush(ctx)
+	// What may have been written is not failed by the client while it does not know. Another process may reach the brokers.
+	within, cancel := context.WithTimeout(ctx, 2*p.r.d.opt.Timeout)
+	defer cancel()
+	err := p.client.Flush(within)
 	acked, cause := s.result(len(records))
 	err = errors.Join(cause, err)
 	if err == nil {

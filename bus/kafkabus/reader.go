@@ -189,8 +189,8 @@ func (r *reader) Lag(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, n := range lags {
-		lag += n
+	for _, l := range lags {
+		lag += l.Messages
 	}
 	return lag, nil
 }

@@ -40,10 +40,11 @@ func newRelay(d *Driver, topic string, src Source) *relay {
 	}
 }
 
-// Pauses after a failure: doubled from first to most, less a random half.
+// Pauses after a failure: doubled from first to most, less a random half. standBy is between two looks at another's lease.
 const (
 	pauseFirst = 100 * time.Millisecond
 	pauseMost  = 5 * time.Second
+	standBy    = time.Second
 )
 
 // run leads and stands by until ctx ends.
@@ -53,7 +54,7 @@ func (r *relay) run(ctx context.Context) {
 		switch {
 		case err == nil && !held:
 			failures = 0
-			r.pause(ctx, r.d.opt.Lease/4)
+			r.pause(ctx, min(r.d.opt.Lease/4, standBy))
 			continue
 		case err == nil:
 			began := r.d.opt.Clock.Now()
@@ -108,7 +109,9 @@ func (r *relay) take(ctx context.Context) (held bool, err error) {
 
 // lead relays until something fails, the lease is lost or ctx ends. It never returns nil.
 func (r *relay) lead(ctx context.Context) error {
-	ends, err := r.d.ends(ctx, r.topic)
+	asking, cancel := context.WithTimeout(ctx, r.d.opt.Timeout)
+	defer cancel()
+	ends, err := r.d.ends(asking, r.topic)
 	if err != nil {
 		return err
 	}
@@ -169,10 +172,19 @@ func (r *relay) write(ctx context.Context, position uint64, term time.Duration) 
 // releaseWithin bounds the giving up of a lease.
 const releaseWithin = 5 * time.Second
 
-// release gives up the lease, so that another process need not wait for its end. Leases on the cursors of groups just end.
+// release gives up the lease and those on the cursors of groups, so that another process need not wait for their end.
 func (r *relay) release() {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
 	defer cancel()
+	for group, s := range r.groups {
+		if !s.held {
+			continue
+		}
+		if err := r.put(ctx, group, s, s.lease.Position, 0); err != nil && !errors.Is(err, driver.ErrLeaseLost) {
+			r.log.Info("lease on the cursor of a group not given up", "group", group, "error", err)
+		}
+	}
+	r.groups = nil
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.write(ctx, r.lease.Position, 0); err != nil && !errors.Is(err, driver.ErrLeaseLost) {

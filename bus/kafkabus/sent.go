@@ -142,12 +142,18 @@ func (r *relay) follow(ctx context.Context, group string, s *standing) error {
 	if !ok || seq <= s.lease.Position {
 		return nil
 	}
-	_, err = r.d.cursors.Write(ctx, member, []driver.Mark{{Source: name, Epoch: s.lease.Epoch, Position: seq}}, r.d.opt.Lease)
+	return r.put(ctx, group, s, seq, r.d.opt.Lease)
+}
+
+func (r *relay) put(ctx context.Context, group string, s *standing, position uint64, term time.Duration) error {
+	member := driver.Member{Group: group, Topic: r.topic, Owner: r.member.Owner}
+	mark := driver.Mark{Source: r.src.Name(), Epoch: s.lease.Epoch, Position: position}
+	_, err := r.d.cursors.Write(ctx, member, []driver.Mark{mark}, term)
 	if err != nil {
 		s.held = false // taken by another relay, or not known: take it again
 		return err
 	}
-	s.lease.Position = seq
+	s.lease.Position = position
 	return nil
 }
 

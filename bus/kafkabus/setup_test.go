@@ -210,7 +210,7 @@ func consume(ctx context.Context, r driver.Reader, handle func([]driver.Message)
 			continue
 		}
 		handle(batch)
-		for ctx.Err() == nil && r.Commit(ctx) != nil && len(r.(*reader).batch) > 0 {
+		for r.Commit(context.WithoutCancel(ctx)) != nil && len(r.(*reader).batch) > 0 && ctx.Err() == nil {
 			continue
 		}
 	}
