@@ -21,10 +21,10 @@ import (
 func (a *App) engines() engines {
 	return engines{
 		stock:    map[string]func(context.Context) (stockDB, error){"sqlite": a.sqliteStock, "mysql": a.mysqlStock},
-		orders:   map[string]func(context.Context) (orderdriver.Store, error){"sqlite": a.sqliteOrders},
+		orders:   map[string]func(context.Context) (orderdriver.Store, error){"sqlite": a.sqliteOrders, "mysql": a.mysqlOrders},
 		payments: map[string]func(context.Context) (payment.Store, error){"sqlite": a.sqlitePayments, "mysql": a.mysqlPayments},
-		desk:     map[string]func(context.Context) (desk, error){"sqlite": a.sqliteDesk},
-		gate:     map[string]func(context.Context) (door, error){"memory": a.memoryGate},
+		desk:     map[string]func(context.Context) (desk, error){"sqlite": a.sqliteDesk, "mysql": a.mysqlDesk},
+		gate:     map[string]func(context.Context) (door, error){"memory": a.memoryGate, "redis": a.redisGate},
 		bus:      map[string]func(context.Context) (carrier, error){"outbox": a.outboxBus, "kafka": a.kafkaBus},
 	}
 }

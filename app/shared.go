@@ -6,13 +6,16 @@ import (
 	"time"
 
 	"penstock/bus/kafkabus"
+	"penstock/bus/mysqlstore"
 	"penstock/config"
 	"penstock/engine/kafka"
 	"penstock/engine/mysql"
+	"penstock/engine/redis"
 	"penstock/internal/ident"
 	orderdriver "penstock/order/driver"
 	"penstock/order/mysqlorder"
 	"penstock/order/payment"
+	"penstock/stock/gate/redisgate"
 	"penstock/stock/mysqlstock"
 )
 
@@ -87,6 +90,49 @@ type closing struct {
 
 // Close closes the store, then its connections.
 func (c closing) Close() error { return errors.Join(c.Store.Close(), c.db.Close()) }
+
+// mysqlDesk keeps what the bus sets aside in the stock database, beside the outbox.
+func (a *App) mysqlDesk(ctx context.Context) (desk, error) {
+	cfg, err := mysql.Parse(a.cfg.Stock)
+	if err != nil {
+		return desk{}, err
+	}
+	db, err := mysql.Open(ctx, cfg, mysql.Options{})
+	if err != nil {
+		return desk{}, err
+	}
+	if err = mysqlstore.Migrate(ctx, db, a.progress("bus")); err != nil {
+		return desk{}, errors.Join(err, db.Close())
+	}
+	return desk{mysqlstore.New(db), mysqlstore.NewCursors(db, nil), db.Close}, nil
+}
+
+func (a *App) redisGate(ctx context.Context) (door, error) {
+	cfg, err := redis.Parse(a.cfg.Gate)
+	if err != nil {
+		return door{}, err
+	}
+	client, err := redis.Open(ctx, cfg, redis.Options{Logger: a.log, Late: true})
+	if err != nil {
+		return door{}, err
+	}
+	g, err := redisgate.New(a.gate, client, a.stock, redisgate.Options{
+		Clock: a.opt.Clock, Logger: a.log, Attempt: a.cfg.Timeouts.Attempt,
+		Calls: int(a.cfg.Limits.Attempt.N), Per: a.cfg.Limits.Attempt.Per,
+	})
+	if err == nil {
+		err = g.Start(ctx)
+	}
+	if err != nil {
+		client.Close()
+		return door{}, err
+	}
+	return door{Gate: g, observe: g.Observe, stop: func(ctx context.Context) error {
+		err := g.Stop(ctx)
+		client.Close()
+		return err
+	}}, nil
+}
 
 func (a *App) kafkaBus(ctx context.Context) (carrier, error) {
 	cfg, err := kafka.Parse(a.cfg.Bus)
