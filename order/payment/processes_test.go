@@ -32,6 +32,7 @@ var processes = map[string]func(*testing.T, engine){
 	"refunds never exceed the capture":  testRefundsInTwoProcesses,
 	"same transaction for two orders":   testOneTransactionForTwoOrders,
 	"the rest of a crash is taken over": testCrashIsTakenOver,
+	"due work is done by one":           testDueWorkIsDoneByOne,
 	"a late answer settles nothing":     testLateAnswer,
 	"a start takes nothing away":        testStartTakesNothingAway,
 	"overlapping node numbers":          testOverlappingNodes,
@@ -308,6 +309,46 @@ func testCrashIsTakenOver(t *testing.T, on engine) {
 	}
 	w.counted(1, 0)
 	w.balanced()
+}
+
+// What is due is worked on by one of the processes that look for it at the same moment.
+func testDueWorkIsDoneByOne(t *testing.T, on engine) {
+	t.Parallel()
+	w, pay := two(t, on)
+	w.muted.Store(true)
+	var mu sync.Mutex
+	asked := map[string]int{}
+	w.line.set(func(r *http.Request) (before, after bool) {
+		if r.Method == http.MethodGet {
+			mu.Lock()
+			asked[r.URL.Path]++
+			mu.Unlock()
+		}
+		return false, false
+	})
+	const orders = 64
+	each(orders, func(i int) {
+		user := fmt.Sprint("u", i)
+		w.begin(w.shop.sell(user), user, sandbox.Lose)
+	})
+	w.clk.Advance(3 * time.Second)
+	w.step = 0 // every booking lasts
+	w.succeeded(orders)
+	for _, p := range pay {
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for path, n := range asked {
+		if n != 1 {
+			t.Errorf("%s was asked for %d times", path, n)
+		}
+	}
+	if len(asked) != orders {
+		t.Errorf("%d payments were asked for, want %d", len(asked), orders)
+	}
 }
 
 // A worker that waits for the provider for longer than it booked is overtaken by another process; its answer, when it comes,
