@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +19,11 @@ import (
 // Tests share one server and have a database each.
 func TestOnMariaDB(t *testing.T) {
 	e := &env{server: engines.MariaDB(t, "--max-connections=500"), urls: map[driver.Driver]string{}}
+	defer func() {
+		if log, err := os.ReadFile(filepath.Join(e.server.Dir(), "output.log")); t.Failed() && err == nil {
+			t.Logf("the server's log ends with:\n%s", log[max(0, len(log)-3000):])
+		}
+	}()
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *env)
@@ -42,6 +49,13 @@ func several(t *testing.T, e *env) {
 		{"a lost reply is found", lostReplyIsFound},
 		{"an open transaction is waited for", openTransactionIsWaitedFor},
 		{"a stampede with killed sessions", stampede},
+		{"numbers differ", numbersDiffer},
+		{"a lost number is replaced", lostNumberIsReplaced},
+		{"numbers run out", numbersRunOut},
+		{"others are counted", othersAreCounted},
+		{"a lease has one holder", leaseHasOneHolder},
+		{"wrong databases are refused", wrongDatabasesAreRefused},
+		{"an import is the same", importIsTheSame},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, e) })
 	}
