@@ -151,7 +151,7 @@ func forbidden(err error) bool {
 // parse reads the lines "name:value" of INFO.
 func parse(text string) map[string]string {
 	fields := map[string]string{}
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.TrimPrefix(text, "txt:")) { // a verbatim string names its format
 		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
 			fields[name] = value
 		}

@@ -29,29 +29,27 @@ func (c *Client) dialPrimary(ctx context.Context, _ string, d *net.Dialer, secur
 	return nil, errors.Join(failed...)
 }
 
-func (c *Client) dialIfPrimary(ctx context.Context, addr string, d *net.Dialer, secure *tls.Config) (conn net.Conn, err error) {
-	if conn, err = d.DialContext(ctx, "tcp", addr); err != nil {
+func (c *Client) dialIfPrimary(ctx context.Context, addr string, d *net.Dialer, secure *tls.Config) (net.Conn, error) {
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
 		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, conn.Close())
-		}
-	}()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err = conn.SetDeadline(deadline); err != nil {
-			return nil, err
-		}
 	}
 	if secure != nil {
 		t := secure.Clone()
 		t.ServerName, _, _ = net.SplitHostPort(addr)
 		conn = tls.Client(conn, t)
 	}
-	if err = c.askRole(conn); err != nil {
-		return nil, err
+	deadline, _ := ctx.Deadline()
+	if err = conn.SetDeadline(deadline); err == nil {
+		err = c.askRole(conn)
 	}
-	return conn, conn.SetDeadline(time.Time{})
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 // askRole speaks just enough of the protocol to learn the role before the connection is handed over. Each command is sent

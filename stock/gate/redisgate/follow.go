@@ -62,8 +62,15 @@ func (g *Gate) cycle(ctx context.Context) {
 	if err != nil {
 		g.opt.Logger.Error("the gate does not see other processes", "error", err.Error())
 	}
-	if snap != nil {
-		g.compare(ctx, before)
+	if snap == nil {
+		return
+	}
+	g.compare(ctx, before)
+	for i := range snap.Sales {
+		if _, ok := before[snap.Sales[i].ID]; !ok && active(&snap.Sales[i], g.opt.Clock.Now()) {
+			g.nudge() // it is new here
+			return
+		}
 	}
 }
 

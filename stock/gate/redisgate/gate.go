@@ -207,6 +207,9 @@ func (g *Gate) State() State { return State(g.state.Load()) }
 // stock.Options.OnCommit.
 func (g *Gate) Observe(c stock.Committed) {
 	g.Memory.Observe(c)
+	if len(c.Sales) > 0 {
+		g.nudge()
+	}
 	if !g.gone.Load() {
 		g.push.rows(c.Stock)
 	}
@@ -305,3 +308,6 @@ func (g *Gate) setState(s State) {
 
 // active reports a sale that attempts may still come for.
 func active(doc *driver.Sale, now time.Time) bool { return now.Before(doc.EndsAt.Add(time.Hour)) }
+
+// Believes reports whether the content for a sale is believed now.
+func (g *Gate) Believes(sale string) bool { return !g.gone.Load() && g.lane(sale).build.Load() != nil }

@@ -1,0 +1,178 @@
+package redisgate_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"penstock/internal/engines"
+	"penstock/internal/faultproxy"
+	"penstock/stock"
+	"penstock/stock/driver"
+	"penstock/stock/gate/redisgate"
+)
+
+const keyG, keyM = "penstock:gate:{s}:g", "penstock:gate:{s}:m"
+
+// A winner's retry meets his win on any instance, and a user is one user for all of them: too fast, over the limit.
+func TestOneUserOnSeveralInstances(t *testing.T) {
+	t.Parallel()
+	r := open(t, 2, redisgate.Options{Calls: 1, Per: 300 * time.Millisecond, Attempt: 50 * time.Millisecond}, start(t).URL())
+	r.create("s", 10, 1)
+	r.useful(3*time.Second, "s")
+	<-time.After(60 * time.Millisecond)
+	r.want("first", r.buy(0, "ann", "k"), "won")
+	r.want("retry elsewhere", r.buy(1, "ann", "k"), "won+")
+	r.want("another key elsewhere", r.buy(1, "ann", "k2"), "quota-exceeded")
+	r.want("another user", r.buy(1, "bob", "k"), "won")
+	r.within(time.Second, "the decision tells the limit", func() bool { return r.buy(1, "ann", "k2") == "limit-reached" })
+	decided := r.db.keys.Load()
+	r.within(time.Second, "redis tells the limit to the other", func() bool { return r.buy(0, "ann", "k3") == "limit-reached" })
+	if n := r.db.keys.Load() - decided; n > 1 {
+		t.Errorf("%d attempts over the limit were decided, want at most 1", n)
+	}
+	r.want("the bound win still", r.buy(0, "ann", "k"), "won+")
+}
+
+// Not much more than the free stock goes on to SQL, whatever comes; and a released unit is free again on all instances at once.
+func TestNarrowing(t *testing.T) {
+	t.Parallel()
+	r := open(t, 2, redisgate.Options{Attempt: 50 * time.Millisecond}, start(t).URL())
+	r.create("s", 100, 1)
+	r.useful(3*time.Second, "s")
+	<-time.After(60 * time.Millisecond)
+	before := r.db.keys.Load()
+	var won []stock.ID
+	c := newCrowd(r, 2000)
+	c.run(64)
+	for _, b := range c.buyers {
+		if b.won != 0 {
+			won = append(won, b.won)
+		}
+	}
+	if len(won) != 100 {
+		t.Fatalf("%d won, want 100", len(won))
+	}
+	if n := r.db.keys.Load() - before; n > 400 {
+		t.Errorf("%d attempts were decided for 100 units and 2000 buyers, want at most 400", n)
+	} else {
+		t.Logf("%d attempts were decided for 100 units and 2000 buyers", n)
+	}
+	if _, err := r.instances[0].stock.Release(t.Context(), won[0], driver.Held, "cancelled", ""); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	r.within(time.Second, "the unit is sold again elsewhere", func() bool { n++; return r.buy(1, fmt.Sprint("late", n), "k") == "won" })
+}
+
+// Once SQL says that all is sold, refusals cost neither Redis nor SQL, and the winners are still told that they won. Units that
+// come back, on another instance, are seen within two seconds.
+func TestSoldOutCostsAMemoryLook(t *testing.T) {
+	t.Parallel()
+	r := open(t, 2, redisgate.Options{Attempt: 50 * time.Millisecond}, start(t).URL())
+	r.create("s", 3, 1)
+	r.useful(3*time.Second, "s")
+	for i := range 3 {
+		a := r.ask(0, "s", fmt.Sprint("u", i), "k")
+		if a.State != stock.Won {
+			t.Fatal(a)
+		}
+		_, err := r.instances[0].stock.Sell(t.Context(), a.Attempt.ID, "paid", "")
+		must(t, err)
+	}
+	n := 0
+	quiet := func() bool {
+		calls, lookups, keys := r.instances[1].calls.Load(), r.db.lookups.Load(), r.db.keys.Load()
+		for range 50 {
+			n++ // a user who was told so by SQL has a bound key and is looked up for ever
+			if said := r.buy(1, fmt.Sprint("new", n), "k"); said != "sold-out" {
+				return false
+			}
+		}
+		return calls == r.instances[1].calls.Load() && lookups == r.db.lookups.Load() && keys == r.db.keys.Load()
+	}
+	r.within(3*time.Second, "refusals ask nobody", quiet)
+	for i := range 3 {
+		r.want("a winner on the other instance", r.buy(1, fmt.Sprint("u", i), "k"), "won+")
+	}
+	_, err := r.instances[0].Offer(t.Context(), "op", "s", "tea", 1, "", "more came")
+	must(t, err)
+	r.within(2*time.Second, "more came", func() bool { return r.buy(1, "cat", "k") == "won" })
+}
+
+// Redis that is not there at the start is no error: the sale goes on, and the gate becomes useful when it is there.
+func TestRedisComesLater(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	p := faultproxy.New(t, s.Addr())
+	p.Refuse()
+	r := open(t, 1, redisgate.Options{}, "redis://"+p.Addr())
+	r.create("s", 10, 1)
+	r.want("without redis", r.buy(0, "ann", "k"), "won")
+	if st := r.instances[0].gate.State(); st != redisgate.Gone {
+		t.Errorf("state %v", st)
+	}
+	p.Pass()
+	r.useful(6*time.Second, "s")
+	r.want("the win from before", r.buy(0, "ann", "k"), "won+")
+}
+
+// A standby that lacks the last writes is promoted: its content is not believed, wins are told as before, and the gate is
+// useful again.
+func TestFailoverToOlderCopy(t *testing.T) {
+	t.Parallel()
+	primary := start(t, "--repl-diskless-sync-delay", "0")
+	standby := &server{engines.RedisReplica(t, primary.Server), nil}
+	standby.c = dial(t, standby.Server)
+	r := open(t, 2, redisgate.Options{Attempt: 100 * time.Millisecond}, primary.URL()+"?replica="+standby.Addr())
+	r.create("s", 100, 1)
+	r.useful(3*time.Second, "s")
+	for i := range 10 {
+		r.want("early", r.buy(i%2, fmt.Sprint("early", i), "k"), "won")
+	}
+	r.within(2*time.Second, "the standby has the content", func() bool {
+		marks := standby.do(t, "HLEN", keyM)
+		n, err := marks.AsInt64()
+		return err == nil && n >= 10
+	})
+	standby.do(t, "REPLICAOF", "NO", "ONE")
+	kept := standby.do(t, "HGET", keyG, "t")
+	token, err := kept.ToString()
+	must(t, err)
+	for i := range 40 {
+		r.want("late", r.buy(i%2, fmt.Sprint("late", i), "k"), "won")
+	}
+	primary.Kill(t)
+	for i := range 20 {
+		r.want("during", r.buy(i%2, fmt.Sprint("during", i), "k"), "won")
+	}
+	t.Logf("useful again after %v", r.useful(5*time.Second, "s"))
+	kept = standby.do(t, "HGET", keyG, "t")
+	now, err := kept.ToString()
+	must(t, err)
+	if now == token {
+		t.Errorf("the old build %s is still believed", token)
+	}
+	for i := range 40 {
+		r.want("a late win", r.buy((i+1)%2, fmt.Sprint("late", i), "k"), "won+")
+	}
+	r.want("a new one", r.buy(0, "new", "k"), "won")
+}
+
+// Many sales on a cluster of three: each has its slot, and all sell exactly.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	nodes := engines.RedisCluster(t)
+	r := open(t, 2, redisgate.Options{}, nodes[0].URL()+"?cluster=true")
+	for i := range 4 {
+		r.create(fmt.Sprint("s", i), 20, 1)
+	}
+	for i := range 4 {
+		id := fmt.Sprint("s", i)
+		r.useful(5*time.Second, id)
+		c := newCrowd(r, 60)
+		c.sale = id
+		c.run(16)
+		c.check(20)
+	}
+}
