@@ -6,13 +6,19 @@ import (
 	"testing"
 	"time"
 
+	"penstock/internal/engines"
 	"penstock/order/payment"
 )
 
 // BenchmarkPay is an order paid from begin to settled, through the sandbox's HTTP and its signed callback, every step durable.
 // The shop is in memory, so what is measured is payments, sandbox and the network between them.
-func BenchmarkPay(b *testing.B) {
-	w := setup(b, onSQLite, nil)
+func BenchmarkPay(b *testing.B) { benchmarkPay(b, onSQLite) }
+
+// BenchmarkPayOnMySQL is the same over a durable MariaDB on this machine.
+func BenchmarkPayOnMySQL(b *testing.B) { benchmarkPay(b, onMySQL(engines.MariaDB(b))) }
+
+func benchmarkPay(b *testing.B, on engine) {
+	w := setup(b, on, nil)
 	var n atomic.Int64
 	b.SetParallelism(32)
 	b.ResetTimer()

@@ -8,34 +8,31 @@ import (
 	"penstock/internal/ident"
 )
 
-// idSource makes ids under the node number of the moment. A process whose number changes goes on with later ids, so what it
-// made under the old number stays its own, and the number's next holder starts after all ids that are stored. Should two
-// holders overlap, the primary key refuses the second id and the transaction makes another.
+// idSource makes ids under the node number of the moment. Should two processes hold one number for a while, the primary key
+// refuses the second of two equal ids, and its transaction runs again with another.
 type idSource struct {
 	node func() int
 
-	mu   sync.Mutex
-	of   int
-	gen  *ident.Generator
-	last ident.ID
+	mu  sync.Mutex
+	of  int
+	gen *ident.Generator
 }
 
 func newIDs(node func() int, after ident.ID) *idSource {
-	return &idSource{node: node, of: -1, last: after}
+	return &idSource{node: node, gen: ident.NewGenerator(0, after)}
 }
 
 // next fails with [errs.ReducedCapacity] while the process has no node number.
 func (s *idSource) next(now time.Time, slot int) (ident.ID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	node := s.node()
 	if node < 0 || node > ident.MaxNode {
 		return 0, errs.New(errs.ReducedCapacity, "this process has no node number now; nothing was executed")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if node != s.of {
-		s.of, s.gen = node, ident.NewGenerator(node, s.last)
+		s.of = node
+		s.gen.Use(node, 0)
 	}
-	id := s.gen.Next(now, slot)
-	s.last = max(s.last, id)
-	return id, nil
+	return s.gen.Next(now, slot), nil
 }

@@ -175,7 +175,11 @@ type mysqlTx struct {
 // lock waits for the row that stands for a slot and keeps it until the transaction ends.
 func (t mysqlTx) lock(row int) error {
 	var got int
-	return t.Scan(`SELECT slot FROM payment_locks WHERE slot=? FOR UPDATE`, []any{row}, &got)
+	err := t.Scan(`SELECT slot FROM payment_locks WHERE slot=? FOR UPDATE`, []any{row}, &got)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("table payment_locks has no row %d: it was emptied; put rows 0 to %d back", row, 2*ident.Slots-1)
+	}
+	return err
 }
 
 func (t mysqlTx) Exec(query string, args ...any) (int64, error) {

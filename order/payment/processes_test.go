@@ -454,7 +454,7 @@ func testNodeChanges(t *testing.T, on engine) {
 			}
 			continue
 		}
-		if err != nil || int64(got.ID)>>7&ident.MaxNode != n || slices.Contains(made, got.ID) {
+		if err != nil || got.ID.Node() != int(n) || slices.Contains(made, got.ID) {
 			t.Errorf("node %d made %s: %v", n, got.ID, err)
 		}
 		made = append(made, got.ID)

@@ -50,8 +50,9 @@ type Client struct {
 
 var _ payment.Provider = (*Client)(nil)
 
-// New returns a client. base is the sandbox's URL without a path and callback the URL that it reports to; both are asked anew
-// for each call, because listeners may get their ports late. Callbacks signed with any of the secrets are accepted.
+// New returns a client. base is the sandbox's URL, of this process or another, and callback the URL that it reports to, which
+// may lead to any process that shares the payments; both are asked anew for each call, because listeners may get their ports
+// late. Callbacks signed with any of the secrets are accepted.
 func New(base, callback func() string, secrets []webhook.Secret, o Options) (*Client, error) {
 	v, err := webhook.NewVerifier(secrets, webhook.Options{Clock: o.Clock, Tolerance: o.Tolerance})
 	if err != nil {
@@ -196,7 +197,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base()+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.base(), "/")+path, body)
 	if err != nil {
 		return err
 	}

@@ -3,13 +3,53 @@ package client
 import (
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"testing"
 
 	"crypto/rand"
 
+	"penstock/internal/ident"
 	"penstock/order/payment"
+	"penstock/order/payment/sandbox"
 	"penstock/order/payment/webhook"
 )
+
+// A sandbox in another process is named by its URL, with or without a slash at its end, and behind a path too.
+func TestBaseURL(t *testing.T) {
+	t.Parallel()
+	sec, err := webhook.NewSecret(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sb, err := sandbox.New(t.Context(), filepath.Join(t.TempDir(), "sandbox.db"), sec, sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", sb.Handler())
+	mux.Handle("/pay/", http.StripPrefix("/pay", sb.Handler()))
+	srv := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		srv.Close()
+		if err := sb.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	for i, end := range []string{"", "/", "/pay", "/pay/"} {
+		cl, err := New(func() string { return srv.URL + end }, func() string { return "" }, []webhook.Secret{sec}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cl.Close()
+		res, err := cl.Charge(t.Context(), payment.Charge{Payment: ident.ID(i + 1), Amount: 1, Currency: "EUR"})
+		if err != nil || res.Status != payment.Waiting {
+			t.Errorf("charge at %q: %v %v", end, res.Status, err)
+		}
+		if res, err = cl.Query(t.Context(), ident.ID(i+1)); err != nil || res.Status != payment.Taken {
+			t.Errorf("query at %q: %v %v", end, res.Status, err)
+		}
+	}
+}
 
 // Only the sandbox's own word is definite: whatever something on the way answers in its place is an unknown outcome.
 func TestOnlyTheSandboxIsDefinite(t *testing.T) {
