@@ -11,10 +11,14 @@ import (
 	"penstock/internal/engines"
 )
 
-// Store, cursors and the outbox bus over them keep the contracts of their ports on a real server.
-func TestConformance(t *testing.T) {
+// Store, cursors and the outbox bus over them keep the contracts of their ports on a real server, and hold what several
+// processes need beyond them.
+func TestMariaDB(t *testing.T) {
 	t.Parallel()
 	server := engines.MariaDB(t)
+	t.Run("store", func(t *testing.T) { testStore(t, server) })
+	t.Run("takeover", func(t *testing.T) { testTakeover(t, server) })
+	t.Run("store down", func(t *testing.T) { testStoreDown(t, server) })
 	t.Run("bus", func(t *testing.T) {
 		drivertest.Run(t, func(t *testing.T) drivertest.Harness {
 			db := open(t, database(t, server))

@@ -15,10 +15,8 @@ import (
 	"penstock/internal/faultproxy"
 )
 
-// What is set aside survives several writers at once and answers that are lost.
-func TestStore(t *testing.T) {
-	t.Parallel()
-	server := engines.MariaDB(t)
+// testStore: what is set aside survives several writers at once and answers that are lost.
+func testStore(t *testing.T, server *engines.Server) {
 	t.Run("processes that park and settle at once keep every queue whole", func(t *testing.T) { manyWriters(t, server) })
 	t.Run("what is not known to be done may be repeated", func(t *testing.T) { repeated(t, server) })
 	t.Run("names compare as bytes", func(t *testing.T) { bytewise(t, server) })
@@ -109,78 +107,138 @@ func settleHeads(t *testing.T, store *mysqlstore.Store, done func(id string)) in
 	return len(heads)
 }
 
-// okPacket is the least that a server answers: cuts at this distance hit the answer to every statement.
-const okPacket = 11
+// cutter writes through a proxy that cuts the server's answers short, and looks at what came of it beside the proxy.
+type cutter struct {
+	t       *testing.T
+	proxy   *faultproxy.Proxy
+	store   *mysqlstore.Store
+	cursors *mysqlstore.Cursors
+	truth   *mysqlstore.Store
+	direct  *mysql.DB
+	n       int // messages made
+}
 
-// repeated cuts every kind of write at every place of the server's answers, and repeats it as its caller would.
+// repeated cuts the answers to every kind of write, first anywhere, then ever closer to the end of the answer to COMMIT, and
+// repeats the write as its caller would.
 func repeated(t *testing.T, server *engines.Server) {
-	direct := open(t, database(t, server))
-	proxy := faultproxy.New(t, server.Addr())
-	db := open(t, "mysql://root@"+proxy.Addr()+"/"+direct.Config().Database())
-	store, cursors, truth := mysqlstore.New(db), mysqlstore.NewCursors(db, nil), mysqlstore.New(direct)
-	ctx := t.Context()
-	self := driver.Member{Group: "g", Topic: "topic", Owner: "me"}
-	ok(t, cursors.Enrol(ctx, "g", "topic", []string{"a"}))
-	lease, err := cursors.Take(ctx, self, []string{"a"}, time.Hour)
-	ok(t, err)
-	parked := func() []driver.Parked {
-		heads, err := truth.Parked(ctx, "g", time.Unix(10, 0), 10)
-		ok(t, err)
-		return heads
-	}
-	cuts, unknown := 0, map[string]int{}
-	// step reports whether the write got through uncut; when it did not, it has been repeated.
-	step := func(what string, cut int, write func() error) bool {
-		t.Helper()
-		proxy.Limit(int64(cut))
-		err := write()
-		proxy.Pass()
-		if err == nil {
-			return true
-		}
-		cuts++
-		if errors.Is(err, mysql.ErrUnknown) {
-			unknown[what]++
-			if what == "replay" && !errs.Is(err, errs.Unknown) {
-				t.Errorf("a person is told: %v", err)
+	c := &cutter{t: t, proxy: faultproxy.New(t, server.Addr()), direct: open(t, database(t, server))}
+	db := open(t, "mysql://root@"+c.proxy.Addr()+"/"+c.direct.Config().Database())
+	c.store, c.cursors, c.truth = mysqlstore.New(db), mysqlstore.NewCursors(db, nil), mysqlstore.New(c.direct)
+	for name, do := range map[string]func(cut int) error{
+		"park": c.park, "settle": c.settle, "replay": c.replay, "cursor": c.cursor(),
+	} {
+		unknown := 0
+		for low, high := 0, 4096; low < high; {
+			cut := (low + high) / 2
+			err := do(cut)
+			if errors.Is(err, mysql.ErrUnknown) {
+				unknown++
+			}
+			if err == nil {
+				high = cut
+			} else {
+				low = cut + 1
 			}
 		}
-		if err := write(); err != nil && !(what == "replay" && errs.Is(err, errs.Conflict)) {
-			t.Fatalf("%s, repeated after %v: %v", what, err, err)
-		}
-		return false
-	}
-	for cut, through := 0, false; !through; cut += okPacket {
-		p := park(message("ann", cut))
-		through = step("park", cut, func() error { return store.Park(ctx, "g", p) })
-		heads := parked()
-		if len(heads) != 1 {
-			t.Fatalf("%d messages are parked, wanted one", len(heads))
-		}
-		bury := []driver.Outcome{{Parked: heads[0], Dead: &driver.DeadLetter{Message: heads[0].Message, Reason: "boom"}}}
-		through = step("settle", cut, func() error { return store.Settle(ctx, "g", bury) }) && through
-		letters, err := truth.List(ctx, 0, 1000, false)
-		ok(t, err)
-		if len(letters) != 1 || len(parked()) != 0 {
-			t.Fatalf("%d letters are open and %d messages parked, wanted one letter", len(letters), len(parked()))
-		}
-		id := letters[0].ID
-		through = step("replay", cut, func() error { return store.Replay(ctx, id, time.Unix(2, 0)) }) && through
-		if heads = parked(); len(heads) != 1 || heads[0].Replays != 1 {
-			t.Fatalf("after a replay %+v is parked", heads)
-		}
-		ok(t, truth.Settle(ctx, "g", []driver.Outcome{{Parked: heads[0]}}))
-		mark := []driver.Mark{{Source: "a", Epoch: lease["a"].Epoch, Position: uint64(cut + 1)}}
-		through = step("cursor", cut, func() error { _, err := cursors.Write(ctx, self, mark, time.Hour); return err }) && through
-		if at, err := mysqlstore.NewCursors(direct, nil).Position(ctx, "g", "topic", "a"); err != nil || at != uint64(cut+1) {
-			t.Fatalf("the cursor is at %d, wanted %d: %v", at, cut+1, err)
+		if unknown == 0 {
+			t.Errorf("%s: no answer to a commit was lost", name)
 		}
 	}
-	t.Logf("%d cuts, of which the commit was unknown: %v", cuts, unknown)
-	for _, what := range []string{"park", "settle", "replay", "cursor"} {
-		if unknown[what] == 0 {
-			t.Errorf("no answer to the commit of %s was lost in %d cuts", what, cuts)
+}
+
+// write returns what the write said whose answers were cut; if that was an error, it has been repeated.
+func (c *cutter) write(cut int, settled errs.Code, write func() error) error {
+	c.t.Helper()
+	c.proxy.Limit(int64(cut))
+	first := write()
+	c.proxy.Pass()
+	if first == nil {
+		return nil
+	}
+	if err := write(); err != nil && (settled == "" || !errs.Is(err, settled)) {
+		c.t.Fatalf("repeated after %v: %v", first, err)
+	}
+	return first
+}
+
+// parked checks that one message is parked, and returns it.
+func (c *cutter) parked() driver.Parked {
+	c.t.Helper()
+	heads, err := c.truth.Parked(c.t.Context(), "g", time.Unix(10, 0), 10)
+	ok(c.t, err)
+	if len(heads) != 1 {
+		c.t.Fatalf("%d messages are parked, wanted one", len(heads))
+	}
+	return heads[0]
+}
+
+func (c *cutter) clear() {
+	ok(c.t, c.truth.Settle(c.t.Context(), "g", []driver.Outcome{{Parked: c.parked()}}))
+}
+
+// letter checks that one letter is open, and returns its id.
+func (c *cutter) letter() int64 {
+	c.t.Helper()
+	letters, err := c.truth.List(c.t.Context(), 0, 1000, false)
+	ok(c.t, err)
+	if len(letters) != 1 {
+		c.t.Fatalf("%d letters are open, wanted one", len(letters))
+	}
+	return letters[0].ID
+}
+
+func (c *cutter) fresh() []driver.Parked {
+	c.n++
+	return park(message("ann", c.n))
+}
+
+func buried(p driver.Parked) []driver.Outcome {
+	return []driver.Outcome{{Parked: p, Dead: &driver.DeadLetter{Message: p.Message, Reason: "boom"}}}
+}
+
+func (c *cutter) park(cut int) error {
+	p := c.fresh()
+	err := c.write(cut, "", func() error { return c.store.Park(c.t.Context(), "g", p) })
+	c.clear()
+	return err
+}
+
+func (c *cutter) settle(cut int) error {
+	ok(c.t, c.truth.Park(c.t.Context(), "g", c.fresh()))
+	outcome := buried(c.parked())
+	err := c.write(cut, "", func() error { return c.store.Settle(c.t.Context(), "g", outcome) })
+	ok(c.t, c.truth.Discard(c.t.Context(), c.letter(), "seen", time.Unix(2, 0)))
+	return err
+}
+
+func (c *cutter) replay(cut int) error {
+	ok(c.t, c.truth.Settle(c.t.Context(), "g", buried(c.fresh()[0])))
+	id := c.letter()
+	err := c.write(cut, errs.Conflict, func() error { return c.store.Replay(c.t.Context(), id, time.Unix(2, 0)) })
+	if errors.Is(err, mysql.ErrUnknown) && !errs.Is(err, errs.Unknown) {
+		c.t.Errorf("a person is told: %v", err)
+	}
+	if p := c.parked(); p.Replays != 1 {
+		c.t.Errorf("after a replay %+v is parked", p)
+	}
+	c.clear()
+	return err
+}
+
+func (c *cutter) cursor() func(cut int) error {
+	ctx, position := c.t.Context(), uint64(0)
+	self := driver.Member{Group: "g", Topic: "topic", Owner: "me"}
+	ok(c.t, c.cursors.Enrol(ctx, "g", "topic", []string{"a"}))
+	lease, err := c.cursors.Take(ctx, self, []string{"a"}, time.Hour)
+	ok(c.t, err)
+	return func(cut int) error {
+		position++
+		mark := []driver.Mark{{Source: "a", Epoch: lease["a"].Epoch, Position: position}}
+		err := c.write(cut, "", func() error { _, err := c.cursors.Write(ctx, self, mark, time.Hour); return err })
+		if at, posErr := mysqlstore.NewCursors(c.direct, nil).Position(ctx, "g", "topic", "a"); posErr != nil || at != position {
+			c.t.Fatalf("the cursor is at %d, wanted %d: %v", at, position, posErr)
 		}
+		return err
 	}
 }
 

@@ -13,14 +13,11 @@ import (
 	"penstock/internal/engines"
 )
 
-// Two processes read the same sources: one at a time, whatever happens to either or to the server.
-func TestTakeover(t *testing.T) {
-	t.Parallel()
-	server := engines.MariaDB(t)
+// testTakeover: two processes read the same sources, one at a time, whatever happens to either.
+func testTakeover(t *testing.T, server *engines.Server) {
 	t.Run("a paused holder loses its lease and its commit is refused", func(t *testing.T) { pausedHolder(t, server) })
 	t.Run("who stands by goes on when the holder leaves", func(t *testing.T) { holderLeaves(t, server) })
 	t.Run("a holder finds what others commit", func(t *testing.T) { othersCommit(t, server) })
-	t.Run("a killed server loses and skips nothing", func(t *testing.T) { serverKilled(t, server) })
 }
 
 // short makes leases that a test can wait for.
@@ -136,7 +133,10 @@ func consume(ctx context.Context, r driver.Reader, s *seen) {
 	}
 }
 
-func serverKilled(t *testing.T, server *engines.Server) {
+// Two processes go on after the server was killed in the middle of their work, and nothing is lost or skipped.
+func TestServerKilled(t *testing.T) {
+	t.Parallel()
+	server := engines.MariaDB(t)
 	url := database(t, server)
 	logs := []*drivertest.Log{drivertest.NewLog("outbox-0"), drivertest.NewLog("outbox-1")}
 	users, each := []string{"ann", "bob"}, 120
