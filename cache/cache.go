@@ -10,6 +10,8 @@
 //   - many keys that expire together: each TTL is shortened by a random part;
 //   - a store that is gone: loads run at most Loads at once, and no more than Waiting wait for them.
 //
+// Without a store each process still serves what it loaded for a moment (Alone), so that hot keys do not fall on the origin whole.
+//
 // After a change of the origin its writer drops the entry ([Cache.Write], [Cache.Invalidate]); a load that was under way then
 // cannot store what it read. This process sees the change from then on, others within moments. A Get that overlaps a write may
 // return either value.
@@ -61,6 +63,8 @@ type Cache[V any] struct {
 	mu         sync.Mutex
 	flights    map[Key]*flight
 	refreshing map[Key]struct{}
+	waiting    int // flights that have not landed
+	lingering  int // flights that have landed and are kept
 	started    bool
 	stopped    bool
 	work       sync.WaitGroup

@@ -41,22 +41,47 @@ func (c *Cache[V]) join(key Key) (*flight, error) {
 	switch {
 	case c.stopped:
 		return nil, ErrStopped
-	case len(c.flights) >= c.o.Waiting:
+	case c.waiting >= c.o.Waiting:
 		c.count.busy.Add(1)
-		return nil, fmt.Errorf("%w: %d of %s:%s", ErrBusy, len(c.flights), c.business, c.module)
+		return nil, fmt.Errorf("%w: %d of %s:%s", ErrBusy, c.waiting, c.business, c.module)
 	}
 	f := &flight{done: make(chan struct{})}
 	c.flights[key] = f
-	c.work.Go(func() {
-		f.e, f.err = c.fetch(key, false)
-		c.mu.Lock()
-		if c.flights[key] == f {
-			delete(c.flights, key)
-		}
-		c.mu.Unlock()
-		close(f.done)
-	})
+	c.waiting++
+	c.work.Go(func() { c.fly(key, f) })
 	return f, nil
+}
+
+// fly loads. What could not be stored stays with its flight for a moment, so that without a store a hot key costs the origin a
+// call now and then, not one after the other.
+func (c *Cache[V]) fly(key Key, f *flight) {
+	var kept bool
+	f.e, kept, f.err = c.fetch(key, false)
+	c.mu.Lock()
+	c.waiting--
+	linger := f.err == nil && !kept && c.lingering < c.o.Waiting && c.flights[key] == f && c.o.Alone > 0
+	if linger {
+		c.lingering++
+	} else {
+		c.part(key, f)
+	}
+	c.mu.Unlock()
+	close(f.done)
+	if !linger {
+		return
+	}
+	wait(c.life, c.o.Clock, c.o.Alone)
+	c.mu.Lock()
+	c.lingering--
+	c.part(key, f)
+	c.mu.Unlock()
+}
+
+// part lets the next Get start anew. The caller holds mu.
+func (c *Cache[V]) part(key Key, f *flight) {
+	if c.flights[key] == f {
+		delete(c.flights, key)
+	}
 }
 
 // refresh loads key in the background, unless that is happening or has just failed.
@@ -68,7 +93,7 @@ func (c *Cache[V]) refresh(key Key) {
 	}
 	c.refreshing[key] = struct{}{}
 	c.work.Go(func() {
-		if _, err := c.fetch(key, true); err != nil {
+		if _, _, err := c.fetch(key, true); err != nil {
 			wait(c.life, c.o.Clock, time.Second)
 		}
 		c.mu.Lock()
@@ -79,30 +104,36 @@ func (c *Cache[V]) refresh(key Key) {
 
 var errElsewhere = errors.New("somebody else is loading")
 
-// fetch asks the origin and stores the answer under the lease of the key. Without the lease, or without a store, nothing is
-// stored. If the lease is gone afterwards, the key was changed meanwhile, and what was read may be old: it is read again, once.
-func (c *Cache[V]) fetch(key Key, refreshing bool) (entry, error) {
+// fetch asks the origin and stores the answer under the lease of the key; kept is false if it could not. If the lease is gone
+// afterwards, the key was changed meanwhile, and what was read may be old: it is read again, once.
+func (c *Cache[V]) fetch(key Key, refreshing bool) (e entry, kept bool, err error) {
 	ctx, cancel := context.WithTimeout(c.life, c.o.LoadTimeout)
 	defer cancel()
 	for again := false; ; again = true {
 		token := rand.Text()
 		leased, e, found := c.claim(ctx, key, token, refreshing)
 		if found {
-			return e, nil
+			return e, true, nil
 		}
 		if refreshing && !leased {
-			return entry{}, errElsewhere
+			return entry{}, false, errElsewhere
 		}
 		e, err := c.ask(ctx, key)
 		if err != nil {
 			if leased && !refreshing { // a refresh keeps the lease, so that nobody tries again before it is over
 				c.store.abandon(key, token)
 			}
-			return entry{}, err
+			return entry{}, false, err
 		}
-		stored := leased && c.store.fill(key, token, e)
-		if stored || !leased || again || !c.store.healthy() {
-			return e, nil
+		if !leased {
+			return e, false, nil
+		}
+		stored, err := c.store.fill(key, token, e)
+		if err != nil {
+			return e, false, nil //nolint:nilerr // trouble of the store is none of the caller's
+		}
+		if stored || again {
+			return e, true, nil
 		}
 	}
 }

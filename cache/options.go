@@ -35,8 +35,11 @@ type Options[V any] struct {
 	Waiting int
 	// LoadTimeout bounds a load, waiting included; 0 means 5 s.
 	LoadTimeout time.Duration
-	// StoreTimeout bounds a call of the store; 0 means 250 ms.
+	// StoreTimeout bounds a call of the store; 0 means 1 s.
 	StoreTimeout time.Duration
+	// Alone is how long a process serves by itself what it loaded and could not store; 0 means 1 s, negative means not at all.
+	// Changes by other processes are not seen meanwhile.
+	Alone time.Duration
 	// IDs lists every id that the origin has, for the filter that turns away what cannot exist; nil means no filter. With a
 	// filter every id that comes into being must go through Write.
 	IDs func(context.Context) iter.Seq2[string, error]
@@ -57,7 +60,7 @@ func (o *Options[V]) complete() error {
 		usual time.Duration
 	}{
 		{"TTL", &o.TTL, TTLHot}, {"Negative", &o.Negative, 30 * time.Second}, {"LoadTimeout", &o.LoadTimeout, 5 * time.Second},
-		{"StoreTimeout", &o.StoreTimeout, 250 * time.Millisecond}, {"FilterAge", &o.FilterAge, 10 * time.Minute},
+		{"StoreTimeout", &o.StoreTimeout, time.Second}, {"FilterAge", &o.FilterAge, 10 * time.Minute},
 	} {
 		if *d.value == 0 {
 			*d.value = d.usual
@@ -67,6 +70,7 @@ func (o *Options[V]) complete() error {
 		}
 	}
 	o.Stale = max(orDefault(o.Stale, o.TTL), 0)
+	o.Alone = max(orDefault(o.Alone, time.Second), 0)
 	o.Jitter = max(orDefault(o.Jitter, 0.2), 0)
 	o.Loads, o.Waiting = orDefault(o.Loads, 64), orDefault(o.Waiting, 4096)
 	o.FalsePositives = orDefault(o.FalsePositives, 0.001)

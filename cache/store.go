@@ -65,19 +65,17 @@ func (s *store) begin(ctx context.Context, key Key, token string, ttl time.Durat
 	return leased, raw, err
 }
 
-// fill reports whether the value was stored. What a failing store does with it is no matter: the lease ends by itself.
-func (s *store) fill(key Key, token string, e entry) bool {
-	var stored bool
-	err := s.call(context.Background(), func(ctx context.Context) (err error) {
-		ttl := e.hard.Sub(s.clock.Now())
-		if ttl <= 0 {
-			stored = true // too old to be kept, and not changed by anybody
-			return s.driver.Drop(ctx, key.String())
-		}
-		stored, err = s.driver.Fill(ctx, key.String(), token, e.marshal(), ttl)
+// fill reports whether the value was stored, or was too old to be.
+func (s *store) fill(key Key, token string, e entry) (stored bool, err error) {
+	raw, ttl := e.marshal(), e.hard.Sub(s.clock.Now())
+	if ttl <= 0 {
+		raw = nil
+	}
+	err = s.call(context.Background(), func(ctx context.Context) error {
+		stored, err = s.driver.Fill(ctx, key.String(), token, raw, ttl)
 		return err
 	})
-	return err == nil && stored
+	return stored, err
 }
 
 func (s *store) abandon(key Key, token string) {
