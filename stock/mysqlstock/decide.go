@@ -63,7 +63,7 @@ func (d *DB) decide(ctx context.Context, reads *driver.Reads, f func(*driver.Sta
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, driver.ErrUnknown), errors.Is(err, mysql.ErrUnknown), errors.Is(err, errGuard), ctx.Err() != nil:
+		case errors.Is(err, driver.ErrUnknown), errors.Is(err, mysql.ErrUnknown), errors.Is(err, errGuard), mysql.Unavailable(err), ctx.Err() != nil:
 			return err
 		case mysql.Duplicate(err):
 			if refused++; refused == refusals {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"penstock/errs"
+	"penstock/internal/fault"
 	"penstock/stock"
 	"penstock/stock/driver"
 	"penstock/stock/mysqlstock"
@@ -260,6 +261,52 @@ func noHoldAfterClose(t *testing.T, e *env) {
 	stop.Store(true)
 	wg.Wait()
 	audit(t, op)
+}
+
+// While one process commits, others decide on other SKUs: they wait for it only when they write.
+func decisionsOverlap(t *testing.T, e *env) {
+	t.Parallel()
+	url := e.server.Database(t)
+	points := &fault.Points{}
+	a, b := e.open(t, url, mysqlstock.Options{Fault: points}), e.open(t, url, mysqlstock.Options{})
+	stocked := func(sku string) *driver.Changes {
+		return &driver.Changes{Stock: []driver.Stock{{Sale: "s", SKU: sku, Version: 1}}}
+	}
+	for _, sku := range []string{"a", "b"} {
+		if err := a.Decide(t.Context(), &driver.Reads{}, func(*driver.State) *driver.Changes { return stocked(sku) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inside, leave := make(chan struct{}), make(chan struct{})
+	points.Set(mysqlstock.FaultCommit, func(int) error {
+		close(inside)
+		<-leave
+		return nil
+	})
+	done := make(chan error, 1)
+	touch := func(d *mysqlstock.DB, sku string) error {
+		return d.Decide(t.Context(), &driver.Reads{Stock: []driver.StockRef{{Sale: "s", SKU: sku}}, Sales: []string{"s"}}, func(st *driver.State) *driver.Changes {
+			row := *st.Stock[0]
+			row.Version++
+			return &driver.Changes{Stock: []driver.Stock{row}}
+		})
+	}
+	go func() { done <- touch(a, "a") }()
+	<-inside
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // less than the wait for a lock
+	defer cancel()
+	decided := false
+	err := b.Decide(ctx, &driver.Reads{Stock: []driver.StockRef{{Sale: "s", SKU: "b"}}, Sales: []string{"s"}}, func(*driver.State) *driver.Changes {
+		decided = true
+		return nil
+	})
+	close(leave)
+	if err != nil || !decided {
+		t.Errorf("a decision beside a commit: %v", err)
+	}
+	if err := errors.Join(<-done, touch(b, "b")); err != nil {
+		t.Error(err)
+	}
 }
 
 // Operators in two processes who change the same version of a sale: one of them does.

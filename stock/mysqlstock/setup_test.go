@@ -3,6 +3,7 @@ package mysqlstock_test
 import (
 	"context"
 	"database/sql"
+	"flag"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,6 +16,15 @@ import (
 	"penstock/stock/driver"
 	"penstock/stock/mysqlstock"
 )
+
+// TestMain lets the model of the contract run a third as often as by default: each run makes a database of its own.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("rapid.checks", "30"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // Tests share one server and have a database each.
 func TestOnMariaDB(t *testing.T) {
@@ -45,6 +55,7 @@ func several(t *testing.T, e *env) {
 		{"a limit holds across processes", limitHoldsAcrossProcesses},
 		{"a key has one answer", keyHasOneAnswer},
 		{"no hold after a close", noHoldAfterClose},
+		{"decisions overlap", decisionsOverlap},
 		{"a version has one successor", versionHasOneSuccessor},
 		{"a lost reply is found", lostReplyIsFound},
 		{"an open transaction is waited for", openTransactionIsWaitedFor},

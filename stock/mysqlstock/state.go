@@ -158,7 +158,6 @@ func (r *reader) sales(ctx context.Context) error {
 	var missing []string
 	for _, id := range r.reads.Sales {
 		if _, have := d.docs[id]; !have {
-			d.docs[id] = nil // known to be missing unless found
 			missing = append(missing, id)
 		}
 	}
@@ -172,7 +171,6 @@ func (r *reader) sales(ctx context.Context) error {
 			return err
 		})
 	if err != nil {
-		clear(d.docs)
 		return err
 	}
 	parsed := map[string]*driver.Sale{}
