@@ -15,6 +15,9 @@ import (
 type KafkaOptions struct {
 	SASL bool // SASL/PLAIN with the cluster's User and Password
 	TLS  bool // with a certificate signed by the cluster's CAFile
+	// Front, if not nil, stands a proxy before each broker: it is given the broker's address, once per start, and returns
+	// the one that clients are told.
+	Front func(addr string) string
 }
 
 // KafkaCluster is brokers that are controllers too.
@@ -35,7 +38,7 @@ func Kafka(t testing.TB, nodes int, o KafkaOptions) *KafkaCluster {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*startTimeout) // the jars may have to be fetched
 	defer cancel()
 	dir := t.TempDir()
-	specs, err := launch.Kafka(ctx, dir, ports(t, nodes*launch.KafkaPorts), launch.KafkaOptions{SASL: o.SASL, TLS: o.TLS}, io.Discard)
+	specs, err := launch.Kafka(ctx, dir, ports(t, nodes*launch.KafkaPorts), launch.KafkaOptions{SASL: o.SASL, TLS: o.TLS, Front: o.Front}, io.Discard)
 	Installed(t, err)
 	c := &KafkaCluster{}
 	if o.TLS {

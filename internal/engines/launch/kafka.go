@@ -19,6 +19,9 @@ type KafkaOptions struct {
 	TLS  bool // the certificate is for 127.0.0.1, signed by the authority in CAFile
 	// Heap is the size of each Java heap, as in "256m"; "" is that.
 	Heap string
+	// Front, if not nil, is given a broker's address and returns the one that clients are told instead: that of a proxy
+	// which passes on to it.
+	Front func(addr string) string
 }
 
 // The one user of a broker with SASL.
@@ -127,15 +130,19 @@ func (c kafka) properties(i int) string {
 	for n := range nodes {
 		voters = append(voters, fmt.Sprintf("%d@%s", n+1, port(n, 2)))
 	}
-	client := fmt.Sprintf("CLIENT://%s,BROKER://%s", port(i, 0), port(i, 1))
+	advertised := port(i, 0)
+	if c.options.Front != nil {
+		advertised = c.options.Front(advertised)
+	}
+	brokers := ",BROKER://" + port(i, 1)
 	lines := []string{
 		"process.roles=broker,controller",
 		fmt.Sprintf("node.id=%d", i+1),
 		"controller.quorum.voters=" + strings.Join(voters, ","),
 		"controller.listener.names=CONTROLLER",
 		"inter.broker.listener.name=BROKER",
-		"listeners=" + client + ",CONTROLLER://" + port(i, 2),
-		"advertised.listeners=" + client,
+		"listeners=CLIENT://" + port(i, 0) + brokers + ",CONTROLLER://" + port(i, 2),
+		"advertised.listeners=CLIENT://" + advertised + brokers,
 		"listener.security.protocol.map=CLIENT:" + c.protocol() + ",BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"log.dirs=" + filepath.Join(c.node(i), "data"),
 		"auto.create.topics.enable=false",
