@@ -3,24 +3,31 @@ package kafkabus
 import (
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"penstock/bus/drivertest"
 	"penstock/bus/sqlstore"
 	"penstock/internal/engines"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 // TestOnOneNode holds everything that needs no more than one broker, which all its parts share.
 func TestOnOneNode(t *testing.T) {
-	url := engines.Kafka(t, 1, engines.KafkaOptions{}).URL
-	for name, test := range map[string]func(*testing.T, string){
-		"contract": contract, "deposed relay": deposed, "position not written": unwritten, "too large": tooLarge,
-		"sent is sound": sentIsSound, "paused member": paused, "rebalance": rebalanced, "lags": lags,
-		"poison": poison, "bus": wholeBus, "wrong partitions": wrongPartitions,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, url)
-		})
-	}
+	c := engines.Kafka(t, 1, engines.KafkaOptions{})
+	t.Run("up", func(t *testing.T) {
+		for name, test := range map[string]func(*testing.T, string){
+			"contract": contract, "deposed relay": deposed, "position not written": unwritten, "too large": tooLarge,
+			"sent is sound": sentIsSound, "paused member": paused, "rebalance": rebalanced, "lags": lags,
+			"poison": poison, "bus": wholeBus, "wrong partitions": wrongPartitions,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t, c.URL)
+			})
+		}
+	})
+	t.Run("away", func(t *testing.T) { outage(t, c) })
 }
 
 // The contract of the bus's ports, by way of the relay: what is published goes through an outbox.
