@@ -77,8 +77,10 @@ func othersCommit(t *testing.T, server *engines.Server) {
 	log := drivertest.NewLog("outbox")
 	r := start(t, database(t, server), outboxbus.Options{Idle: time.Hour}, log).reader("g")
 	got := make(chan []driver.Message)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	go func() {
-		batch, err := r.Poll(t.Context(), 10)
+		batch, err := r.Poll(ctx, 10)
 		if err != nil {
 			t.Error(err)
 		}
