@@ -2,6 +2,8 @@ package redisgate_test
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -9,15 +11,19 @@ import (
 	"penstock/internal/faultproxy"
 	"penstock/stock"
 	"penstock/stock/driver"
+	"penstock/stock/gate"
 	"penstock/stock/gate/redisgate"
 )
+
+// quick is the pause between two comparisons where a test does not measure it.
+const quick = 250 * time.Millisecond
 
 const keyG, keyM = "penstock:gate:{s}:g", "penstock:gate:{s}:m"
 
 // A winner's retry meets his win on any instance, and a user is one user for all of them: too fast, over the limit.
 func TestOneUserOnSeveralInstances(t *testing.T) {
 	t.Parallel()
-	r := open(t, 2, redisgate.Options{Calls: 1, Per: 300 * time.Millisecond, Attempt: 50 * time.Millisecond}, start(t).URL())
+	r := open(t, 2, redisgate.Options{Every: quick, Calls: 1, Per: 300 * time.Millisecond, Attempt: 50 * time.Millisecond}, start(t).URL())
 	r.create("s", 10, 1)
 	r.useful(3*time.Second, "s")
 	<-time.After(60 * time.Millisecond)
@@ -37,7 +43,7 @@ func TestOneUserOnSeveralInstances(t *testing.T) {
 // Not much more than the free stock goes on to SQL, whatever comes; and a released unit is free again on all instances at once.
 func TestNarrowing(t *testing.T) {
 	t.Parallel()
-	r := open(t, 2, redisgate.Options{Attempt: 50 * time.Millisecond}, start(t).URL())
+	r := open(t, 2, redisgate.Options{Every: quick, Attempt: 50 * time.Millisecond}, start(t).URL())
 	r.create("s", 100, 1)
 	r.useful(3*time.Second, "s")
 	<-time.After(60 * time.Millisecond)
@@ -69,7 +75,7 @@ func TestNarrowing(t *testing.T) {
 // come back, on another instance, are seen within two seconds.
 func TestSoldOutCostsAMemoryLook(t *testing.T) {
 	t.Parallel()
-	r := open(t, 2, redisgate.Options{Attempt: 50 * time.Millisecond}, start(t).URL())
+	r := open(t, 2, redisgate.Options{Every: quick, Attempt: 50 * time.Millisecond}, start(t).URL())
 	r.create("s", 3, 1)
 	r.useful(3*time.Second, "s")
 	for i := range 3 {
@@ -106,7 +112,7 @@ func TestRedisComesLater(t *testing.T) {
 	s := start(t)
 	p := faultproxy.New(t, s.Addr())
 	p.Refuse()
-	r := open(t, 1, redisgate.Options{}, "redis://"+p.Addr())
+	r := open(t, 1, redisgate.Options{Every: quick}, "redis://"+p.Addr())
 	r.create("s", 10, 1)
 	r.want("without redis", r.buy(0, "ann", "k"), "won")
 	if st := r.instances[0].gate.State(); st != redisgate.Gone {
@@ -124,7 +130,7 @@ func TestFailoverToOlderCopy(t *testing.T) {
 	primary := start(t, "--repl-diskless-sync-delay", "0")
 	standby := &server{engines.RedisReplica(t, primary.Server), nil}
 	standby.c = dial(t, standby.Server)
-	r := open(t, 2, redisgate.Options{Attempt: 100 * time.Millisecond}, primary.URL()+"?replica="+standby.Addr())
+	r := open(t, 2, redisgate.Options{Every: quick, Attempt: 100 * time.Millisecond}, primary.URL()+"?replica="+standby.Addr())
 	r.create("s", 100, 1)
 	r.useful(3*time.Second, "s")
 	for i := range 10 {
@@ -163,7 +169,7 @@ func TestFailoverToOlderCopy(t *testing.T) {
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	nodes := engines.RedisCluster(t)
-	r := open(t, 2, redisgate.Options{}, nodes[0].URL()+"?cluster=true")
+	r := open(t, 2, redisgate.Options{Every: quick}, nodes[0].URL()+"?cluster=true")
 	for i := range 4 {
 		r.create(fmt.Sprint("s", i), 20, 1)
 	}
@@ -175,4 +181,49 @@ func TestCluster(t *testing.T) {
 		c.run(16)
 		c.check(20)
 	}
+}
+
+// Nobody waits for a silent Redis longer than twice the deadline, however many come at once; then nobody waits at all.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	p := faultproxy.New(t, s.Addr())
+	const deadline = 50 * time.Millisecond
+	r := open(t, 1, redisgate.Options{Every: quick, Deadline: deadline}, "redis://"+p.Addr())
+	r.create("s", 10, 1)
+	r.useful(3*time.Second, "s")
+	p.BlackHole()
+	g := r.instances[0].gate
+	var worst atomic.Int64
+	storm := func() time.Duration {
+		worst.Store(0)
+		var wg sync.WaitGroup
+		for i := range 2000 {
+			wg.Go(func() {
+				begin := time.Now()
+				v := g.Admit(t.Context(), begin, &stock.Request{Sale: "s", User: fmt.Sprint(i), Key: "k", Items: []stock.Item{{SKU: "tea", Quantity: 1}}})
+				if v.Say != gate.Pass {
+					t.Errorf("told %v without a reason", v)
+				}
+				for took := int64(time.Since(begin)); ; {
+					if old := worst.Load(); took <= old || worst.CompareAndSwap(old, took) {
+						break
+					}
+				}
+			})
+		}
+		wg.Wait()
+		return time.Duration(worst.Load())
+	}
+	first := storm()
+	second := storm()
+	t.Logf("longest wait %v, then %v", first, second)
+	if first > 2*deadline+200*time.Millisecond {
+		t.Errorf("somebody waited %v for redis", first)
+	}
+	if second > deadline {
+		t.Errorf("the breaker is open and somebody still waited %v", second)
+	}
+	p.Pass()
+	r.useful(5*time.Second, "s")
 }

@@ -38,7 +38,8 @@ end
 // An attempt is 8 bytes of key hash and 3 bytes per item: place of the SKU, quantity (two bytes, at most 65535); none means that
 // only the mark is asked for. The answer is {"ok", sequence, letters, details}: one letter per attempt, p passed, r the
 // key was admitted before, t too fast, l over the limit, h no unit is free, e not enough are left, n only asked for;
-// a capital when the user has a mark. details are triples: place of the attempt (from 0), a number (ms to wait, units left), SKU.
+// a capital when the user has a mark. Units are taken off the free count only when it narrows: retries of the time before a build
+// look like new attempts, and commits bring the count down anyway. details are triples: place of the attempt (from 0), a number (ms to wait, units left), SKU.
 const admitScript = believe + `
 local every, burst, grace = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local ns, n = tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -59,7 +60,7 @@ end
 local fresh, order, out, details, dirty = {}, {}, {}, {}, false
 local byte, sub, find = string.byte, string.sub, string.find
 
-local function judge(i, b, mark)
+local function judge(i, wish, mark)
   if every > 0 and mark then
     local tat = tonumber(sub(mark, 1, 13)) or 0
     local wait = tat - (burst - 1) * every - now
@@ -70,16 +71,18 @@ local function judge(i, b, mark)
     local till, left, sku = string.match(limit, '^(%d+) (%d+) (.*)$')
     till, left = tonumber(till), tonumber(left)
     if till and till > now and till - now <= 1000 then
-      for j = 9, #b, 3 do
-        if ARGV[8 + b[j]] == 's' .. sku and b[j + 1] * 256 + b[j + 2] > left then return 'l', left, sku end
+      for j = 9, #wish, 3 do
+        local at, high, low = byte(wish, j, j + 2)
+        if ARGV[8 + at] == 's' .. sku and high * 256 + low > left then return 'l', left, sku end
       end
     end
   end
-  for j = 9, #b, 3 do
-    local level = levels[b[j]]
-    if level and level[3] < b[j + 1] * 256 + b[j + 2] then
-      if level[3] > 0 then return 'e', level[3], sub(ARGV[8 + b[j]], 2) end
-      return 'h', 0, sub(ARGV[8 + b[j]], 2)
+  for j = 9, #wish, 3 do
+    local at, high, low = byte(wish, j, j + 2)
+    local level = levels[at]
+    if level and level[3] < high * 256 + low then
+      if level[3] > 0 then return 'e', level[3], sub(ARGV[8 + at], 2) end
+      return 'h', 0, sub(ARGV[8 + at], 2)
     end
   end
   return 'p'
@@ -89,18 +92,18 @@ for i = 1, n do
   local user, wish = ARGV[8 + ns + i], ARGV[8 + ns + n + i]
   local mark = fresh[user] or marks[i]
   local key, letter, number, sku = sub(wish, 1, 8), 'p', 0, ''
-  local b = {byte(wish, 1, -1)}
   if mark and find(mark, key, 14, true) then letter = 'r'
-  elseif #b < 9 then letter = 'n'
-  elseif narrow then letter, number, sku = judge(i, b, mark) end
+  elseif #wish < 9 then letter = 'n'
+  elseif narrow then letter, number, sku = judge(i, wish, mark) end
   if letter == 'p' then
     local tat = mark and tonumber(sub(mark, 1, 13)) or 0
     if tat < now or tat - now > every * burst then tat = now end
     if not fresh[user] then order[#order + 1] = user end
     fresh[user] = string.format('%013.0f', tat + every) .. key .. (mark and sub(mark, 14, 69) or '')
-    for j = 9, #b, 3 do
-      local level = levels[b[j]]
-      if level then level[3] = level[3] - (b[j + 1] * 256 + b[j + 2]); dirty = true end
+    for j = 9, #wish, 3 do
+      local at, high, low = byte(wish, j, j + 2)
+      local level = levels[at]
+      if level and narrow then level[3] = level[3] - (high * 256 + low); dirty = true end
     end
   elseif letter ~= 'r' and letter ~= 'n' then
     details[#details + 1] = i - 1; details[#details + 1] = number; details[#details + 1] = sku

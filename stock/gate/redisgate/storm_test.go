@@ -161,7 +161,7 @@ func TestStorm(t *testing.T) {
 			t.Parallel()
 			s := start(t)
 			p := faultproxy.New(t, s.Addr())
-			r := open(t, 2, redisgate.Options{Attempt: 500 * time.Millisecond}, "redis://"+p.Addr(), s.URL())
+			r := open(t, 2, redisgate.Options{Every: quick, Attempt: 500 * time.Millisecond}, "redis://"+p.Addr(), s.URL())
 			const units = 300
 			r.create("s", units, 1)
 			r.useful(3*time.Second, "s")
