@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"penstock/bus/driver"
@@ -82,7 +83,13 @@ func (s *Store) Settle(ctx context.Context, group string, outcomes []driver.Outc
 		users[i] = o.Parked.Message.User
 	}
 	return s.change(ctx, group, users, func(q *queues) error {
+		if err := q.remove(ctx, handled(outcomes)); err != nil {
+			return err
+		}
 		for _, o := range outcomes {
+			if !o.Again && o.Dead == nil {
+				continue
+			}
 			if err := q.settle(ctx, o); err != nil {
 				return fmt.Errorf("settle message %s: %w", o.Parked.Message.ID, err)
 			}
@@ -91,6 +98,28 @@ func (s *Store) Settle(ctx context.Context, group string, outcomes []driver.Outc
 	})
 }
 
+// handled returns the places of the messages that are simply done, which are most.
+func handled(outcomes []driver.Outcome) (seqs []int64) {
+	for _, o := range outcomes {
+		if !o.Again && o.Dead == nil && o.Parked.Seq != 0 {
+			seqs = append(seqs, o.Parked.Seq)
+		}
+	}
+	return seqs
+}
+
+// remove takes messages out of their queues; what is not there is passed over.
+func (q *queues) remove(ctx context.Context, seqs []int64) error {
+	for some := range slices.Chunk(seqs, chunk) {
+		if _, err := q.tx.ExecContext(ctx, `DELETE FROM parked WHERE consumer_group = ? AND seq IN `+list(len(some)),
+			args([]any{q.group}, some)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle keeps a message for another try, or buries it.
 func (q *queues) settle(ctx context.Context, o driver.Outcome) error {
 	p := o.Parked
 	if o.Again {
@@ -106,9 +135,6 @@ func (q *queues) settle(ctx context.Context, o driver.Outcome) error {
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return err
 		}
-	}
-	if o.Dead == nil {
-		return nil
 	}
 	return q.bury(ctx, o.Dead)
 }
