@@ -2,7 +2,7 @@
 //
 // Each server is a child of the test: it listens on free loopback ports, keeps its data under t.TempDir(), and is killed in the
 // test's cleanup, or by the kernel when the test dies before. Where an engine is not installed the test is skipped with
-// "engine not installed: …", or fails when PENSTOCK_ENGINES=require, as in CI. When PENSTOCK_ENGINES_LOG names a file, a
+// "engine not installed: …", or fails when ENGINES=require, as in CI. When ENGINES_LOG names a file, a
 // line is appended to it for every server that ran and every one that could not: what "make test" says about engines at its
 // end comes from there.
 //
@@ -25,10 +25,10 @@ import (
 
 const (
 	// Require is the environment variable that makes a missing engine a failure when it is "require".
-	Require = "PENSTOCK_ENGINES"
+	Require = "ENGINES"
 	// Log is the environment variable that names the file of evidence: lines of engine, "ran" or "not run", and the version
 	// or the reason, separated by tabs.
-	Log = "PENSTOCK_ENGINES_LOG"
+	Log = "ENGINES_LOG"
 
 	startTimeout = 60 * time.Second
 )

@@ -31,8 +31,8 @@ func (c *control) containers(ctx context.Context) (*compose, error) {
 		}
 	}
 	if c.by == "containers" {
-		return nil, &launch.MissingError{Engine: "PENSTOCK_ENGINES_BY=containers", What: "docker or podman with compose, and its daemon answering",
-			Do: "start it, or use PENSTOCK_ENGINES_BY=packages"}
+		return nil, &launch.MissingError{Engine: "ENGINES_BY=containers", What: "docker or podman with compose, and its daemon answering",
+			Do: "start it, or use ENGINES_BY=packages"}
 	}
 	return nil, nil
 }

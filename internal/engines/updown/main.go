@@ -32,9 +32,9 @@ const usage = `usage: scripts/engines up|down|status [redis] [mysql] [kafka]
   status  a line for each: up with its URL, or down
 
 Without a name: all of them. Settings, with their defaults:
-  PENSTOCK_ENGINES_BY=auto     containers, packages, or whichever is there, containers first
-  PENSTOCK_ENGINES_DIR         data and logs; penstock-engines in the temporary directory
-  PENSTOCK_REDIS_PORT=16379  PENSTOCK_MYSQL_PORT=13306  PENSTOCK_KAFKA_PORT=19092 (and the two after it)
+  ENGINES_BY=auto     containers, packages, or whichever is there, containers first
+  ENGINES_DIR         data and logs; penstock-engines in the temporary directory
+  ENGINES_REDIS_PORT=16379  ENGINES_MYSQL_PORT=13306  ENGINES_KAFKA_PORT=19092 (and the two after it)
 `
 
 // usageError is one that the caller mends by calling differently.

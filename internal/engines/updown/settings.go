@@ -27,14 +27,14 @@ func parse(env func(string) string) (settings, error) {
 		}
 		return otherwise
 	}
-	s := settings{by: or("PENSTOCK_ENGINES_BY", "auto"), ports: map[string]int{}, compose: or("PENSTOCK_ENGINES_COMPOSE", "deploy/compose.yaml")}
+	s := settings{by: or("ENGINES_BY", "auto"), ports: map[string]int{}, compose: or("ENGINES_COMPOSE", "deploy/compose.yaml")}
 	switch s.by {
 	case "auto", "containers", "packages":
 	default:
-		return s, fmt.Errorf("PENSTOCK_ENGINES_BY is %q: say auto, containers or packages", s.by)
+		return s, fmt.Errorf("ENGINES_BY is %q: say auto, containers or packages", s.by)
 	}
 	var err error
-	if s.base, err = filepath.Abs(or("PENSTOCK_ENGINES_DIR", filepath.Join(os.TempDir(), "penstock-engines"))); err != nil {
+	if s.base, err = filepath.Abs(or("ENGINES_DIR", filepath.Join(os.TempDir(), "penstock-engines"))); err != nil {
 		return s, err
 	}
 	for engine, port := range map[string]string{launch.RedisEngine: "16379", launch.MySQL: "13306", launch.KafkaEngine: "19092"} {
@@ -58,7 +58,7 @@ func (s settings) own() error {
 		return err
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || ok && int(stat.Uid) != os.Getuid() {
-		return usageError{fmt.Errorf("%s is not a directory of yours: set PENSTOCK_ENGINES_DIR to one that is", s.base)}
+		return usageError{fmt.Errorf("%s is not a directory of yours: set ENGINES_DIR to one that is", s.base)}
 	}
 	return nil
 }

@@ -42,11 +42,11 @@ func packages(t *testing.T) console {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := console{"PENSTOCK_ENGINES_BY": "packages", "PENSTOCK_ENGINES_DIR": filepath.Join(t.TempDir(), "engines"),
-		"PENSTOCK_REDIS_PORT": strconv.Itoa(p[0]), "PENSTOCK_MYSQL_PORT": strconv.Itoa(p[1])}
+	c := console{"ENGINES_BY": "packages", "ENGINES_DIR": filepath.Join(t.TempDir(), "engines"),
+		"ENGINES_REDIS_PORT": strconv.Itoa(p[0]), "ENGINES_MYSQL_PORT": strconv.Itoa(p[1])}
 	t.Cleanup(func() {
 		for _, e := range []string{launch.RedisEngine, launch.MySQL} {
-			if _, err := launch.Down(context.Background(), launch.Home(c["PENSTOCK_ENGINES_DIR"], e)); err != nil {
+			if _, err := launch.Down(context.Background(), launch.Home(c["ENGINES_DIR"], e)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -59,7 +59,7 @@ func packages(t *testing.T) console {
 func TestUpStatusDown(t *testing.T) {
 	t.Parallel()
 	c := packages(t)
-	redis, mysql := launch.Loopback(port(t, c["PENSTOCK_REDIS_PORT"])), launch.Loopback(port(t, c["PENSTOCK_MYSQL_PORT"]))
+	redis, mysql := launch.Loopback(port(t, c["ENGINES_REDIS_PORT"])), launch.Loopback(port(t, c["ENGINES_MYSQL_PORT"]))
 	want := "redis  up    redis://" + redis + "\nmysql  up    mysql://root@" + mysql + "/penstock\n"
 	c.says(t, 1, "status", "redis", "mysql")
 	for _, log := range []string{"ready after", "was up before"} {
@@ -102,7 +102,7 @@ func TestDownEndsOnlyItsOwn(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(home, "pid"), []byte(strconv.Itoa(other.Process.Pid)+" 1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, log := console{"PENSTOCK_ENGINES_BY": "packages", "PENSTOCK_ENGINES_DIR": dir}.says(t, 0, "down", "redis")
+	_, log := console{"ENGINES_BY": "packages", "ENGINES_DIR": dir}.says(t, 0, "down", "redis")
 	if log != "" {
 		t.Errorf("down says %q", log)
 	}
@@ -121,14 +121,14 @@ func TestWrongUsage(t *testing.T) {
 		env   console
 		hints []string
 	}{
-		{[]string{"up", "mysql"}, console{"PENSTOCK_MYSQL_PORT": c["PENSTOCK_REDIS_PORT"]}, []string{"taken", c["PENSTOCK_REDIS_PORT"]}},
-		{[]string{"up", "redis"}, console{"PENSTOCK_REDIS_PORT": c["PENSTOCK_MYSQL_PORT"]}, []string{"down first"}},
+		{[]string{"up", "mysql"}, console{"ENGINES_MYSQL_PORT": c["ENGINES_REDIS_PORT"]}, []string{"taken", c["ENGINES_REDIS_PORT"]}},
+		{[]string{"up", "redis"}, console{"ENGINES_REDIS_PORT": c["ENGINES_MYSQL_PORT"]}, []string{"down first"}},
 		{[]string{"up", "oracle"}, nil, []string{"oracle", "redis, mysql, kafka"}},
 		{[]string{"restart"}, nil, []string{"restart", "up, down or status"}},
 		{nil, nil, []string{"up, down or status"}},
-		{[]string{"status"}, console{"PENSTOCK_KAFKA_PORT": "high"}, []string{"PENSTOCK_KAFKA_PORT", "high", "19092"}},
-		{[]string{"status"}, console{"PENSTOCK_ENGINES_BY": "magic"}, []string{"magic", "packages"}},
-		{[]string{"status"}, console{"PENSTOCK_ENGINES_DIR": "/proc"}, []string{"/proc", "PENSTOCK_ENGINES_DIR"}},
+		{[]string{"status"}, console{"ENGINES_KAFKA_PORT": "high"}, []string{"ENGINES_KAFKA_PORT", "high", "19092"}},
+		{[]string{"status"}, console{"ENGINES_BY": "magic"}, []string{"magic", "packages"}},
+		{[]string{"status"}, console{"ENGINES_DIR": "/proc"}, []string{"/proc", "ENGINES_DIR"}},
 	} {
 		env := console{}
 		for _, from := range []console{c, w.env} {
@@ -136,9 +136,9 @@ func TestWrongUsage(t *testing.T) {
 				env[k] = v
 			}
 		}
-		if w.env["PENSTOCK_ENGINES_DIR"] == "/proc" && os.Getuid() == 0 {
-			env["PENSTOCK_ENGINES_DIR"] = othersDirectory(t)
-			w.hints[0] = env["PENSTOCK_ENGINES_DIR"]
+		if w.env["ENGINES_DIR"] == "/proc" && os.Getuid() == 0 {
+			env["ENGINES_DIR"] = othersDirectory(t)
+			w.hints[0] = env["ENGINES_DIR"]
 		}
 		_, log := env.says(t, 2, w.args...)
 		for _, h := range w.hints {
@@ -168,7 +168,7 @@ func TestContainers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	c := console{"PENSTOCK_ENGINES_DIR": t.TempDir()}
+	c := console{"ENGINES_DIR": t.TempDir()}
 	c.says(t, 0, "up", "redis")
 	if out, _ := c.says(t, 1, "status"); !strings.Contains(out, "redis  up    redis://127.0.0.1:16379  (container)\nmysql  down") {
 		t.Errorf("status says %q", out)
@@ -184,7 +184,7 @@ func TestContainers(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", t.TempDir())
-	c["PENSTOCK_ENGINES_BY"] = "containers"
+	c["ENGINES_BY"] = "containers"
 	if _, log := c.says(t, 3, "up", "redis"); !strings.Contains(log, "docker or podman") {
 		t.Errorf("without containers: %q", log)
 	}
@@ -220,7 +220,7 @@ func TestComposeFile(t *testing.T) {
 func TestScript(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("../../../scripts/engines", "status", "kafka")
-	cmd.Env = append(os.Environ(), "PENSTOCK_ENGINES_BY=packages", "PENSTOCK_ENGINES_DIR="+t.TempDir())
+	cmd.Env = append(os.Environ(), "ENGINES_BY=packages", "ENGINES_DIR="+t.TempDir())
 	out, err := cmd.Output()
 	if string(out) != "kafka  down\n" || cmd.ProcessState.ExitCode() != 1 {
 		t.Errorf("the script says %q, exit code %d, %v", out, cmd.ProcessState.ExitCode(), err)

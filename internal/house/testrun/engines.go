@@ -15,8 +15,8 @@ import (
 
 // The environment between this command and the tests; internal/engines explains it.
 const (
-	requireKey  = "PENSTOCK_ENGINES"
-	evidenceKey = "PENSTOCK_ENGINES_LOG"
+	requireKey  = "ENGINES"
+	evidenceKey = "ENGINES_LOG"
 )
 
 // required reports whether an engine that does not run is a failure.

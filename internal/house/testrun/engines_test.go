@@ -41,7 +41,7 @@ func TestRequired(t *testing.T) {
 	for _, c := range []struct {
 		key, value string
 		want       bool
-	}{{"", "", false}, {"CI", "true", true}, {"CI", "false", false}, {"PENSTOCK_ENGINES", "require", true}, {"PENSTOCK_ENGINES", "any", false}} {
+	}{{"", "", false}, {"CI", "true", true}, {"CI", "false", false}, {"ENGINES", "require", true}, {"ENGINES", "any", false}} {
 		got := required(func(key string) string {
 			if key == c.key {
 				return c.value

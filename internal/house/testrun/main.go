@@ -6,7 +6,7 @@
 // each count as one. It exits 1 when anything failed. A group that could not run says so.
 //
 // A line per engine closes the run: "redis  ran (7.0.15)" or "mysql  not run, because …", from what the tests themselves have
-// written down. With CI=true or PENSTOCK_ENGINES=require missing engines are installed where this process may, and one that was
+// written down. With CI=true or ENGINES=require missing engines are installed where this process may, and one that was
 // not run is a failure.
 package main
 
