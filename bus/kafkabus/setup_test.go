@@ -2,13 +2,13 @@ package kafkabus
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,12 +36,10 @@ type bench struct {
 	line    *line // the network of the clients of cluster
 }
 
-var topics atomic.Int64
-
 // begin makes a topic name of the test's own, an outbox and a database.
 func begin(t testing.TB, url string) *bench {
 	t.Helper()
-	b := &bench{t: t, url: url, topic: fmt.Sprintf("t%d", topics.Add(1)), line: &line{}}
+	b := &bench{t: t, url: url, topic: "t-" + rand.Text()[:8], line: &line{}}
 	b.log = drivertest.NewLog("outbox-" + b.topic)
 	b.cluster = b.open(b.line)
 	db, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "bus.db"), sqlite.Options{})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -32,7 +33,7 @@ func (c *Cluster) reach(ctx context.Context) error {
 func (c *Cluster) ping(ctx context.Context, addr string) error {
 	one := *c
 	one.cfg.brokers = []string{addr}
-	client, err := one.Client(kgo.RequestRetries(0))
+	client, err := one.Client(kgo.RequestRetries(0), kgo.RequestTimeoutOverhead(min(c.opt.StartTimeout, 10*time.Second)))
 	if err != nil {
 		return err
 	}
