@@ -38,7 +38,7 @@ func parse(env func(string) string) (settings, error) {
 		return s, err
 	}
 	for engine, port := range map[string]string{launch.RedisEngine: "16379", launch.MySQL: "13306", launch.KafkaEngine: "19092"} {
-		key := "PENSTOCK_" + strings.ToUpper(engine) + "_PORT"
+		key := "ENGINES_" + strings.ToUpper(engine) + "_PORT"
 		n, err := strconv.Atoi(or(key, port))
 		if err != nil || n < 1 || n > 65533 {
 			return s, fmt.Errorf("%s is %q: say a port number such as %s", key, env(key), port)

@@ -209,7 +209,7 @@ func TestComposeFile(t *testing.T) {
 	for _, e := range launch.Engines() {
 		service, _ := services[e].(map[string]any)
 		ports, _ := service["ports"].([]any)
-		want := "127.0.0.1:${PENSTOCK_" + strings.ToUpper(e) + "_PORT:-" + strconv.Itoa(s.ports[e]) + "}:"
+		want := "127.0.0.1:${ENGINES_" + strings.ToUpper(e) + "_PORT:-" + strconv.Itoa(s.ports[e]) + "}:"
 		if len(ports) != 1 || !strings.HasPrefix(ports[0].(string), want) || service["healthcheck"] == nil {
 			t.Errorf("%s: ports %v, health check %v; want %s…", e, ports, service["healthcheck"], want)
 		}
