@@ -93,6 +93,9 @@ func New(_ context.Context, cfg config.Config, o Options) (*App, error) {
 	if o.Log == nil {
 		o.Log = os.Stderr
 	}
+	if err := Check(cfg); err != nil {
+		return nil, err
+	}
 	level, err := telemetry.ParseLevel(cfg.Log.Level)
 	if err != nil {
 		return nil, fmt.Errorf("log.level: %w", err)

@@ -10,11 +10,14 @@ import (
 	busdriver "penstock/bus/driver"
 	"penstock/bus/outboxbus"
 	"penstock/config"
+	"penstock/engine/kafka"
+	"penstock/engine/mysql"
+	"penstock/engine/redis"
+	orderdriver "penstock/order/driver"
+	"penstock/order/mysqlorder"
 	"penstock/order/payment"
 	"penstock/sale"
 	"penstock/stock"
-
-	orderdriver "penstock/order/driver"
 )
 
 // engines is the table of what each scheme of an engine's URL opens. Nothing registers itself: what is not here is not there.
@@ -60,19 +63,51 @@ type carrier struct {
 	close func() error
 }
 
+// EngineError is what an engine outside this process refuses, or that it is not there. The text says what to do.
+type EngineError struct {
+	// Key is the configuration key that names the engine, URL its value with the password masked.
+	Key, URL string
+	Err      error
+}
+
+func (e *EngineError) Error() string { return fmt.Sprintf("%s is %q: %v", e.Key, e.URL, e.Err) }
+
+func (e *EngineError) Unwrap() error { return e.Err }
+
 // open opens the engine that a URL names.
 func open[T any](ctx context.Context, key, url string, table map[string]func(context.Context) (T, error)) (T, error) {
-	scheme, _, _ := strings.Cut(url, ":")
-	f := table[scheme]
+	scheme, _, outside := strings.Cut(url, "://")
+	f := table[strings.TrimSuffix(scheme, ":")]
 	if f == nil {
 		var none T
 		return none, fmt.Errorf("%s is %q, which is not an engine of this build", key, config.Masked(url))
 	}
 	db, err := f(ctx)
-	if err != nil {
-		err = fmt.Errorf("%s is %q: %w", key, config.Masked(url), err)
+	if err != nil && outside {
+		err = &EngineError{key, config.Masked(url), err}
 	}
 	return db, err
+}
+
+// Check finds what is wrong with the URLs of engines without asking them.
+func Check(cfg config.Config) error {
+	var found config.Problems
+	look := func(key, value, scheme, example string, parse func(string) error) {
+		if !strings.HasPrefix(value, scheme) {
+			return
+		}
+		if err := parse(value); err != nil {
+			found = append(found, config.Problem{Key: key, Value: value, What: "is not a URL that can be used: " + err.Error(), Example: example})
+		}
+	}
+	look("stock", cfg.Stock, "mysql://", mysql.Example, func(s string) error { _, err := mysql.Parse(s); return err })
+	look("orders", cfg.OrdersEngine(), "mysql://", mysqlorder.Example, func(s string) error { _, err := mysqlorder.Parse(s); return err })
+	look("gate", cfg.Gate, "redis://", redis.Example, func(s string) error { _, err := redis.Parse(s); return err })
+	look("bus", cfg.Bus, "kafka://", kafka.Example, func(s string) error { _, err := kafka.Parse(s); return err })
+	if len(found) > 0 {
+		return found
+	}
+	return nil
 }
 
 // sources are the outboxes of each topic.

@@ -59,6 +59,11 @@ func (a *App) startOwner(context.Context) (func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !a.cfg.Shared() {
+		if err := notMoved(a.cfg.Data); err != nil {
+			return nil, errors.Join(err, own.Release())
+		}
+	}
 	return func(context.Context) error { return own.Release() }, nil
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"penstock/app"
 	"penstock/config"
 )
 
@@ -15,10 +16,14 @@ func newConfig(e *env) *cobra.Command {
 	reference := &cobra.Command{Use: "reference", Short: "print what every key means, as markdown", Args: args()}
 	checked, shown := addSettings(e, check), addSettings(e, show)
 	check.RunE = func(*cobra.Command, []string) error {
-		if _, err := checked.load(); err != nil {
+		cfg, err := checked.load()
+		if err == nil {
+			err = app.Check(cfg)
+		}
+		if err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(e.out, "the configuration is valid")
+		_, err = fmt.Fprintln(e.out, "the configuration is valid")
 		return err
 	}
 	show.RunE = func(*cobra.Command, []string) error {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"penstock/app"
 	"penstock/config"
 	"penstock/internal/owner"
 )
@@ -71,6 +72,9 @@ func classify(err error) (code int, hint string) {
 	}
 	if _, ok := errors.AsType[config.Problems](err); ok {
 		return exitUsage, "`penstock config reference` explains every key, `penstock config check` tries a configuration"
+	}
+	if _, ok := errors.AsType[*app.EngineError](err); ok {
+		return exitUnreachable, "docs/engines.md says how each engine is prepared; `penstock config show` prints what is in force"
 	}
 	switch {
 	case errors.Is(err, owner.ErrTaken):

@@ -86,6 +86,8 @@ func TestRefusalsOfTheCommandLine(t *testing.T) {
 		{"serve --target gateway", nil, 2, []string{`"gateway"`, "the roles are all, sale"}},
 		{"serve --listen-public nonsense", nil, 2, []string{"listen.public", `"nonsense"`, "host:port", "0.0.0.0:8080"}},
 		{"serve --stock postgres://root:hunter2@db/x", nil, 2, []string{"stock", "not an engine", "root:***@db"}},
+		{"config check --bus kafka://u:hunter2@b:1/x", nil, 2, []string{"bus", "kafka://u:***@b:1/x", "topic-prefix"}},
+		{"serve --data " + dir + " --stock mysql://root:hunter2@127.0.0.1:1/x --listen-probe 127.0.0.1:0", nil, 3, []string{"stock", "mysql://root:***@127.0.0.1:1/x", "start it"}},
 		{"serve --config " + bad, nil, 2, []string{"limts.ip", "did you mean limits.ip?"}},
 		{"serve --config /nowhere.yaml", nil, 2, []string{"/nowhere.yaml", "cannot be read"}},
 		{"serve", []string{"PENSTOCK_DTAA=/x"}, 2, []string{"PENSTOCK_DTAA", "did you mean PENSTOCK_DATA?"}},

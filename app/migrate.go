@@ -1,0 +1,174 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"penstock/bus/mysqlstore"
+	"penstock/config"
+	"penstock/internal/durable"
+	"penstock/internal/owner"
+	"penstock/order"
+	orderdriver "penstock/order/driver"
+	"penstock/order/payment"
+	"penstock/stock/driver"
+)
+
+// movedFile marks a data directory whose content lives elsewhere now.
+const movedFile = "moved.json"
+
+// moved is what the mark says.
+type moved struct {
+	To string    `json:"to"`
+	At time.Time `json:"at"`
+}
+
+// Migrate copies the embedded engines of a data directory into the empty databases that cfg names: the stock with its ledger,
+// the orders with their events, the payments, the dead letters. Every number and id stays the same, and each part is read back and
+// compared. No process may run on the directory or on the databases meanwhile. The source is only read; in the end it is marked,
+// so that nobody sells from it again. Broken off before the payments were reached, it may be repeated as it is. say is told how
+// far each part is; total 0 means that it is not known.
+//
+// Messages that the orders have not got yet are not copied: they are in the stock's journal, which the orders read from its
+// beginning again and have the effect once.
+func Migrate(ctx context.Context, from string, cfg config.Config, o Options, say func(part string, done, total uint64)) (err error) {
+	for key, url := range map[string]string{"stock": cfg.Stock, "orders": cfg.OrdersEngine()} {
+		if url == "sqlite:" {
+			return config.Problems{{Key: key, Value: url, What: "is where the data is now, not where it could go", Example: "mysql://penstock:secret@db:3306/penstock"}}
+		}
+	}
+	own, err := owner.Take(from)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, own.Release()) }()
+	if err = notMoved(from); err != nil {
+		return err
+	}
+	old := cfg
+	old.Data, old.Stock, old.Orders = from, "sqlite:", ""
+	source, err := New(ctx, old, o)
+	if err != nil {
+		return err
+	}
+	target, err := New(ctx, cfg, o)
+	if err != nil {
+		return err
+	}
+	m := migration{source: source, target: target, say: say}
+	for _, part := range []func(context.Context) error{m.stock, m.orders, m.letters, m.payments} {
+		if err = part(ctx); err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(moved{config.Masked(cfg.Stock), time.Now().UTC()})
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(filepath.Join(from, movedFile), append(text, '\n'), 0o640)
+}
+
+// notMoved refuses a directory whose content lives elsewhere.
+func notMoved(dir string) error {
+	path := filepath.Join(dir, movedFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var m moved
+	if err := json.Unmarshal(text, &m); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return fmt.Errorf("the content of %s was moved to %s on %s: start with that engine; who wants the old copy back removes %s, and loses what was sold since",
+		dir, m.To, m.At.Format(time.RFC3339), path)
+}
+
+// migration moves one part after the other.
+type migration struct {
+	source, target *App
+	say            func(part string, done, total uint64)
+}
+
+// importer is a stock database that can take over another's content.
+type importer interface {
+	Import(ctx context.Context, from driver.Reader, progress func(done, total uint64)) error
+}
+
+func (m *migration) stock(ctx context.Context) error {
+	to := func(ctx context.Context) (stockDB, error) {
+		return open(ctx, "stock", m.target.cfg.Stock, m.target.engines().stock)
+	}
+	return between(ctx, m.source.sqliteStock, to, func(from, to stockDB) error {
+		into, ok := to.Driver.(importer)
+		if !ok {
+			return fmt.Errorf("the engine of %s cannot take over another's content", config.Masked(m.target.cfg.Stock))
+		}
+		return into.Import(ctx, from, func(done, total uint64) { m.say("stock", done, total) })
+	})
+}
+
+func (m *migration) orders(ctx context.Context) error {
+	to := func(ctx context.Context) (orderdriver.Store, error) {
+		return open(ctx, "orders", m.target.cfg.OrdersEngine(), m.target.engines().orders)
+	}
+	return between(ctx, m.source.sqliteOrders, to, func(from, to orderdriver.Store) error {
+		_, err := order.Import(ctx, to, from, func(p order.Progress) { m.say("orders", uint64(p.Orders), uint64(p.Total)) })
+		return err
+	})
+}
+
+func (m *migration) payments(ctx context.Context) error {
+	to := func(ctx context.Context) (payment.Store, error) {
+		return open(ctx, "orders", m.target.cfg.OrdersEngine(), m.target.engines().payments)
+	}
+	return between(ctx, m.source.sqlitePayments, to, func(from, to payment.Store) error {
+		tables, err := payment.Import(ctx, from, to)
+		for _, t := range tables {
+			m.say(t.Table, uint64(t.Rows), uint64(t.Rows))
+		}
+		return err
+	})
+}
+
+func (m *migration) letters(ctx context.Context) (err error) {
+	from, err := m.source.sqliteDesk(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.close()) }()
+	to, err := open(ctx, "stock", m.target.cfg.Stock, m.target.engines().desk)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.close()) }()
+	into, ok := to.Store.(*mysqlstore.Store)
+	if !ok {
+		return fmt.Errorf("the engine of %s cannot take over dead letters", config.Masked(m.target.cfg.Stock))
+	}
+	n, err := into.Import(ctx, from, time.Now())
+	m.say("dead letters", uint64(n), uint64(n))
+	return err
+}
+
+// between opens both sides for f and closes them.
+func between[T io.Closer](ctx context.Context, from, to func(context.Context) (T, error), f func(from, to T) error) error {
+	a, err := from(ctx)
+	if err != nil {
+		return err
+	}
+	b, err := to(ctx)
+	if err != nil {
+		return errors.Join(err, a.Close())
+	}
+	return errors.Join(f(a, b), b.Close(), a.Close())
+}
