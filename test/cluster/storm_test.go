@@ -11,6 +11,7 @@ import (
 
 	"penstock/internal/engines"
 	"penstock/storm"
+	"penstock/test/cluster/rig"
 )
 
 func number(t *testing.T, name string, otherwise int64) int64 {
@@ -29,17 +30,24 @@ func number(t *testing.T, name string, otherwise int64) int64 {
 // Processes, and every engine under them, may go away in the middle of a stampede: nobody who was told yes is forgotten, no
 // unit is sold twice or lost, every unknown settles, and the sale sells out exactly.
 func TestStormWithEverythingFailing(t *testing.T) {
-	e := shared{mysql: engines.MariaDB(t), kafka: engines.Kafka(t, 1, engines.KafkaOptions{})}
+	e := shared{binary: rig.Binary(t), mysql: engines.MariaDB(t), kafka: engines.Kafka(t, 1, engines.KafkaOptions{})}
 	first, runs := number(t, "CLUSTER_SEED", time.Now().UnixMicro()), number(t, "CLUSTER_SEEDS", 1)
 	for seed := first; seed < first+runs; seed++ {
 		t.Run("seed "+strconv.FormatInt(seed, 10), func(t *testing.T) {
 			c := newCluster(t, e)
-			c.offer("flash", 3000, 10*time.Minute)
-			rep := c.stampede(storm.Config{
-				Sale: "flash", Users: 6000, Rate: 120, Seed: seed, Pay: 0.8, Retry: 1, Double: 0.05, Pass: 0.5,
+			c.Offer("flash", 3000, 10*time.Minute)
+			rep, err := c.Stampede(storm.Config{
+				Sale: "flash", Rate: 120, Seed: seed, Pay: 0.8, Retry: 1, Double: 0.05, Pass: 0.5,
 				Linger: 20 * time.Second, Settle: 60 * time.Second, Timeout: 8 * time.Second,
-			}, func(ctx context.Context) { c.trouble(ctx, seed) })
-			c.judge(rep, 3000)
+			}, c.Tokens(6000), func(ctx context.Context) { c.trouble(ctx, seed) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, wrong := range rig.Broken(rep, 3000) {
+				t.Error(wrong)
+			}
+			t.Logf("measured: seed %d, %d attempts, won %d, refused %d, shed %d, unknown %d; p99 %.0f ms; stock %+v",
+				rep.Seed, rep.Attempts, rep.Won, rep.Refused, rep.Shed, rep.Unknown, rep.Latency.P99, rep.Stock)
 		})
 	}
 }
@@ -67,14 +75,14 @@ func (c *cluster) trouble(ctx context.Context, seed int64) {
 			pause(time.Second, 3*time.Second)
 			c.kafka.Nodes[0].Start(c.t)
 		}},
-		{"kill " + killed.name, func() { killed.kill(); pause(0, time.Second); killed.start(c.t) }},
+		{"kill " + killed.Name, func() { killed.Kill(); pause(0, time.Second); killed.Start(c.t) }},
 	}
 	r.Shuffle(len(acts), func(i, j int) { acts[i], acts[j] = acts[j], acts[i] })
 	if !pause(time.Second, 3*time.Second) {
 		return
 	}
-	c.t.Logf("%s is paused for 40 s", paused.name)
-	paused.signal(syscall.SIGSTOP)
+	c.t.Logf("%s is paused for 40 s", paused.Name)
+	paused.Signal(syscall.SIGSTOP)
 	wake := time.Now().Add(40 * time.Second)
 	for _, a := range acts {
 		if !pause(time.Second, 4*time.Second) {
@@ -87,7 +95,7 @@ func (c *cluster) trouble(ctx context.Context, seed int64) {
 	case <-time.After(time.Until(wake)):
 	case <-ctx.Done():
 	}
-	paused.signal(syscall.SIGCONT)
+	paused.Signal(syscall.SIGCONT)
 }
 
 // flush empties Redis, as a restart without its data would.

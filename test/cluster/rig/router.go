@@ -1,4 +1,4 @@
-package cluster
+package rig
 
 import (
 	"net"
@@ -19,11 +19,13 @@ type router struct {
 	next atomic.Uint64
 }
 
-func newRouter(t *testing.T, nodes []*node) *router {
+func newRouter(t *testing.T, nodes []*Node) *router {
 	r := &router{}
-	byRole := map[string][]*node{}
+	byRole := map[string][]*Node{}
 	for _, n := range nodes {
-		byRole[n.role] = append(byRole[n.role], n)
+		for _, role := range n.roles {
+			byRole[role] = append(byRole[role], n)
+		}
 	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
@@ -43,7 +45,7 @@ func newRouter(t *testing.T, nodes []*node) *router {
 // picker chooses the process of each request.
 type picker struct {
 	r      *router
-	byRole map[string][]*node
+	byRole map[string][]*Node
 	base   http.RoundTripper
 }
 
@@ -60,7 +62,7 @@ func (p *picker) RoundTrip(req *http.Request) (*http.Response, error) {
 	for i := range nodes {
 		n := nodes[(first+uint64(i))%uint64(len(nodes))]
 		out := req.Clone(req.Context())
-		out.URL = &url.URL{Scheme: "http", Host: n.addr().Public, Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
+		out.URL = &url.URL{Scheme: "http", Host: n.Addresses().Public, Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
 		var resp *http.Response
 		if resp, err = p.base.RoundTrip(out); err == nil {
 			return resp, nil
