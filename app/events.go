@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"sync"
+	"time"
 
 	"penstock/internal/ident"
 	"penstock/order"
@@ -10,8 +11,13 @@ import (
 
 // events tells users of the changes of their orders. Who is not listening costs one look into a map; who listens slowly gets
 // the last state of each order, not every step.
+//
+// Where other processes change orders too, nobody tells of their changes: each listener then looks at the user's newest orders
+// every look.
 type events struct {
-	get func(ctx context.Context, user string, id ident.ID) (order.Order, error)
+	get  func(ctx context.Context, user string, id ident.ID) (order.Order, error)
+	list func(ctx context.Context, user, cursor string, limit int) ([]order.Order, string, error)
+	look time.Duration // 0: nobody else changes orders
 
 	mu    sync.RWMutex
 	users map[string]map[*listener]struct{}
@@ -81,17 +87,25 @@ func (e *events) Subscribe(user string) (<-chan order.Order, func()) {
 
 func (e *events) feed(ctx context.Context, user string, l *listener, out chan<- order.Order) {
 	defer close(out)
+	seen := versions{}
+	var tick <-chan time.Time
+	if e.look > 0 {
+		seen.changed(e.newest(ctx, user)) // what is there already is no change
+		t := time.NewTicker(e.look)
+		defer t.Stop()
+		tick = t.C
+	}
 	for {
+		var found []order.Order
 		select {
 		case <-l.wake:
+			found = e.read(ctx, user, l.take())
+		case <-tick:
+			found = e.newest(ctx, user)
 		case <-ctx.Done():
 			return
 		}
-		for _, id := range l.take() {
-			o, err := e.get(ctx, user, id)
-			if err != nil {
-				continue // the next change of the order, or the client's own read, tells it
-			}
+		for _, o := range seen.changed(found) {
 			select {
 			case out <- o:
 			case <-ctx.Done():
@@ -99,4 +113,40 @@ func (e *events) feed(ctx context.Context, user string, l *listener, out chan<- 
 			}
 		}
 	}
+}
+
+// read reads orders. One that cannot be read is passed over: its next change, or the client's own read, tells it.
+func (e *events) read(ctx context.Context, user string, ids []ident.ID) (found []order.Order) {
+	for _, id := range ids {
+		if o, err := e.get(ctx, user, id); err == nil {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+// newest reads as many of the user's newest orders as change at a time.
+func (e *events) newest(ctx context.Context, user string) []order.Order {
+	found, _, err := e.list(ctx, user, "", newestOrders)
+	if err != nil {
+		return nil // the next look may see it
+	}
+	return found
+}
+
+const newestOrders = 20
+
+// versions are the versions of the orders that a listener was told of.
+type versions map[ident.ID]int64
+
+// changed returns the orders that are newer than what was told, and counts them as told.
+func (v versions) changed(found []order.Order) []order.Order {
+	var fresh []order.Order
+	for _, o := range found {
+		if o.Version > v[o.ID] {
+			v[o.ID] = o.Version
+			fresh = append(fresh, o)
+		}
+	}
+	return fresh
 }

@@ -164,7 +164,10 @@ func (a *App) startOrders(ctx context.Context) (func(context.Context) error, err
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	a.events.get = a.orders.Get
+	a.events.get, a.events.list = a.orders.Get, a.orders.List
+	if a.cfg.Shared() {
+		a.events.look = time.Second
+	}
 	return func(context.Context) error { a.orders.Stop(); return db.Close() }, nil
 }
 
