@@ -52,9 +52,14 @@ func (d *DB) Decide(ctx context.Context, reads *driver.Reads, decide func(*drive
 }
 
 func (d *DB) decide(ctx context.Context, reads *driver.Reads, f func(*driver.State) *driver.Changes) error {
-	refused := 0
+	refused, late := 0, d.canBeLate(reads)
 	for try := 1; ; try++ {
-		err := d.once(ctx, reads, f)
+		err := d.once(ctx, reads, late, f)
+		if errors.Is(err, errLock) {
+			d.early, late = early, false
+			continue
+		}
+		late = false // whatever happened, under the locks it will not happen again
 		if errors.Is(err, errNodeLost) {
 			if err = d.takeNode(ctx); err == nil {
 				err = errStale
@@ -90,14 +95,23 @@ func (d *DB) rest(ctx context.Context, try int) {
 	}
 }
 
-// once is one transaction.
-func (d *DB) once(ctx context.Context, reads *driver.Reads, f func(*driver.State) *driver.Changes) error {
+// once is one transaction. A late one locks its stock rows last; it fails with errLock when the decision does not allow that.
+func (d *DB) once(ctx context.Context, reads *driver.Reads, late bool, f func(*driver.State) *driver.Changes) error {
 	err := mysql.Tx(ctx, d.db, func(tx *sql.Tx) error {
-		r := &reader{d: d, tx: tx, reads: reads}
+		r := &reader{d: d, tx: tx, reads: reads, late: late}
 		if err := r.read(ctx); err != nil {
 			return err
 		}
+		if !plenty(reads, &r.state) {
+			if late {
+				return errLock
+			}
+			d.early = early
+		}
 		changes := f(&r.state)
+		if late && !onlyWins(reads, &r.state, changes) {
+			return errLock
+		}
 		if changes == nil {
 			return errNothing
 		}
@@ -105,8 +119,7 @@ func (d *DB) once(ctx context.Context, reads *driver.Reads, f func(*driver.State
 		if err != nil {
 			return err
 		}
-		w := &writer{tx: tx, plan: p, edition: r.edition}
-		if err := w.write(ctx); err != nil {
+		if err := r.writer(p).write(ctx); err != nil {
 			return err
 		}
 		if err := d.opt.Fault.Hit(FaultCommit); err != nil {

@@ -76,6 +76,7 @@ type DB struct {
 	importing bool
 	edition   uint64            // of the sales in docs
 	docs      map[string][]byte // JSON of sales as of edition
+	early     int               // batches that lock their stock rows first
 
 	node   atomic.Pointer[node]
 	failed atomic.Pointer[error] // why the last decision could not be made; nil while they can

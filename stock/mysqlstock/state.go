@@ -20,9 +20,16 @@ type reader struct {
 	reads   *driver.Reads
 	state   driver.State
 	edition uint64 // of the sales read; whoever changes a sale raises it
+	late    bool   // stock rows are read without a lock
+	stock0  map[driver.StockRef]*driver.Stock
+	taken0  map[driver.TakenRef]int64
 }
 
-// read locks the stock rows before it reads anything else: whoever changes an allowance, a claim or a key of a row holds its
+func (r *reader) writer(p *plan) *writer {
+	return &writer{tx: r.tx, plan: p, edition: r.edition, late: r.late, stock0: r.stock0, taken0: r.taken0}
+}
+
+// read locks the stock rows before it reads anything else, unless the decision is a late one: whoever changes an allowance, a claim or a key of a row holds its
 // lock, so that what is read afterwards stays true until the commit. Sales are not locked: the edition they were read at is
 // asserted when the decision is written.
 func (r *reader) read(ctx context.Context) error {
@@ -61,7 +68,11 @@ const (
 func (r *reader) stock(ctx context.Context) error {
 	refs := distinct(r.reads.Stock, compareStock)
 	found := make(map[driver.StockRef]*driver.Stock, len(refs))
-	err := each(ctx, r.tx, len(refs), lockStock, ") ORDER BY sale, sku FOR UPDATE",
+	tail := ") ORDER BY sale, sku FOR UPDATE"
+	if r.late {
+		tail = ")"
+	}
+	err := each(ctx, r.tx, len(refs), lockStock, tail,
 		func(t *text, i int) { t.row(refs[i].Sale, refs[i].SKU) },
 		func(rows *sql.Rows) error {
 			var l driver.Stock
@@ -71,6 +82,7 @@ func (r *reader) stock(ctx context.Context) error {
 			found[driver.StockRef{Sale: l.Sale, SKU: l.SKU}] = &l
 			return nil
 		})
+	r.stock0 = found
 	r.state.Stock = make([]*driver.Stock, len(r.reads.Stock))
 	for i, ref := range r.reads.Stock {
 		r.state.Stock[i] = found[ref]
@@ -108,11 +120,15 @@ func (d *DB) now(database int64) time.Time {
 	return time.UnixMicro(database).UTC()
 }
 
+const selectTaken = "SELECT sale, sku, user, taken FROM allowance WHERE (sale, sku, user) IN ("
+
+func putTakenRef(t *text, ref driver.TakenRef) { t.row(ref.Sale, ref.SKU, ref.User) }
+
 func (r *reader) taken(ctx context.Context) error {
 	refs := distinct(r.reads.Taken, compareTaken)
 	found := make(map[driver.TakenRef]int64, len(refs))
-	err := each(ctx, r.tx, len(refs), "SELECT sale, sku, user, taken FROM allowance WHERE (sale, sku, user) IN (", ")",
-		func(t *text, i int) { t.row(refs[i].Sale, refs[i].SKU, refs[i].User) },
+	err := each(ctx, r.tx, len(refs), selectTaken, ")",
+		func(t *text, i int) { putTakenRef(t, refs[i]) },
 		func(rows *sql.Rows) error {
 			var ref driver.TakenRef
 			var n int64
@@ -122,6 +138,7 @@ func (r *reader) taken(ctx context.Context) error {
 			found[ref] = n
 			return nil
 		})
+	r.taken0 = found
 	r.state.Taken = make([]int64, len(r.reads.Taken))
 	for i, ref := range r.reads.Taken {
 		r.state.Taken[i] = found[ref]

@@ -18,6 +18,10 @@ type writer struct {
 	plan    *plan
 	edition uint64
 	audit   uint64 // number of the last audit row, after head
+
+	late   bool
+	stock0 map[driver.StockRef]*driver.Stock // rows as the decision read them
+	taken0 map[driver.TakenRef]int64
 }
 
 // write takes the row of head last but for what needs its numbers: from there to the commit no other process can commit, so
@@ -27,6 +31,9 @@ func (w *writer) write(ctx context.Context) error {
 		w.stock, w.moves, w.taken, w.attempts, // rows that are ours by the locks on stock
 		w.head,
 		w.sales, w.journal, w.offers, w.trail,
+	}
+	if w.late {
+		steps = []func(context.Context) error{w.lateTaken, w.attempts, w.lateStock, w.head, w.journal}
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -85,14 +92,17 @@ func (w *writer) moves(ctx context.Context) error {
 }
 
 func (w *writer) taken(ctx context.Context) error {
-	rows := w.plan.taken
-	_, err := bulk(ctx, w.tx, len(rows), "INSERT INTO allowance (sale, sku, user, taken) VALUES ",
+	_, err := addTaken(ctx, w.tx, w.plan.taken)
+	return err
+}
+
+func addTaken(ctx context.Context, tx *sql.Tx, rows []takenRow) (affected int64, err error) {
+	return bulk(ctx, tx, len(rows), "INSERT INTO allowance (sale, sku, user, taken) VALUES ",
 		" ON DUPLICATE KEY UPDATE taken = taken + VALUES(taken)",
 		func(t *text, i int) {
 			ref := &rows[i].ref
 			t.raw("(").bytes(ref.Sale).raw(",").bytes(ref.SKU).raw(",").bytes(ref.User).raw(",").num(rows[i].delta).raw(")")
 		})
-	return err
 }
 
 func (w *writer) attempts(ctx context.Context) error {
