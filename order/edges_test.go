@@ -190,6 +190,10 @@ func drawRefund(t *rapid.T, b *bundle, m *model) {
 // However the messages of one order come, twice, late or the wrong way round, it ends in the one right state.
 func TestAnyOrderOfDeliveryEndsTheSame(t *testing.T) {
 	t.Parallel()
+	anyOrderOfDeliveryEndsTheSame(t, setup)
+}
+
+func anyOrderOfDeliveryEndsTheSame(t *testing.T, setup setupFunc) {
 	b := setup(t, Options{})
 	ends := map[string]struct {
 		do   func(id ident.ID)

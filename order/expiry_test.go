@@ -136,6 +136,10 @@ func TestRestartInMidWindow(t *testing.T) {
 // the messages that come later change nothing.
 func TestRacesHaveOneWinner(t *testing.T) {
 	t.Parallel()
+	racesHaveOneWinner(t, setup)
+}
+
+func racesHaveOneWinner(t *testing.T, setup setupFunc) {
 	const n = 150
 	b := setup(t, Options{})
 	ctx := t.Context()

@@ -24,6 +24,10 @@ import (
 // A held claim becomes an order with everything the buyer was promised, once, where its id routes to.
 func TestHeldBecomesAnOrder(t *testing.T) {
 	t.Parallel()
+	heldBecomesAnOrder(t, setup)
+}
+
+func heldBecomesAnOrder(t *testing.T, setup setupFunc) {
 	b := setup(t, Options{})
 	a := b.claims.win("alice")
 	b.clk.Advance(3 * time.Millisecond)
@@ -40,9 +44,8 @@ func TestHeldBecomesAnOrder(t *testing.T) {
 	if d := cmp.Diff(want, b.get(a.ID)); d != "" {
 		t.Error(d)
 	}
-	var n int
-	if err := b.files.DB(db).R.QueryRow("SELECT count(*) FROM " + shard.TableName(db, table)).Scan(&n); err != nil || n != 1 {
-		t.Errorf("%d rows in its table: %v", n, err)
+	if n, err := b.store.Database(db).Count(t.Context()); err != nil || n[table] != 1 {
+		t.Errorf("%d rows in its table: %v", n[table], err)
 	}
 }
 
@@ -82,6 +85,10 @@ func TestOneBadRowCostsOnlyItself(t *testing.T) {
 // The same for a failure injected at one row of a batch of 100 in one database.
 func TestInjectedRowFailureCostsOneRow(t *testing.T) {
 	t.Parallel()
+	injectedRowFailureCostsOneRow(t, setup)
+}
+
+func injectedRowFailureCostsOneRow(t *testing.T, setup setupFunc) {
 	var points fault.Points
 	batches := map[int]int{}
 	b := setup(t, Options{Fault: &points, Hooks: Hooks{Batch: func(rows, failed int, _ time.Duration) { batches[rows] += failed }}})
@@ -116,6 +123,10 @@ func isIn(b *bundle, user string, db int) bool {
 // A transaction that fails as a whole makes its messages wait, not fail, and delivering them again has the effect once.
 func TestFailedCommitIsTriedAgain(t *testing.T) {
 	t.Parallel()
+	failedCommitIsTriedAgain(t, setup)
+}
+
+func failedCommitIsTriedAgain(t *testing.T, setup setupFunc) {
 	var points fault.Points
 	var created atomic.Int64
 	b := setup(t, Options{Fault: &points, Hooks: Hooks{Created: func(int64, string) { created.Add(1) }}})

@@ -16,6 +16,7 @@ import (
 	"penstock/errs"
 	"penstock/internal/clock"
 	"penstock/internal/ident"
+	store "penstock/order/driver"
 	"penstock/order/sqliteorder"
 	"penstock/stock"
 	"penstock/stock/driver"
@@ -167,33 +168,49 @@ type bundle struct {
 	files  *sqliteorder.Store
 }
 
-// setup returns orders on new shards with a fake clock and claims in memory.
+// setupFunc returns orders on empty shards with a fake clock and claims in memory.
+type setupFunc func(t testing.TB, opt Options) *bundle
+
+// setup is the setupFunc of SQLite.
 func setup(t testing.TB, opt Options) *bundle {
 	t.Helper()
-	clk := clock.NewFake(time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC))
-	b := &bundle{t: t, clk: clk, claims: newClaims(clk), dir: t.TempDir()}
+	b := newBundle(t)
+	b.dir = t.TempDir()
 	b.open(opt)
 	return b
 }
 
+func newBundle(t testing.TB) *bundle {
+	clk := clock.NewFake(time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC))
+	return &bundle{t: t, clk: clk, claims: newClaims(clk)}
+}
+
+// open opens the files and runs orders on them.
 func (b *bundle) open(opt Options) {
 	b.t.Helper()
-	opt.Clock = b.clk
-	var err error
-	if b.files, err = sqliteorder.Open(context.Background(), b.dir, sqliteorder.Options{}); err != nil {
+	files, err := sqliteorder.Open(context.Background(), b.dir, sqliteorder.Options{})
+	if err != nil {
 		b.t.Fatal(err)
 	}
-	store := b.files
-	if b.Orders, err = New(store, b.claims, opt); err != nil {
-		b.t.Fatal(err)
-	}
-	orders := b.Orders
+	b.files = files
 	b.t.Cleanup(func() {
-		orders.Stop()
-		if err := store.Close(); err != nil {
+		if err := files.Close(); err != nil {
 			b.t.Error(err)
 		}
 	})
+	b.on(files, opt)
+}
+
+// on runs orders on a store, which the caller closes later than the test ends.
+func (b *bundle) on(s store.Store, opt Options) {
+	b.t.Helper()
+	opt.Clock = b.clk
+	orders, err := New(s, b.claims, opt)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.Orders = orders
+	b.t.Cleanup(orders.Stop)
 }
 
 // handle delivers messages and fails the test at the first error.
