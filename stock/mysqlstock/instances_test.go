@@ -27,11 +27,17 @@ type process struct {
 
 func (e *env) process(t testing.TB, url string, o mysqlstock.Options) *process {
 	t.Helper()
-	d := e.open(t, url, o)
-	s, err := stock.New(t.Context(), d, stock.Options{Deadline: time.Minute, MaxBatch: 64})
-	if err != nil {
-		t.Fatal(err)
-	}
+	return started(t, e.open(t, url, o))
+}
+
+func started(t testing.TB, d *mysqlstock.DB) *process {
+	t.Helper()
+	var s *stock.Stock
+	until(t, "the stock is read", func() (ok bool) { // a session may be killed
+		var err error
+		s, err = stock.New(t.Context(), d, stock.Options{Deadline: time.Minute, MaxBatch: 64})
+		return err == nil
+	})
 	p := &process{s, d}
 	t.Cleanup(func() { p.stop(t) })
 	return p
@@ -364,7 +370,14 @@ func stampede(t *testing.T, e *env) {
 	faults.Go(func() { // a process is replaced
 		until(t, "a quarter is called", func() bool { return calls.Load() > users*each/4 })
 		old := three[2].Load()
-		fresh := e.process(t, url, mysqlstock.Options{})
+		var db *mysqlstock.DB
+		until(t, "a process is opened though sessions are killed", func() (ok bool) {
+			var err error
+			db, err = mysqlstock.Open(context.Background(), config(t, url), mysqlstock.Options{})
+			return err == nil
+		})
+		t.Cleanup(func() { _ = db.Close() })
+		fresh := started(t, db)
 		three[2].Store(fresh)
 		old.stop(t)
 		if err := old.db.Close(); err != nil {

@@ -55,6 +55,8 @@ func several(t *testing.T, e *env) {
 		{"a limit holds across processes", limitHoldsAcrossProcesses},
 		{"a key has one answer", keyHasOneAnswer},
 		{"no hold after a close", noHoldAfterClose},
+		{"late decisions are asserted", lateDecisionsAreAsserted},
+		{"refusals are locked", refusalsAreLocked},
 		{"decisions overlap", decisionsOverlap},
 		{"a version has one successor", versionHasOneSuccessor},
 		{"a lost reply is found", lostReplyIsFound},
