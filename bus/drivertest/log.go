@@ -2,6 +2,8 @@ package drivertest
 
 import (
 	"context"
+	"slices"
+	"sort"
 	"sync"
 
 	"penstock/bus/driver"
@@ -75,17 +77,12 @@ func (l *Log) Read(_ context.Context, after uint64, limit int) ([]driver.Message
 	if l.fail != nil {
 		return nil, 0, l.fail
 	}
-	var out []driver.Message
-	for _, m := range l.msgs {
-		if m.Offset <= after {
-			continue
-		}
-		if len(out) == limit {
-			return out, out[limit-1].Offset, nil
-		}
-		out = append(out, m)
+	from := sort.Search(len(l.msgs), func(i int) bool { return l.msgs[i].Offset > after })
+	if len(l.msgs)-from > limit {
+		out := slices.Clone(l.msgs[from : from+limit])
+		return out, out[limit-1].Offset, nil
 	}
-	return out, max(after, l.head), nil
+	return slices.Clone(l.msgs[from:]), max(after, l.head), nil
 }
 
 // Head implements outboxbus.Source.

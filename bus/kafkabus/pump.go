@@ -50,28 +50,34 @@ func newPump(r *relay, ends []int64) (*pump, error) {
 	}, nil
 }
 
-// run sends until something fails. The next batch is read while one is on its way.
+// load is a batch ready to be sent.
+type load struct {
+	msgs    []driver.Message
+	records []kgo.Record // of msgs up to the first that does not fit one
+	refused error        // why not of all
+	upto    uint64       // the position behind it
+}
+
+// run sends until something fails. The next batch is made ready while one is on its way.
 func (p *pump) run(ctx context.Context) error {
-	batch, err := p.next(ctx)
+	now, err := p.next(ctx)
 	for err == nil {
-		if len(batch) == 0 {
+		if len(now.msgs) == 0 {
 			if err = p.rest(ctx); err == nil {
-				batch, err = p.next(ctx)
+				now, err = p.next(ctx)
 			}
 			continue
 		}
-		upto := p.read
-		var following []driver.Message
+		var following load
 		var readErr error
 		reading := make(chan struct{})
 		go func() {
 			defer close(reading)
 			following, readErr = p.next(ctx)
 		}()
-		err = p.send(ctx, batch, upto)
+		err = p.send(ctx, now)
 		<-reading
-		batch = following
-		if err == nil {
+		if now = following; err == nil {
 			err = readErr
 		}
 	}
@@ -79,26 +85,28 @@ func (p *pump) run(ctx context.Context) error {
 }
 
 // next reads the next messages; none when everything was read.
-func (p *pump) next(ctx context.Context) ([]driver.Message, error) {
+func (p *pump) next(ctx context.Context) (load, error) {
 	for {
 		msgs, scanned, err := p.r.src.Read(ctx, p.read, p.r.d.opt.Batch)
 		if err != nil {
-			return nil, fmt.Errorf("read the outbox after %d: %w", p.read, err)
+			return load{}, fmt.Errorf("read the outbox after %d: %w", p.read, err)
 		}
 		last := p.read
 		for i := range msgs {
 			if msgs[i].Offset <= last {
-				return nil, fmt.Errorf("offset %d after %d: the outbox is out of order", msgs[i].Offset, last)
+				return load{}, fmt.Errorf("offset %d after %d: the outbox is out of order", msgs[i].Offset, last)
 			}
 			last = msgs[i].Offset
 		}
 		if scanned < last || len(msgs) > p.r.d.opt.Batch {
-			return nil, fmt.Errorf("the outbox gave %d messages up to %d and says it looked up to %d", len(msgs), last, scanned)
+			return load{}, fmt.Errorf("the outbox gave %d messages up to %d and says it looked up to %d", len(msgs), last, scanned)
 		}
 		moved := scanned > p.read
 		p.read = scanned
 		if len(msgs) > 0 || !moved {
-			return msgs, nil
+			l := load{msgs: msgs, upto: scanned}
+			l.records, l.refused = p.records(msgs)
+			return l, nil
 		}
 	}
 }
@@ -125,8 +133,8 @@ func (p *pump) rest(ctx context.Context) error {
 
 // send sends a batch, waits for its acknowledgements and writes the position: that of the whole batch, or that before the
 // first message that is not acknowledged.
-func (p *pump) send(ctx context.Context, msgs []driver.Message, upto uint64) error {
-	records, tooLarge := p.records(msgs)
+func (p *pump) send(ctx context.Context, l load) error {
+	records := l.records
 	s := sending{first: len(records), ends: slices.Clone(p.ends)}
 	for i := range records {
 		p.client.Produce(ctx, &records[i], func(rec *kgo.Record, err error) { s.done(i, rec, err) })
@@ -141,18 +149,18 @@ func (p *pump) send(ctx context.Context, msgs []driver.Message, upto uint64) err
 		err = p.r.d.opt.Fault.Hit(PointAcked)
 	}
 	if err == nil {
-		err = tooLarge
+		err = l.refused
 	}
 	switch {
 	case err == nil:
 		p.ends = s.ends
-		if err := p.r.advance(ctx, upto, p.ends); err != nil {
+		if err := p.r.advance(ctx, l.upto, p.ends); err != nil {
 			return err
 		}
-		p.sent = upto
+		p.sent = l.upto
 		return nil
-	case acked > 0 && (tooLarge != nil || cause != nil):
-		return errors.Join(err, p.r.advance(ctx, msgs[acked-1].Offset, s.ends))
+	case acked > 0 && (l.refused != nil || cause != nil):
+		return errors.Join(err, p.r.advance(ctx, l.msgs[acked-1].Offset, s.ends))
 	}
 	return err
 }
