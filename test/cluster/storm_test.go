@@ -35,7 +35,9 @@ func TestStormWithEverythingFailing(t *testing.T) {
 	for seed := first; seed < first+runs; seed++ {
 		t.Run("seed "+strconv.FormatInt(seed, 10), func(t *testing.T) {
 			c := newCluster(t, e)
-			c.Offer("flash", 3000, 10*time.Minute)
+			if err := c.Offer("flash", 3000, 10*time.Minute); err != nil {
+				t.Fatal(err)
+			}
 			rep, err := c.Stampede(storm.Config{
 				Sale: "flash", Rate: 120, Seed: seed, Pay: 0.8, Retry: 1, Double: 0.05, Pass: 0.5,
 				Linger: 20 * time.Second, Settle: 60 * time.Second, Timeout: 8 * time.Second,

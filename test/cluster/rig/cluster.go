@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -141,26 +142,40 @@ func (c *Cluster) command(args ...string) string {
 func (c *Cluster) AdminURL() string { return "http://" + c.Nodes[0].Addresses().Admin }
 
 // Admin calls the operators' API.
-func (c *Cluster) Admin(method, path string, body any) (int, []byte) {
-	c.t.Helper()
+func (c *Cluster) Admin(method, path string, body any) (int, []byte, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
-		c.t.Fatal(err)
+		return 0, nil, err
 	}
 	req, err := http.NewRequest(method, c.AdminURL()+path, bytes.NewReader(b))
 	if err != nil {
-		c.t.Fatal(err)
+		return 0, nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.Operator)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		c.t.Fatalf("%s %s: %v\n%s", method, path, err, c.Nodes[0].Tail())
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
 	out, err := io.ReadAll(resp.Body)
-	if err != nil {
-		c.t.Fatal(err)
+	return resp.StatusCode, out, err
+}
+
+// Node is the process of this name.
+func (c *Cluster) Node(name string) *Node {
+	for _, n := range c.Nodes {
+		if n.Name == name {
+			return n
+		}
 	}
-	return resp.StatusCode, out
+	panic("no process is named " + name)
+}
+
+// Kill ends all processes.
+func (c *Cluster) Kill() {
+	for _, n := range c.Nodes {
+		n.Signal(syscall.SIGCONT)
+		n.Kill()
+	}
 }

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"penstock/config"
 )
 
 // patience is how long anything may take before it counts as never: far above what is normal on a busy machine.
@@ -51,7 +53,11 @@ func newNode(t *testing.T, p Process, env []string) *Node {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	n := &Node{Name: p.Name, roles: strings.Split(p.Roles, ","), dir: dir, env: append([]string{
+	roles := strings.Split(p.Roles, ",")
+	if p.Roles == config.RoleAll {
+		roles = config.Roles()
+	}
+	n := &Node{Name: p.Name, roles: roles, dir: dir, env: append([]string{
 		"PENSTOCK_DATA=" + dir, "PENSTOCK_TARGET=" + p.Roles, "PENSTOCK_LISTEN_PUBLIC=127.0.0.1:0", "PENSTOCK_LISTEN_ADMIN=127.0.0.1:0",
 		"PENSTOCK_LISTEN_PROBE=127.0.0.1:0", "PENSTOCK_LISTEN_SANDBOX=127.0.0.1:0",
 	}, env...)}
@@ -89,6 +95,9 @@ func (n *Node) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// Dir is its data directory.
+func (n *Node) Dir() string { return n.dir }
 
 // Tail is the end of what it has written.
 func (n *Node) Tail() string {

@@ -4,23 +4,47 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"penstock/order/shard"
 	"penstock/storm"
 )
 
-// Offer puts a sale on that has begun and lasts an hour.
-func (c *Cluster) Offer(id string, stock int, window time.Duration) {
-	c.t.Helper()
+// Offer puts a sale on that has begun and lasts an hour, and returns when every process with role sale knows of it.
+func (c *Cluster) Offer(id string, stock int, window time.Duration) error {
 	now := time.Now().UTC()
-	code, body := c.Admin(http.MethodPost, "/admin/v1/sales", map[string]any{
+	code, body, err := c.Admin(http.MethodPost, "/admin/v1/sales", map[string]any{
 		"id": id, "title": id, "startsAt": now.Add(-time.Second), "endsAt": now.Add(time.Hour),
 		"paymentWindowSeconds": int(window.Seconds()), "graceSeconds": 5,
 		"items": []map[string]any{{"sku": "sku-1", "title": "one", "price": 199, "currency": "EUR", "stock": stock, "limitPerUser": 1}},
 	})
-	if code != http.StatusCreated && code != http.StatusOK {
-		c.t.Fatalf("create the sale: %d %s", code, body)
+	if err == nil && code != http.StatusCreated && code != http.StatusOK {
+		err = fmt.Errorf("create the sale: %d %s", code, body)
+	}
+	for _, n := range c.Nodes {
+		if err == nil && slices.Contains(n.roles, "sale") {
+			err = c.shown(n, id)
+		}
+	}
+	return err
+}
+
+// shown waits until a process shows a sale.
+func (c *Cluster) shown(n *Node, sale string) error {
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		resp, err := http.Get("http://" + n.Addresses().Public + "/v1/sales/" + sale)
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+			err = fmt.Errorf("%s answers %d", n.Name, resp.StatusCode)
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("sale %s is not shown: %w", sale, err)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
@@ -34,7 +58,12 @@ func (c *Cluster) Stampede(cfg storm.Config, tokens []string, trouble func(ctx c
 	ctx, cancel := context.WithTimeout(c.t.Context(), 8*time.Minute)
 	defer cancel()
 	done := make(chan struct{})
-	go func() { defer close(done); trouble(ctx) }()
+	go func() {
+		defer close(done)
+		if trouble != nil {
+			trouble(ctx)
+		}
+	}()
 	rep, err := storm.Run(ctx, cfg)
 	<-done
 	return rep, err
