@@ -84,14 +84,11 @@ func openStore(tb testing.TB, url string) *mysqlorder.Store {
 	return s
 }
 
-var users int
-
 func held(gen *ident.Generator, n int) []bus.Message {
 	now := time.Now()
 	out := make([]bus.Message, n)
 	for i := range out {
-		users++
-		user := fmt.Sprintf("buyer-%07d", users)
+		user := fmt.Sprintf("buyer-%d-%07d", now.UnixNano(), i)
 		a := &driver.Attempt{
 			ID: gen.Next(now, ident.SlotOf(user)), Key: driver.Key{Sale: "s1", User: user, Key: "k"}, At: now,
 			Lines: []driver.Line{{SKU: "phone", Quantity: 1, Price: 99900}}, Amount: 99900, Currency: "CNY",

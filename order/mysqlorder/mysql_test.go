@@ -57,17 +57,6 @@ func (b *bundle) open(t *testing.T, o Options) *Store {
 	return s
 }
 
-var gen = func() func() *ident.Generator {
-	var node int
-	var mu sync.Mutex
-	return func() *ident.Generator {
-		mu.Lock()
-		defer mu.Unlock()
-		node++
-		return ident.NewGenerator(node, 0)
-	}
-}()
-
 // orders makes n changes of new orders for users of one database.
 func orders(m *shard.Map, g *ident.Generator, db, n int) []*driver.Change {
 	var out []*driver.Change
@@ -109,7 +98,7 @@ func (b *bundle) openedAgain(t *testing.T) {
 }
 
 func (b *bundle) valueTooLong(t *testing.T) {
-	cs := orders(b.store.Map(), gen(), 1, 20)
+	cs := orders(b.store.Map(), ident.NewGenerator(1, 0), 1, 20)
 	cs[7].Seed.Key = strings.Repeat("k", 5000)
 	err := b.store.Database(1).Write(t.Context(), &driver.Batch{Changes: cs})
 	if r, ok := errors.AsType[*driver.Refused](err); !ok || r.Index != -1 {
@@ -127,7 +116,7 @@ func (b *bundle) valueTooLong(t *testing.T) {
 // are numbered without gap.
 func (b *bundle) twoProcesses(t *testing.T) {
 	const rounds = 25
-	seeds := orders(b.store.Map(), gen(), 3, 40)
+	seeds := orders(b.store.Map(), ident.NewGenerator(2, 0), 3, 40)
 	made := make([]int, len(seeds))
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -187,7 +176,7 @@ func (b *bundle) twoServers(t *testing.T) {
 	}
 	defer s.Close()
 	for db := range shard.Databases {
-		cs := orders(s.Map(), gen(), db, 3)
+		cs := orders(s.Map(), ident.NewGenerator(3, 0), db, 3)
 		if err := s.Database(db).Write(t.Context(), &driver.Batch{Changes: cs}); err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package mysqlorder
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +28,8 @@ type Options struct {
 	LockWait time.Duration
 	// Fresh is how long a read waits for a replica to show what was committed before it; 0 means 250 ms.
 	Fresh time.Duration
+	// ReadOnly creates and migrates nothing; the caller only reads.
+	ReadOnly bool
 	// Progress is told of each step of each database's migration, from several goroutines. May be nil.
 	Progress func(database string, step, of int)
 	// Logger is told of replicas that are left out or taken back; nil discards.
@@ -96,7 +97,7 @@ func Open(ctx context.Context, c Config, o Options) (*Store, error) {
 
 func (s *Store) connect(ctx context.Context, at int, c server, first int, o Options) (err error) {
 	base := c.primary.Database()
-	opt := mysql.Options{Pool: o.Pool, Reply: o.Reply, LockWait: o.LockWait}
+	opt := mysql.Options{Pool: o.Pool, Reply: o.Reply, LockWait: o.LockWait, ReadOnly: o.ReadOnly}
 	if s.servers[at], err = mysql.Open(ctx, c.primary.With(databaseName(base, first)), opt); err != nil {
 		return err
 	}
@@ -107,10 +108,12 @@ func (s *Store) connect(ctx context.Context, at int, c server, first int, o Opti
 // prepare creates, migrates and owns one database.
 func (s *Store) prepare(ctx context.Context, c mysql.Config, i int, o Options) (err error) {
 	c = c.With(databaseName(c.Database(), i))
-	if err = mysql.EnsureDatabase(ctx, c); err != nil {
-		return err
+	if !o.ReadOnly {
+		if err = mysql.EnsureDatabase(ctx, c); err != nil {
+			return err
+		}
 	}
-	db, err := mysql.Open(ctx, c, mysql.Options{Pool: 1})
+	db, err := mysql.Open(ctx, c, mysql.Options{Pool: 1, ReadOnly: o.ReadOnly})
 	if err != nil {
 		return err
 	}
@@ -120,35 +123,39 @@ func (s *Store) prepare(ctx context.Context, c mysql.Config, i int, o Options) (
 			o.Progress(c.Database(), step, of)
 		}
 	}
+	if o.ReadOnly {
+		return s.own(ctx, db, i, func(string, string) error { return nil })
+	}
 	if err = mysql.Migrate(ctx, db, "orders", migrations(i), progress); err != nil {
 		return err
 	}
-	return s.own(ctx, db, i)
+	return s.own(ctx, db, i, func(name, value string) error {
+		_, err := db.ExecContext(ctx, "INSERT INTO meta(name, value) VALUES(?, ?) ON DUPLICATE KEY UPDATE name = name", name, value)
+		return err
+	})
 }
 
-// own writes the map into a new database and compares it with the one of an old database.
-func (s *Store) own(ctx context.Context, db *mysql.DB, i int) error {
+// own has put write the map into a new database and compares it with what is there.
+func (s *Store) own(ctx context.Context, db *mysql.DB, i int, put func(name, value string) error) error {
 	form, err := json.Marshal(s.m)
 	if err != nil {
 		return err
 	}
 	want := [...][2]string{{"database", strconv.Itoa(i)}, {"map_version", strconv.Itoa(s.m.Version())}, {"map", string(form)}}
-	return mysql.Tx(ctx, db, func(tx *sql.Tx) error {
-		for _, w := range want {
-			if _, err := tx.ExecContext(ctx, "INSERT INTO meta(name, value) VALUES(?, ?) ON DUPLICATE KEY UPDATE name = name", w[0], w[1]); err != nil {
-				return fmt.Errorf("%s: %w", db.Config(), err)
-			}
-			var have string
-			if err := tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", w[0]).Scan(&have); err != nil {
-				return fmt.Errorf("%s: %w", db.Config(), err)
-			}
-			if have != w[1] {
-				return fmt.Errorf("%s was written with %s %.20s, not with %.20s: it needs the map and the name it was made with",
-					db.Config(), w[0], have, w[1])
-			}
+	for _, w := range want {
+		if err := put(w[0], w[1]); err != nil {
+			return fmt.Errorf("%s: %w", db.Config(), err)
 		}
-		return nil
-	})
+		var have string
+		if err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", w[0]).Scan(&have); err != nil {
+			return fmt.Errorf("%s: %w", db.Config(), err)
+		}
+		if have != w[1] {
+			return fmt.Errorf("%s was written with %s %.20s, not with %.20s: it needs the map and the name it was made with",
+				db.Config(), w[0], have, w[1])
+		}
+	}
+	return nil
 }
 
 // Map returns the placement of this store.

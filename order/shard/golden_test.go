@@ -9,3 +9,6 @@ var golden = map[string]string{
 	"u-1000000":         "orders_6.db orders_0195",
 	"用户":                "orders_4.db orders_0138",
 }
+
+// goldenStrategies is the databases of alice, bob, u-1 and 用户 under each strategy.
+var goldenStrategies = map[string]string{"mod": "1322", "month": "3333", "region": "2000", "ring": "2317"}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -22,6 +23,9 @@ type Options struct {
 	Map *shard.Map
 	// Engine tunes each database. A zero CacheKiB means 4 MiB, a zero Readers 2.
 	Engine sqlite.Options
+	// ReadOnly opens what is there beside a process that writes it, and creates nothing: a missing file is an error that wraps
+	// fs.ErrNotExist. The caller only reads.
+	ReadOnly bool
 }
 
 // Store is the open databases of one directory.
@@ -50,12 +54,15 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	for i := range s.dbs {
 		g.Go(func() error {
 			path := filepath.Join(dir, fmt.Sprintf("orders_%d.db", i))
+			if _, err := os.Stat(path); err != nil && o.ReadOnly {
+				return err
+			}
 			db, err := sqlite.Open(gctx, path, migrations(i), o.Engine)
 			if err != nil {
 				return err
 			}
 			s.dbs[i] = &database{DB: db, number: i}
-			return s.own(gctx, i)
+			return s.own(gctx, i, o.ReadOnly)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -65,29 +72,36 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 }
 
 // own writes the map into a new database and compares it with the one of an old database.
-func (s *Store) own(ctx context.Context, i int) error {
+func (s *Store) own(ctx context.Context, i int, readOnly bool) error {
 	form, err := json.Marshal(s.m)
 	if err != nil {
 		return err
 	}
 	want := [...][2]string{{"database", strconv.Itoa(i)}, {"map_version", strconv.Itoa(s.m.Version())}, {"map", string(form)}}
 	db := s.dbs[i]
-	return db.Tx(ctx, func(tx *sql.Tx) error {
-		for _, w := range want {
-			if _, err := tx.ExecContext(ctx, "INSERT INTO meta(name, value) VALUES(?, ?) ON CONFLICT DO NOTHING", w[0], w[1]); err != nil {
-				return fmt.Errorf("%s: %w", db.Path, err)
+	if !readOnly {
+		if err := db.Tx(ctx, func(tx *sql.Tx) error {
+			for _, w := range want {
+				if _, err := tx.ExecContext(ctx, "INSERT INTO meta(name, value) VALUES(?, ?) ON CONFLICT DO NOTHING", w[0], w[1]); err != nil {
+					return err
+				}
 			}
-			var have string
-			if err := tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", w[0]).Scan(&have); err != nil {
-				return fmt.Errorf("%s: %w", db.Path, err)
-			}
-			if have != w[1] {
-				return fmt.Errorf("%s was written with %s %.20s, not with %.20s: it needs the map and the name it was made with",
-					db.Path, w[0], have, w[1])
-			}
+			return nil
+		}); err != nil {
+			return fmt.Errorf("%s: %w", db.Path, err)
 		}
-		return nil
-	})
+	}
+	for _, w := range want {
+		var have string
+		if err := db.R.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", w[0]).Scan(&have); err != nil {
+			return fmt.Errorf("%s: %w", db.Path, err)
+		}
+		if have != w[1] {
+			return fmt.Errorf("%s was written with %s %.20s, not with %.20s: it needs the map and the name it was made with",
+				db.Path, w[0], have, w[1])
+		}
+	}
+	return nil
 }
 
 // Map returns the placement of this store.
