@@ -219,13 +219,16 @@ func copyRows(ctx context.Context, tx *sql.Tx, snap *driver.Snapshot) error {
 			return err
 		}
 	}
-	_, err := bulk(ctx, tx, len(docs), "INSERT INTO sale (id, doc, version) VALUES ", "", func(t *text, i int) {
+	put := list{len(docs), "INSERT INTO sale (id, doc, version) VALUES ", "", func(t *text, i int) {
 		t.raw("(").bytes(snap.Sales[i].ID).raw(",").bytes(string(docs[i])).raw(",").num(snap.Sales[i].Version).raw(")")
-	})
+	}}
+	_, err := put.exec(ctx, tx)
+
 	if err != nil {
 		return err
 	}
-	_, err = bulk(ctx, tx, len(snap.Stock), insertStock, "", func(t *text, i int) { putStock(t, &snap.Stock[i]) })
+	more := list{len(snap.Stock), insertStock, "", func(t *text, i int) { putStock(t, &snap.Stock[i]) }}
+	_, err = more.exec(ctx, tx)
 	return err
 }
 
@@ -244,7 +247,8 @@ func (i *importer) copyTrail(ctx context.Context) error {
 			return nil
 		}
 		err = mysql.Tx(ctx, i.d.db, func(tx *sql.Tx) error {
-			if _, err := bulk(ctx, tx, len(page), insertAudit, "", func(t *text, i int) { putAudit(t, &page[i]) }); err != nil {
+			rows := list{len(page), insertAudit, "", func(t *text, i int) { putAudit(t, &page[i]) }}
+			if _, err := rows.exec(ctx, tx); err != nil {
 				return err
 			}
 			_, err := tx.ExecContext(ctx, "UPDATE head SET audit = ?, commits = commits + 1 WHERE one = 1", page[len(page)-1].Seq)

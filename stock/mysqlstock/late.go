@@ -85,7 +85,8 @@ func (w *writer) lateTaken(ctx context.Context) error {
 	if _, err := addTaken(ctx, w.tx, known); err != nil {
 		return err
 	}
-	return each(ctx, w.tx, len(known), selectTaken, ")", func(t *text, i int) { putTakenRef(t, known[i].ref) }, func(rows *sql.Rows) error {
+	wanted := list{len(known), selectTaken, ")", func(t *text, i int) { putTakenRef(t, known[i].ref) }}
+	return wanted.query(ctx, w.tx, func(rows *sql.Rows) error {
 		var ref driver.TakenRef
 		var now int64
 		if err := rows.Scan(&ref.Sale, &ref.SKU, &ref.User, &now); err != nil {
@@ -98,6 +99,7 @@ func (w *writer) lateTaken(ctx context.Context) error {
 		}
 		return nil
 	})
+
 }
 
 // lateStock takes the units from the rows as they are now. Where another process has changed a row since it was read, the

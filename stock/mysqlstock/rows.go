@@ -67,43 +67,46 @@ func findKeys(ctx context.Context, q executor, keys []driver.Key) (map[driver.Ke
 			users = append(users, k)
 		}
 	}
-	err := each(ctx, q, len(users), attempts+"(a.user, a.sale, a.akey) IN (", ")",
-		func(t *text, i int) { t.row(users[i].User, users[i].Sale, users[i].Key) },
-		func(rows *sql.Rows) error {
-			a, err := scanAttempt(rows)
-			if err == nil {
-				found[a.Key] = a
-			}
-			return err
-		})
+	wanted := list{len(users), attempts + "(a.user, a.sale, a.akey) IN (", ")",
+		func(t *text, i int) { t.row(users[i].User, users[i].Sale, users[i].Key) }}
+	err := wanted.query(ctx, q, func(rows *sql.Rows) error {
+		a, err := scanAttempt(rows)
+		if err == nil {
+			found[a.Key] = a
+		}
+		return err
+	})
+
 	if err != nil {
 		return nil, err
 	}
-	err = each(ctx, q, len(operators),
+	others := list{len(operators),
 		"SELECT o.sale, o.akey, o.sku, o.delta, o.seq, j.at FROM offer o JOIN journal j ON j.seq = o.seq WHERE (o.sale, o.akey) IN (", ")",
-		func(t *text, i int) { t.row(operators[i].Sale, operators[i].Key) },
-		func(rows *sql.Rows) error {
-			a := &driver.Attempt{Lines: make([]driver.Line, 1)}
-			var at int64
-			err := rows.Scan(&a.Key.Sale, &a.Key.Key, &a.Lines[0].SKU, &a.Lines[0].Quantity, &a.Seq, &at)
-			a.At = fromMicro(at)
-			found[a.Key] = a
-			return err
-		})
+		func(t *text, i int) { t.row(operators[i].Sale, operators[i].Key) }}
+	err = others.query(ctx, q, func(rows *sql.Rows) error {
+		a := &driver.Attempt{Lines: make([]driver.Line, 1)}
+		var at int64
+		err := rows.Scan(&a.Key.Sale, &a.Key.Key, &a.Lines[0].SKU, &a.Lines[0].Quantity, &a.Seq, &at)
+		a.At = fromMicro(at)
+		found[a.Key] = a
+		return err
+	})
+
 	return found, err
 }
 
 func findClaims(ctx context.Context, q executor, ids []ident.ID) (map[ident.ID]*driver.Attempt, error) {
 	found := map[ident.ID]*driver.Attempt{}
-	err := each(ctx, q, len(ids), attempts+"a.reason = '' AND a.id IN (", ")",
-		func(t *text, i int) { t.num(int64(ids[i])) },
-		func(rows *sql.Rows) error {
-			a, err := scanAttempt(rows)
-			if err == nil {
-				found[a.ID] = a
-			}
-			return err
-		})
+	wanted := list{len(ids), attempts + "a.reason = '' AND a.id IN (", ")",
+		func(t *text, i int) { t.num(int64(ids[i])) }}
+	err := wanted.query(ctx, q, func(rows *sql.Rows) error {
+		a, err := scanAttempt(rows)
+		if err == nil {
+			found[a.ID] = a
+		}
+		return err
+	})
+
 	return found, err
 }
 

@@ -72,16 +72,17 @@ func (r *reader) stock(ctx context.Context) error {
 	if r.late {
 		tail = ")"
 	}
-	err := each(ctx, r.tx, len(refs), lockStock, tail,
-		func(t *text, i int) { t.row(refs[i].Sale, refs[i].SKU) },
-		func(rows *sql.Rows) error {
-			var l driver.Stock
-			if err := rows.Scan(stockFields(&l)...); err != nil {
-				return err
-			}
-			found[driver.StockRef{Sale: l.Sale, SKU: l.SKU}] = &l
-			return nil
-		})
+	wanted := list{len(refs), lockStock, tail,
+		func(t *text, i int) { t.row(refs[i].Sale, refs[i].SKU) }}
+	err := wanted.query(ctx, r.tx, func(rows *sql.Rows) error {
+		var l driver.Stock
+		if err := rows.Scan(stockFields(&l)...); err != nil {
+			return err
+		}
+		found[driver.StockRef{Sale: l.Sale, SKU: l.SKU}] = &l
+		return nil
+	})
+
 	r.stock0 = found
 	r.state.Stock = make([]*driver.Stock, len(r.reads.Stock))
 	for i, ref := range r.reads.Stock {
@@ -127,17 +128,18 @@ func putTakenRef(t *text, ref driver.TakenRef) { t.row(ref.Sale, ref.SKU, ref.Us
 func (r *reader) taken(ctx context.Context) error {
 	refs := distinct(r.reads.Taken, compareTaken)
 	found := make(map[driver.TakenRef]int64, len(refs))
-	err := each(ctx, r.tx, len(refs), selectTaken, ")",
-		func(t *text, i int) { putTakenRef(t, refs[i]) },
-		func(rows *sql.Rows) error {
-			var ref driver.TakenRef
-			var n int64
-			if err := rows.Scan(&ref.Sale, &ref.SKU, &ref.User, &n); err != nil {
-				return err
-			}
-			found[ref] = n
-			return nil
-		})
+	wanted := list{len(refs), selectTaken, ")",
+		func(t *text, i int) { putTakenRef(t, refs[i]) }}
+	err := wanted.query(ctx, r.tx, func(rows *sql.Rows) error {
+		var ref driver.TakenRef
+		var n int64
+		if err := rows.Scan(&ref.Sale, &ref.SKU, &ref.User, &n); err != nil {
+			return err
+		}
+		found[ref] = n
+		return nil
+	})
+
 	r.taken0 = found
 	r.state.Taken = make([]int64, len(r.reads.Taken))
 	for i, ref := range r.reads.Taken {
@@ -178,15 +180,16 @@ func (r *reader) sales(ctx context.Context) error {
 			missing = append(missing, id)
 		}
 	}
-	err := each(ctx, r.tx, len(missing), "SELECT id, doc FROM sale WHERE id IN (", ")",
-		func(t *text, i int) { t.bytes(missing[i]) },
-		func(rows *sql.Rows) error {
-			var id string
-			var doc []byte
-			err := rows.Scan(&id, &doc)
-			d.docs[id] = doc
-			return err
-		})
+	wanted := list{len(missing), "SELECT id, doc FROM sale WHERE id IN (", ")",
+		func(t *text, i int) { t.bytes(missing[i]) }}
+	err := wanted.query(ctx, r.tx, func(rows *sql.Rows) error {
+		var id string
+		var doc []byte
+		err := rows.Scan(&id, &doc)
+		d.docs[id] = doc
+		return err
+	})
+
 	if err != nil {
 		return err
 	}
@@ -208,14 +211,15 @@ func (r *reader) sales(ctx context.Context) error {
 
 func (r *reader) acts(ctx context.Context) error {
 	found := map[string]bool{}
-	err := each(ctx, r.tx, len(r.reads.Acts), "SELECT id FROM audit WHERE id IN (", ")",
-		func(t *text, i int) { t.bytes(r.reads.Acts[i]) },
-		func(rows *sql.Rows) error {
-			var id string
-			err := rows.Scan(&id)
-			found[id] = true
-			return err
-		})
+	wanted := list{len(r.reads.Acts), "SELECT id FROM audit WHERE id IN (", ")",
+		func(t *text, i int) { t.bytes(r.reads.Acts[i]) }}
+	err := wanted.query(ctx, r.tx, func(rows *sql.Rows) error {
+		var id string
+		err := rows.Scan(&id)
+		found[id] = true
+		return err
+	})
+
 	r.state.Acts = make([]bool, len(r.reads.Acts))
 	for i, id := range r.reads.Acts {
 		r.state.Acts[i] = found[id]

@@ -62,28 +62,34 @@ type executor interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// lists cuts n values into statements: head, the values with commas between, tail. run gets each statement.
-func lists(n int, head, tail string, value func(t *text, i int), run func(statement string) error) error {
+// list is statements of n values between head and tail: as many statements as the bounds ask for.
+type list struct {
+	n          int
+	head, tail string
+	value      func(t *text, i int)
+}
+
+func (l list) statements(run func(statement string) error) error {
 	var t text
-	for i := 0; i < n; {
-		t.b = append(t.b[:0], head...)
-		for rows := 0; i < n && rows < maxRows && len(t.b) < maxText; rows++ {
+	for i := 0; i < l.n; {
+		t.b = append(t.b[:0], l.head...)
+		for rows := 0; i < l.n && rows < maxRows && len(t.b) < maxText; rows++ {
 			if rows > 0 {
 				t.raw(",")
 			}
-			value(&t, i)
+			l.value(&t, i)
 			i++
 		}
-		if err := run(string(t.raw(tail).b)); err != nil {
+		if err := run(string(t.raw(l.tail).b)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// bulk executes an INSERT of n rows and returns how many rows the server says it affected.
-func bulk(ctx context.Context, q executor, n int, head, tail string, value func(t *text, i int)) (affected int64, err error) {
-	err = lists(n, head, tail, value, func(statement string) error {
+// exec returns how many rows the server says were affected.
+func (l list) exec(ctx context.Context, q executor) (affected int64, err error) {
+	err = l.statements(func(statement string) error {
 		res, err := q.ExecContext(ctx, statement)
 		if err != nil {
 			return err
@@ -95,9 +101,9 @@ func bulk(ctx context.Context, q executor, n int, head, tail string, value func(
 	return affected, err
 }
 
-// each queries with lists of n values and calls scan for each row found.
-func each(ctx context.Context, q executor, n int, head, tail string, value func(t *text, i int), scan func(*sql.Rows) error) error {
-	return lists(n, head, tail, value, func(statement string) error { return query(ctx, q, statement, scan) })
+// query calls scan for each row found.
+func (l list) query(ctx context.Context, q executor, scan func(*sql.Rows) error) error {
+	return l.statements(func(statement string) error { return query(ctx, q, statement, scan) })
 }
 
 // query calls scan for each row of one statement.

@@ -47,10 +47,12 @@ func (w *writer) write(ctx context.Context) error {
 // that is new, two for one that is there.
 func (w *writer) stock(ctx context.Context) error {
 	rows := w.plan.changes.Stock
-	n, err := bulk(ctx, w.tx, len(rows), insertStock,
+	put := list{len(rows), insertStock,
 		` ON DUPLICATE KEY UPDATE offered = VALUES(offered), available = VALUES(available), held = VALUES(held), sold = VALUES(sold),
 		withdrawn = VALUES(withdrawn), version = VALUES(version)`,
-		func(t *text, i int) { putStock(t, &rows[i]) })
+		func(t *text, i int) { putStock(t, &rows[i]) }}
+	n, err := put.exec(ctx, w.tx)
+
 	if err != nil {
 		return err
 	}
@@ -80,7 +82,8 @@ func (w *writer) moves(ctx context.Context) error {
 		var set text
 		set.raw("UPDATE attempt SET state = ").num(int64(e.to)).raw(", why = ").bytes(e.why)
 		set.raw(" WHERE state = ").num(int64(e.from)).raw(" AND id IN (")
-		n, err := bulk(ctx, w.tx, len(ids), string(set.b), ")", func(t *text, i int) { t.num(int64(ids[i])) })
+		put := list{len(ids), string(set.b), ")", func(t *text, i int) { t.num(int64(ids[i])) }}
+		n, err := put.exec(ctx, w.tx)
 		if err != nil {
 			return err
 		}
@@ -97,18 +100,22 @@ func (w *writer) taken(ctx context.Context) error {
 }
 
 func addTaken(ctx context.Context, tx *sql.Tx, rows []takenRow) (affected int64, err error) {
-	return bulk(ctx, tx, len(rows), "INSERT INTO allowance (sale, sku, user, taken) VALUES ",
+	put := list{len(rows), "INSERT INTO allowance (sale, sku, user, taken) VALUES ",
 		" ON DUPLICATE KEY UPDATE taken = taken + VALUES(taken)",
 		func(t *text, i int) {
 			ref := &rows[i].ref
 			t.raw("(").bytes(ref.Sale).raw(",").bytes(ref.SKU).raw(",").bytes(ref.User).raw(",").num(rows[i].delta).raw(")")
-		})
+		}}
+	return put.exec(ctx, tx)
+
 }
 
 func (w *writer) attempts(ctx context.Context) error {
-	_, err := bulk(ctx, w.tx, len(w.plan.attempts), insertAttempt, "", func(t *text, i int) {
+	put := list{len(w.plan.attempts), insertAttempt, "", func(t *text, i int) {
 		putAttempt(t, w.plan.attempts[i], w.plan.items[w.plan.attempts[i].ID])
-	})
+	}}
+	_, err := put.exec(ctx, w.tx)
+
 	return err
 }
 
@@ -197,8 +204,10 @@ func (w *writer) sales(ctx context.Context) error {
 
 func (w *writer) journal(ctx context.Context) error {
 	rows := w.plan.journal
-	_, err := bulk(ctx, w.tx, len(rows), "INSERT INTO journal (seq, kind, at, ref, why, trace) VALUES ", "",
-		func(t *text, i int) { putJournal(t, &rows[i]) })
+	put := list{len(rows), "INSERT INTO journal (seq, kind, at, ref, why, trace) VALUES ", "",
+		func(t *text, i int) { putJournal(t, &rows[i]) }}
+	_, err := put.exec(ctx, w.tx)
+
 	return err
 }
 
@@ -214,7 +223,8 @@ func putJournal(t *text, r *journalRow) {
 
 func (w *writer) offers(ctx context.Context) error {
 	rows := w.plan.offers
-	_, err := bulk(ctx, w.tx, len(rows), insertOffer, "", func(t *text, i int) { putOffer(t, &rows[i]) })
+	put := list{len(rows), insertOffer, "", func(t *text, i int) { putOffer(t, &rows[i]) }}
+	_, err := put.exec(ctx, w.tx)
 	return err
 }
 
@@ -229,11 +239,13 @@ func putOffer(t *text, r *offerRow) {
 func (w *writer) trail(ctx context.Context) error {
 	rows := w.plan.changes.Audit
 	first := w.audit - uint64(len(rows)) + 1
-	_, err := bulk(ctx, w.tx, len(rows), insertAudit, "", func(t *text, i int) {
+	put := list{len(rows), insertAudit, "", func(t *text, i int) {
 		a := rows[i]
 		a.Seq, a.At = first+uint64(i), w.plan.now
 		putAudit(t, &a)
-	})
+	}}
+	_, err := put.exec(ctx, w.tx)
+
 	return err
 }
 
