@@ -23,10 +23,11 @@ const keyG, keyM = "penstock:gate:{s}:g", "penstock:gate:{s}:m"
 // A winner's retry meets his win on any instance, and a user is one user for all of them: too fast, over the limit.
 func TestOneUserOnSeveralInstances(t *testing.T) {
 	t.Parallel()
-	r := open(t, 2, redisgate.Options{Every: quick, Calls: 1, Per: 300 * time.Millisecond, Attempt: 50 * time.Millisecond}, start(t).URL())
+	s := start(t)
+	r := open(t, 2, redisgate.Options{Every: quick, Calls: 1, Per: 300 * time.Millisecond, Attempt: 50 * time.Millisecond}, s.URL())
 	r.create("s", 10, 1)
 	r.useful(3*time.Second, "s")
-	<-time.After(60 * time.Millisecond)
+	r.narrows(t, s)
 	r.want("first", r.buy(0, "ann", "k"), "won")
 	r.want("retry elsewhere", r.buy(1, "ann", "k"), "won+")
 	r.want("another key elsewhere", r.buy(1, "ann", "k2"), "quota-exceeded")
@@ -43,10 +44,11 @@ func TestOneUserOnSeveralInstances(t *testing.T) {
 // Not much more than the free stock goes on to SQL, whatever comes; and a released unit is free again on all instances at once.
 func TestNarrowing(t *testing.T) {
 	t.Parallel()
-	r := open(t, 2, redisgate.Options{Every: quick, Attempt: 50 * time.Millisecond}, start(t).URL())
+	s := start(t)
+	r := open(t, 2, redisgate.Options{Every: quick, Attempt: 50 * time.Millisecond}, s.URL())
 	r.create("s", 100, 1)
 	r.useful(3*time.Second, "s")
-	<-time.After(60 * time.Millisecond)
+	r.narrows(t, s)
 	before := r.db.keys.Load()
 	var won []stock.ID
 	c := newCrowd(r, 2000)
@@ -226,4 +228,81 @@ func TestSilence(t *testing.T) {
 	}
 	p.Pass()
 	r.useful(5*time.Second, "s")
+}
+
+// A retry on another instance while the first call is in flight is not refused by any filter: it waits for the same answer.
+func TestRetryWhileTheFirstCallIsInFlight(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	r := open(t, 2, redisgate.Options{Every: quick, Calls: 1, Attempt: 50 * time.Millisecond}, s.URL())
+	r.create("s", 1, 1)
+	r.useful(3*time.Second, "s")
+	r.narrows(t, s)
+	r.db.mu.Lock()
+	answers := make(chan string, 2)
+	go func() { answers <- r.buy(0, "ann", "k") }()
+	r.within(time.Second, "the first is marked", func() bool { return s.count(t, "HLEN", keyM) == 1 })
+	go func() { answers <- r.buy(1, "ann", "k") }()
+	select {
+	case a := <-answers:
+		answers <- a
+		t.Errorf("told %q while the first call was in flight", a)
+	case <-time.After(100 * time.Millisecond):
+	}
+	r.db.mu.Unlock()
+	if got := [2]string{<-answers, <-answers}; got != [2]string{"won", "won+"} && got != [2]string{"won+", "won"} {
+		t.Errorf("told %q", got)
+	}
+}
+
+// While SQL stands still, what goes on to it is the free stock, however many come.
+func TestAdmittedUnitsAreTakenOff(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	r := open(t, 2, redisgate.Options{Attempt: 50 * time.Millisecond}, s.URL())
+	const units, buyers = 50, 400
+	r.create("s", units, 1)
+	r.useful(3*time.Second, "s")
+	r.narrows(t, s)
+	r.db.mu.Lock()
+	answers := make(chan string, buyers)
+	for i := range buyers {
+		go func() { answers <- r.buy(i%2, fmt.Sprint("u", i), "k") }()
+	}
+	refused, won := 0, 0
+	for refused < buyers-3*units { // a comparison in between admits the free stock of SQL once more
+		select {
+		case a := <-answers:
+			r.want("while SQL stands still", a, "stock-held")
+			refused++
+			continue
+		case <-time.After(time.Second):
+			t.Errorf("only %d of %d were refused while SQL stood still", refused, buyers)
+		}
+		break
+	}
+	r.db.mu.Unlock()
+	for range buyers - refused {
+		if <-answers == "won" {
+			won++
+		}
+	}
+	if won != units {
+		t.Errorf("%d won, want %d", won, units)
+	}
+}
+
+// A copy that has lost the last writes is not believed by the first attempt already, though nobody noticed a failover.
+func TestOlderCopyIsRefusedByTheScript(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	r := open(t, 1, redisgate.Options{Attempt: 50 * time.Millisecond}, s.URL())
+	r.create("s", 100, 1)
+	r.useful(3*time.Second, "s")
+	r.narrows(t, s)
+	for i := range 5 {
+		r.want("before", r.buy(0, fmt.Sprint("u", i), "k"), "won")
+	}
+	s.do(t, "HSET", keyG, "q", "2", "stea", "999 0 0")
+	r.want("the first after it", r.buy(0, "new", "k"), "won")
 }

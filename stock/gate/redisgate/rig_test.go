@@ -203,3 +203,20 @@ func (s *server) do(t *testing.T, args ...string) rueidis.RedisResult {
 	}
 	return res
 }
+
+func (s *server) count(t *testing.T, args ...string) int64 {
+	t.Helper()
+	res := s.do(t, args...)
+	n, err := res.AsInt64()
+	must(t, err)
+	return n
+}
+
+// narrows waits until the grace of the newest build is over.
+func (r *rig) narrows(t *testing.T, s *server) {
+	t.Helper()
+	r.within(3*time.Second, "the build narrows", func() bool {
+		return s.count(t, "EVAL", "local t = redis.call('TIME'); if t[1]*1000+t[2]/1000 > tonumber(redis.call('HGET', KEYS[1], 'u')) then return 1 end return 0",
+			"1", keyG) == 1
+	})
+}
