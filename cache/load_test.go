@@ -25,8 +25,7 @@ func TestHotKeyCostsTheOriginFewCalls(t *testing.T) {
 	t.Parallel()
 	c := &skewed{}
 	for name, open := range stores(t, c) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, func(t *testing.T) { // one after the other: they share the clock
 			const n, readers = 3, 10_000
 			o := newOrigin("hot")
 			o.slow(20 * time.Millisecond)
