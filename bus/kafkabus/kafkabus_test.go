@@ -18,7 +18,8 @@ func TestOnOneNode(t *testing.T) {
 	t.Run("up", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, string){
 			"contract": contract, "deposed relay": deposed, "position not written": unwritten, "too large": tooLarge,
-			"sent is sound": sentIsSound, "paused member": paused, "rebalance": rebalanced, "lags": lags,
+			"sent is sound": sentIsSound, "paused member": paused, "rebalance": rebalanced, "batch in hand": finished,
+			"lags":   lags,
 			"poison": poison, "bus": wholeBus, "wrong partitions": wrongPartitions,
 		} {
 			t.Run(name, func(t *testing.T) {

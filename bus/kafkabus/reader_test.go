@@ -87,6 +87,42 @@ func rebalanced(t *testing.T, url string) {
 	}
 }
 
+// A batch in hand is finished before its partitions change hands: the newcomer waits for the commit, and gets none of it.
+func finished(t *testing.T, url string) {
+	b := begin(t, url)
+	d := b.driver(quick())
+	b.log.Append(story(40, 1, 5)...)
+	b.until("everything is relayed", b.relayed)
+	holder, e := b.reader(d, "g"), newEffects()
+	var batch []driver.Message
+	b.until("the holder has a batch", func() bool {
+		var err error
+		batch, err = holder.Poll(t.Context(), 500)
+		b.ok("poll", err)
+		return len(batch) > 0
+	})
+	newcomer := b.reader(d, "g")
+	for range 12 { // longer than any heartbeat
+		early, err := newcomer.Poll(t.Context(), 500)
+		b.ok("poll", err)
+		if len(early) > 0 {
+			t.Fatalf("the newcomer got %s while a batch of the holder was in hand", early[0].ID)
+		}
+	}
+	e.take(batch)
+	b.ok("commit of the holder", holder.Commit(t.Context()))
+	b.until("both have read everything", func() bool {
+		for _, r := range []driver.Reader{holder, newcomer} {
+			b.step(r, e.take)
+		}
+		return e.count() == 200
+	})
+	e.check(t, 200)
+	if e.copies > 0 {
+		t.Errorf("%d messages came twice", e.copies)
+	}
+}
+
 // Lags are told by partition, and backlogs by source.
 func lags(t *testing.T, url string) {
 	b := begin(t, url)
