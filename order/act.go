@@ -43,11 +43,11 @@ func (o *Orders) bring(ctx context.Context, claim *driver.Attempt, who, why stri
 // read returns an order that was just written.
 func (o *Orders) read(ctx context.Context, id ident.ID) (Order, error) {
 	ord, err := o.stored(ctx, id)
-	if err == nil && ord == nil {
-		err = notFound(id)
-	}
 	if err != nil {
-		return Order{}, err
+		return Order{}, errs.Wrap(errs.Unknown, err, "the order was written and cannot be read now; ask again")
+	}
+	if ord == nil {
+		return Order{}, notFound(id)
 	}
 	return *ord, nil
 }

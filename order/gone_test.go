@@ -47,6 +47,13 @@ func (d lameDB) Write(ctx context.Context, b *store.Batch) error {
 
 func (d lameDB) Copy(context.Context) store.Reader { return lameReader{d.Database, d.l} }
 
+func (d lameDB) Get(ctx context.Context, table int, id ident.ID) (*store.Order, error) {
+	if d.l.gone != nil {
+		return nil, d.l.gone
+	}
+	return d.Database.Get(ctx, table, id)
+}
+
 type lameReader struct {
 	store.Reader
 	l *lame
@@ -114,6 +121,32 @@ func TestStuckDatabaseCostsOnlyItsOwn(t *testing.T) {
 	if all, _, err := b.List(t.Context(), "", "", 500); err != nil || len(all) != 200 || created != 200 {
 		t.Errorf("%d of 200 orders, %d counted: %v", len(all), created, err)
 	}
+}
+
+// An order whose database does not answer is no mistake of ours: the buyer is told to try again, and nothing is begun.
+func TestOrderOfMissingDatabase(t *testing.T) {
+	t.Parallel()
+	b, l := setupLame(t, Options{})
+	b.handle(b.claims.messages()...)
+	all, _, err := b.List(t.Context(), "", "", 500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.gone = errors.New("connection refused")
+	for _, o := range all {
+		if o.Shard != l.number {
+			continue
+		}
+		_, err := b.Get(t.Context(), o.User, o.ID)
+		if m, ok := errors.AsType[*Missing](err); !ok || !slices.Equal(m.Shards, []int{l.number}) || !errs.Is(err, errs.ReducedCapacity) {
+			t.Fatalf("get: %v", err)
+		}
+		if _, err = b.Cancel(t.Context(), o.User, o.ID, o.User, "", ""); !errs.Is(err, errs.ReducedCapacity) {
+			t.Fatalf("cancel: %v", err)
+		}
+		return
+	}
+	t.Fatal("no order is in that database")
 }
 
 // A list that lacks a database says which, page by page, and still has everything else once; an export says so before its first

@@ -17,7 +17,10 @@ func (o *Orders) Get(ctx context.Context, user string, id ident.ID) (Order, erro
 	}
 	ord, err := o.stored(ctx, id)
 	if err != nil {
-		return Order{}, err
+		db, _ := o.route(id)
+		m := make(misses, len(o.writers))
+		m[db] = err
+		return Order{}, m.err()
 	}
 	if ord == nil {
 		claim, err := o.claims.Claim(ctx, id)
