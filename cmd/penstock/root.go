@@ -34,6 +34,7 @@ func newRoot(e *env) *cobra.Command {
 		newDLQ(e),
 		newExport(e),
 		newReconcile(e),
+		newShard(e),
 		newMigrate(e),
 		newConfig(e),
 		newVersion(e),
