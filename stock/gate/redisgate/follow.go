@@ -160,7 +160,7 @@ func (g *Gate) compare(ctx context.Context, before map[string]found) {
 			return
 		}
 		l := g.lane(sale)
-		if f.stale(l.last.Load()) || (snapshot && g.lies(sale, f)) {
+		if l.spoilt.Swap(false) || f.stale(l.last.Load()) || (snapshot && g.lies(sale, f)) {
 			l.build.Store(nil)
 			all = g.rebuild(l, f) && all
 			continue

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,7 +57,9 @@ type lane struct {
 	sale  string
 	keys  []string
 	build atomic.Pointer[build] // nil while nothing there is believed
-	last  atomic.Pointer[build] // what was believed last: whatever is older is a copy from before
+	// spoilt is set when a key has a type that no build gives it.
+	spoilt atomic.Bool
+	last   atomic.Pointer[build] // what was believed last: whatever is older is a copy from before
 
 	mu      sync.Mutex
 	waiting []*waiter
@@ -146,6 +149,7 @@ func (l *lane) call(batch []*waiter) {
 	} else if err == nil {
 		err = l.decode(b, res, sent)
 	} else {
+		l.spoilt.Store(strings.Contains(err.Error(), "WRONGTYPE"))
 		l.g.lost(err)
 	}
 	l.g.opt.OnCall(Call{Op: "admit", Batch: len(sent), Took: l.g.since(start), Err: err})

@@ -50,6 +50,7 @@ type instance struct {
 	gate  *redisgate.Gate
 	stock *stock.Stock
 	calls atomic.Int64 // of the admission script
+	said  atomic.Value // "admit" after a call of it that went well
 }
 
 type rig struct {
@@ -81,6 +82,9 @@ func (r *rig) add(node int, url string, o redisgate.Options) {
 	o.OnCall = func(c redisgate.Call) {
 		if c.Op == "admit" {
 			in.calls.Add(1)
+			if c.Err == nil {
+				in.said.Store(c.Op)
+			}
 		}
 	}
 	in.gate, err = redisgate.New(gate.New(100*time.Millisecond), client, r.db, o)
