@@ -57,7 +57,7 @@ func New(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memory cache: %w", err)
 	}
-	return &Store{clock: o.Clock, entries: entries, leases: limited{}, marks: limited{}, epochs: map[string]string{}}, nil
+	return &Store{clock: o.Clock, entries: entries, leases: newLimited(), marks: newLimited(), epochs: map[string]string{}}, nil
 }
 
 // Get implements driver.Driver.
@@ -91,7 +91,7 @@ func (s *Store) Fill(_ context.Context, key, token string, value []byte, ttl tim
 	if s.leases.get(key, now) != token {
 		return false, nil
 	}
-	delete(s.leases, key)
+	delete(s.leases.m, key)
 	if value != nil {
 		s.entries.Set(key, entry{value, now.Add(ttl)})
 	}
@@ -102,7 +102,7 @@ func (s *Store) Fill(_ context.Context, key, token string, value []byte, ttl tim
 func (s *Store) Drop(_ context.Context, key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.leases, key)
+	delete(s.leases.m, key)
 	s.entries.Invalidate(key)
 	return nil
 }
@@ -132,8 +132,8 @@ func (s *Store) Flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.entries.InvalidateAll()
-	clear(s.leases)
-	clear(s.marks)
+	clear(s.leases.m)
+	clear(s.marks.m)
 	clear(s.epochs)
 }
 
@@ -143,28 +143,35 @@ func (s *Store) Bytes() uint64 {
 	return s.entries.WeightedSize()
 }
 
-// limited is a map whose entries end. Those that ended are swept when it has doubled.
-type limited map[string]limit
+// limited is a map whose entries end. Those that ended are swept whenever it has doubled since the last sweep.
+type limited struct {
+	m    map[string]limit
+	next int // the length at which to sweep
+}
 
 type limit struct {
 	value string
 	until time.Time
 }
 
-func (m limited) get(key string, now time.Time) string {
-	if l, ok := m[key]; ok && now.Before(l.until) {
-		return l.value
+func newLimited() limited { return limited{m: map[string]limit{}, next: 64} }
+
+func (l *limited) get(key string, now time.Time) string {
+	if e, ok := l.m[key]; ok && now.Before(e.until) {
+		return e.value
 	}
 	return ""
 }
 
-func (m limited) set(key, value string, now time.Time, ttl time.Duration) {
-	if n := len(m); n >= 64 && n&(n-1) == 0 {
-		for k, l := range m {
-			if !now.Before(l.until) {
-				delete(m, k)
-			}
+func (l *limited) set(key, value string, now time.Time, ttl time.Duration) {
+	l.m[key] = limit{value, now.Add(ttl)}
+	if len(l.m) < l.next {
+		return
+	}
+	for k, e := range l.m {
+		if !now.Before(e.until) {
+			delete(l.m, k)
 		}
 	}
-	m[key] = limit{value, now.Add(ttl)}
+	l.next = max(64, 2*len(l.m))
 }

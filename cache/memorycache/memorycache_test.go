@@ -32,8 +32,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	if n := s.Bytes(); n > 1<<20 {
 		t.Errorf("entries hold %d bytes, want at most %d", n, 1<<20)
 	}
-	if len(s.leases) > 1024 || len(s.marks) > 1024 {
-		t.Errorf("%d leases and %d marks are left, want them swept", len(s.leases), len(s.marks))
+	if len(s.leases.m) > 1024 || len(s.marks.m) > 1024 {
+		t.Errorf("%d leases and %d marks are left, want them swept", len(s.leases.m), len(s.marks.m))
 	}
 }
 
