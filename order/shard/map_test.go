@@ -75,3 +75,16 @@ func TestMapForm(t *testing.T) {
 		}
 	}
 }
+
+// An order's id leads to the place of its user.
+func TestIdFindsThePlaceOfItsUser(t *testing.T) {
+	t.Parallel()
+	m, g := First(), ident.NewGenerator(3, 0)
+	for _, u := range []string{"alice", "bob", "carol"} {
+		slot := ident.SlotOf(u)
+		wantDB, wantTable := m.Route(slot)
+		if db, table := m.Route(g.Next(ident.ID(1<<40).Time(), slot).Slot()); db != wantDB || table != wantTable {
+			t.Errorf("an order of %s is in %d/%d, the user in %d/%d", u, db, table, wantDB, wantTable)
+		}
+	}
+}
