@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"encoding/json"
 	"net/http/httptest"
 	"strings"
@@ -133,6 +134,25 @@ func TestAttemptUnknown(t *testing.T) {
 	}
 	if r := b.seen.last(); !r.Log || r.Code != errs.Unknown {
 		t.Errorf("observed %+v", r)
+	}
+}
+
+// A stampede that is shed leaves the log to what it is shed for: one line of many calls.
+func TestShedAttemptsAreSampled(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Options{LogEvery: 10}, nil)
+	b.room.answer = func(stock.Request) stock.Answer { return stock.Answer{State: stock.Lost, Reason: errs.ReducedCapacity} }
+	lines := 0
+	for i := range 50 {
+		b.attempt(oneItem, header("Idempotency-Key", fmt.Sprintf("k%d", i)))
+		if r := b.seen.last(); r.Code != errs.ReducedCapacity {
+			t.Fatalf("observed %+v", r)
+		} else if r.Log {
+			lines++
+		}
+	}
+	if lines != 5 {
+		t.Errorf("%d lines of 50 calls", lines)
 	}
 }
 

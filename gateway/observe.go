@@ -25,7 +25,8 @@ type Record struct {
 	// Sampled is the sampled bit of the trace.
 	Sampled bool
 	// Log is whether the call deserves a log line: every error of ours does, every call beside the attempt path does, and
-	// every [Options.LogEvery]-th attempt.
+	// every [Options.LogEvery]-th attempt. Calls that are shed without being executed are no errors of their own: a
+	// database that is gone makes one of each attempt, and that it is gone is said where it is noticed.
 	Log    bool
 	Client netip.Addr
 	User   string
@@ -51,7 +52,7 @@ func (g *Gateway) observe(next Handler) Handler {
 		c.Log = !c.attempt || g.calls.Add(1)%uint64(g.o.LogEvery) == 0
 		defer func() {
 			c.Duration = g.o.Clock.Now().Sub(c.Start)
-			c.Log = c.Log || c.Status >= 500 || c.Status == 0 || c.Code == errs.Unknown
+			c.Log = c.Log || c.Status == 0 || c.Code == errs.Unknown || c.Status >= 500 && c.Code != errs.ReducedCapacity
 			g.o.Observer.Observe(&c.Record)
 		}()
 		next(c)
