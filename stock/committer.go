@@ -93,7 +93,7 @@ func (s *Stock) commit(batch []call) {
 	}
 	if err == nil || errors.Is(err, driver.ErrUnknown) || errors.Is(err, driver.ErrUnavailable) || len(batch) == 1 {
 		if err != nil {
-			s.opt.Logger.Error("a batch was not committed", "error", err.Error(), "calls", len(batch))
+			s.complain(err, len(batch))
 		}
 		for _, c := range batch {
 			c.finish(err)
@@ -105,6 +105,17 @@ func (s *Stock) commit(batch []call) {
 	half := len(batch) / 2
 	s.commit(batch[:half])
 	s.commit(batch[half:])
+}
+
+// complain logs calls whose batches were not committed, once a second: a database that is gone fails every batch.
+func (s *Stock) complain(err error, calls int) {
+	s.complaint.calls += calls
+	now := s.opt.Clock.Now()
+	if now.Sub(s.complaint.at) < time.Second {
+		return
+	}
+	s.opt.Logger.Error("batches were not committed", "error", err.Error(), "calls", s.complaint.calls)
+	s.complaint.calls, s.complaint.at = 0, now
 }
 
 func (s *Stock) transact(batch []call) error {

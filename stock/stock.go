@@ -97,6 +97,11 @@ type Stock struct {
 	changed chan struct{} // capacity 1: something was committed
 	before  int           // calls in the batch before; owned by the committer
 	work    work          // owned by the committer
+
+	complaint struct { // what was not said yet about batches that failed; owned by the committer
+		at    time.Time
+		calls int
+	}
 }
 
 // New starts deciding over drv. It reads the newest id so that new ones are later. Close it before closing drv.
@@ -209,7 +214,10 @@ func (s *Stock) Due(ctx context.Context, now time.Time, limit int) ([]ident.ID, 
 }
 
 // Snapshot returns all sales and stock rows as of one moment.
-func (s *Stock) Snapshot(ctx context.Context) (*driver.Snapshot, error) { return s.drv.Snapshot(ctx) }
+func (s *Stock) Snapshot(ctx context.Context) (*driver.Snapshot, error) {
+	snap, err := s.drv.Snapshot(ctx)
+	return snap, readable(err)
+}
 
 // Journal returns up to limit entries after the given sequence number.
 func (s *Stock) Journal(ctx context.Context, after uint64, limit int) ([]driver.Entry, error) {
