@@ -1,8 +1,8 @@
 package gateway
 
 import (
-	"fmt"
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
