@@ -1,6 +1,7 @@
 # make demo   build and watch a stampede, then look around in the browser
 # make test   everything that must hold before a change lands
 # make check  vet, staticcheck, gofmt
+# make soak   every fault on real engines, several times, and storms on six processes (an hour); writes docs/resilience.md
 # make bench  one interleaved run of ratios (about three minutes)
 
 GO      ?= go
@@ -10,7 +11,7 @@ COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
 export CGO_ENABLED ?= 0
 
-.PHONY: demo build test bench check
+.PHONY: demo build test soak bench check
 
 demo: build
 	$(BIN) demo
@@ -20,6 +21,13 @@ build:
 
 test: build
 	$(GO) run ./internal/house/testrun
+
+SOAK ?= 3
+
+soak: build
+	mkdir -p bin && rm -f bin/resilience.ndjson
+	CLUSTER_SEEDS=5 $(GO) test ./test/cluster -run TestStorm -count=1 -v -timeout 1h
+	$(GO) test ./test/resilience -count=1 -v -timeout 4h -soak $(SOAK) -results $(CURDIR)/bin/resilience.ndjson -update
 
 bench: build
 	BENCH_COMMIT=$(COMMIT) $(GO) run ./bench -binary $(BIN)

@@ -30,8 +30,10 @@ func matrix() []dependency {
 	toReplica := func(w *world) *faultproxy.Proxy { return w.toReplica }
 	toProvider := func(w *world) *faultproxy.Proxy { return w.toProvider }
 	return []dependency{
+		{"none", "Nothing", "The same stampede without a fault.", []fault{{name: "nothing", begin: func(*world) {}, end: func(*world) {}}}},
 		{"mysql", "MySQL (stock and 7 of 8 order databases)", "Nobody who was told yes is forgotten; an answer that is not known is settled under its key; nothing is sold twice.",
-			slices.Concat(through(toMySQL), of(mysql), notRun(noCopy, "back empty", "back older"))},
+			slices.Concat(through(toMySQL), of(mysql), []fault{lasting(named("black-holed", through(toMySQL)), "black-holed for 20 s", 20*time.Second)},
+				notRun(noCopy, "back empty", "back older"))},
 		{"redis", "Redis (gate)", "The sale goes on without it; what it forgets or invents costs speed or a moment, never a unit and never a buyer.",
 			slices.Concat(through(toRedis), of(redis), []fault{empty, older})},
 		{"kafka", "Kafka (bus), the only broker", "Winning does not need it; orders are written when it is back, each once.",

@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -63,6 +64,8 @@ type observed struct {
 	// none, as when all was sold before. Normal is how long after it the
 	// last call was made whose answer shows trouble.
 	FirstWin, Normal time.Duration
+	// Late are the calls that Normal is about, by what was asked and what came.
+	Late map[string]int
 }
 
 // observer sorts the calls of a history. A send without an answer is a silent one.
@@ -80,7 +83,7 @@ func observe(path string, lists []history.Record, from, to time.Time) (observed,
 		return observed{}, err
 	}
 	defer f.Close()
-	w := &observer{from: from, to: to, o: observed{FirstWin: -1}, open: map[uint64]history.Record{}, won: map[string]bool{}}
+	w := &observer{from: from, to: to, o: observed{FirstWin: -1, Late: map[string]int{}}, open: map[uint64]history.Record{}, won: map[string]bool{}}
 	err = history.Scan(f, func(r *history.Record) error {
 		if r.Phase == history.Send {
 			w.open[r.Call] = *r
@@ -122,6 +125,7 @@ func (w *observer) saw(r *history.Record) {
 		}
 	}
 	if trouble(r) && !r.TSend.Before(w.to) {
+		w.o.Late[fmt.Sprintf("%s %d %s", r.Op, r.Status, r.Problem)]++
 		w.o.Normal = max(w.o.Normal, r.TSend.Sub(w.to))
 	}
 }

@@ -19,12 +19,12 @@ type measured struct {
 }
 
 // keep appends a result to the file that -results names, if any.
-func keep(t *testing.T, name, id string, r result) {
+func (w *world) keep(t *testing.T, name, id string, r result) {
 	t.Helper()
 	if name == "" {
 		return
 	}
-	line, err := json.Marshal(measured{id, commit(), time.Now().UTC(), r})
+	line, err := json.Marshal(measured{id, w.commit, time.Now().UTC(), r})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func TestFaults(t *testing.T) {
 			for _, f := range d.faults {
 				id := d.id + "/" + f.name
 				if f.not == "" && chosen(id) {
-					t.Run(id, func(t *testing.T) { keep(t, o.results, id, w.cell(t, id, f, first+int64(i))) })
+					t.Run(id, func(t *testing.T) { w.keep(t, o.results, id, w.cell(t, id, f, first+int64(i))) })
 				}
 			}
 		}
@@ -59,8 +59,8 @@ func TestFaults(t *testing.T) {
 // cell runs a cell and leaves a world in which the next can run.
 func (w *world) cell(t *testing.T, id string, f fault, seed int64) result {
 	res := w.run(t, id, f, seed)
-	t.Logf("measured: %s, seed %d: buys %+v, pays %+v, lists %+v; first win %v, normal %v, ready %v (%d were not); %.1f lines/s",
-		id, seed, res.Buys, res.Pays, res.Lists, res.FirstWin, res.Normal, res.Ready, res.UnreadyDuring, res.Lines)
+	t.Logf("measured: %s, seed %d: buys %+v, pays %+v, lists %+v; first win %v, normal %v %v, ready %v (%d were not); %.1f lines/s",
+		id, seed, res.Buys, res.Pays, res.Lists, res.FirstWin, res.Normal, res.Late, res.Ready, res.UnreadyDuring, res.Lines)
 	for _, wrong := range res.Wrong {
 		t.Error(wrong)
 	}

@@ -17,6 +17,7 @@ import (
 type world struct {
 	t      *testing.T
 	binary string
+	commit string
 
 	mysql, shard, replica *engines.Server
 	redis                 *engines.Server
@@ -34,7 +35,7 @@ const mostBuyers = 2000
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, binary: rig.Binary(t), mysql: engines.MariaDB(t), shard: engines.MariaDB(t), redis: engines.Redis(t)}
+	w := &world{t: t, binary: rig.Binary(t), commit: commit(), mysql: engines.MariaDB(t), shard: engines.MariaDB(t), redis: engines.Redis(t)}
 	w.replica = engines.MariaDBReplica(t, w.mysql)
 	w.kafka = engines.Kafka(t, 1, engines.KafkaOptions{Front: func(addr string) string {
 		if w.toKafka == nil { // asked again at every start
