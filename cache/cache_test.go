@@ -293,3 +293,48 @@ func TestOptionsAreChecked(t *testing.T) {
 		t.Errorf("business Shop: %v", err)
 	}
 }
+
+// deaf is a store that answers reads but cannot be told of a change, as long as it is switched so.
+type deaf struct {
+	driver.Driver
+	on atomic.Bool
+}
+
+func (d *deaf) Drop(ctx context.Context, key string) error {
+	if d.on.Load() {
+		return driver.ErrUnavailable
+	}
+	return d.Driver.Drop(ctx, key)
+}
+
+// A change that the store could not be told of is seen here at once all the same, is said by Invalidate, and reaches the others
+// when the store listens again.
+func TestUnsettledChangeIsSeenHereAndToldLater(t *testing.T) {
+	t.Parallel()
+	for name, open := range stores(t, nil) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOrigin("a")
+			var ear *deaf
+			all := instances(t, 2, func() driver.Driver { ear = &deaf{Driver: open()}; return ear }, o, cache.Options[thing]{})
+			here := all[1]
+			for _, c := range all {
+				wants(t, c, "a", 1)
+			}
+			ear.on.Store(true)
+			check(t, here.Write(t.Context(), "a", o.set("a", 2)))
+			wants(t, here, "a", 2)
+			wants(t, all[0], "a", 1)
+			if err := here.Invalidate(t.Context(), "a"); !errors.Is(err, cache.ErrUnsettled) {
+				t.Errorf("Invalidate is %v, want ErrUnsettled", err)
+			}
+			if n := here.Stats().Unsettled; n != 1 {
+				t.Errorf("%d changes are unsettled, want 1", n)
+			}
+			ear.on.Store(false)
+			eventually(t, func() bool { v, err := all[0].Get(t.Context(), "a"); return err == nil && v.Version == 2 })
+			wants(t, here, "a", 2)
+			eventually(t, func() bool { return here.Stats().Unsettled == 0 })
+		})
+	}
+}

@@ -152,7 +152,7 @@ func drops(_ *testing.T, b bench) {
 
 // ownChange looks right after each change, many times: a copy near by must not be late.
 func ownChange(_ *testing.T, b bench) {
-	for i := range 200 {
+	for i := range 500 {
 		token, value := fmt.Sprint("t", i), fmt.Sprint("v", i)
 		b.get("")
 		b.begin(token, true, "")
