@@ -17,18 +17,20 @@ import (
 	"penstock/stock/mysqlstock"
 )
 
-// TestMain lets the model of the contract run a third as often as by default: each run makes a database of its own.
+// TestMain lets the model of the contract run an eighth as often as by default: each run makes a database of its own.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("rapid.checks", "30"); err != nil {
+	if err := flag.Set("rapid.checks", "12"); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
 }
 
-// Tests share one server and have a database each.
+// Tests share one server and have a database each. It leaves syncing to the system, because hundreds of tables are made: what
+// a killed server wrote is there all the same. What a power cut leaves is not looked at here.
 func TestOnMariaDB(t *testing.T) {
-	e := &env{server: engines.MariaDB(t, "--max-connections=500"), urls: map[driver.Driver]string{}}
+	server := engines.MariaDB(t, "--max-connections=500", "--sync-binlog=0", "--innodb-flush-method=nosync")
+	e := &env{server: server, urls: map[driver.Driver]string{}}
 	defer func() {
 		if log, err := os.ReadFile(filepath.Join(e.server.Dir(), "output.log")); t.Failed() && err == nil {
 			t.Logf("the server's log ends with:\n%s", log[max(0, len(log)-3000):])
