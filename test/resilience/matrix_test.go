@@ -37,7 +37,7 @@ func matrix() []dependency {
 		{"redis", "Redis (gate)", "The sale goes on without it; what it forgets or invents costs speed or a moment, never a unit and never a buyer.",
 			slices.Concat(through(toRedis), of(redis), []fault{empty, older})},
 		{"kafka", "Kafka (bus), the only broker", "Winning does not need it; orders are written when it is back, each once.",
-			slices.Concat(through(toKafka), starting(8*time.Second, of(broker)), []fault{lasting(named("refused", through(toKafka)), "gone for 10 s", 10*time.Second)},
+			slices.Concat(through(toKafka), starting(16*time.Second, of(broker)), []fault{lasting(named("refused", through(toKafka)), "gone for 10 s", 10*time.Second)},
 				notRun("makes no sense: a topic with fewer messages than were acknowledged is lost data, which replication is for", "back empty", "back older"))},
 		{"shard", "One order database of eight", "Winning does not need it; seven eighths of the orders are not slowed by it.",
 			slices.Concat(through(toShard), of(shard), notRun(noCopy, "back empty", "back older"))},
@@ -61,5 +61,5 @@ var brief = []string{
 	"redis/back empty",
 	"mysql/black-holed",
 	"mysql/replies lost after the request was applied",
-	"kafka/killed, started again",
+	"kafka/gone for 10 s",
 }
