@@ -13,12 +13,12 @@ const cool = time.Second
 
 func (h *health) begin() { h.began = time.Now() }
 
-func (h *health) end(failed bool) {
+func (h *health) end(failed bool, patience time.Duration) {
 	now := time.Now()
 	switch {
 	case !failed:
 		h.failed = time.Time{}
-	case now.Sub(h.began) > cool/10:
+	case now.Sub(h.began) > patience/3:
 		h.failed = now // one that fails at once costs nobody anything
 	}
 }

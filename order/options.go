@@ -41,7 +41,7 @@ type Options struct {
 	Pace int
 	// Parallel is how many databases one list reads at a time; 0 means 8.
 	Parallel int
-	// Patience is how long messages wait for a database before they are set aside until it answers again; 0 means 1 s. Callers
+	// Patience is how long messages wait for a database before they are set aside until it answers again; 0 means 3 s. Callers
 	// (cancelling, paying) wait as long as the database's driver does.
 	Patience time.Duration
 	// ExpireEvery is the time between two looks for claims whose time is over; 0 means 250 ms.
@@ -96,7 +96,7 @@ func (o Options) withDefaults() Options {
 	o.BatchRows = or(o.BatchRows, 100)
 	o.BatchWait = or(o.BatchWait, time.Second)
 	o.Parallel = or(o.Parallel, 8)
-	o.Patience = or(o.Patience, time.Second)
+	o.Patience = or(o.Patience, 3*time.Second)
 	o.ExpireEvery = or(o.ExpireEvery, 250*time.Millisecond)
 	o.ExpireParallel = or(o.ExpireParallel, 128)
 	return o

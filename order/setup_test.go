@@ -205,6 +205,9 @@ func (b *bundle) open(opt Options) {
 func (b *bundle) on(s store.Store, opt Options) {
 	b.t.Helper()
 	opt.Clock = b.clk
+	if opt.Patience == 0 {
+		opt.Patience = time.Minute // a busy machine is no stuck database
+	}
 	orders, err := New(s, b.claims, opt)
 	if err != nil {
 		b.t.Fatal(err)

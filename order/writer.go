@@ -155,7 +155,7 @@ func (w *writer) write(batch []*change) {
 		w.opt.Logger.Error("orders could not be written", "database", w.number, "rows", len(batch), "error", whole)
 	}
 	w.mu.Lock()
-	w.health.end(whole != nil)
+	w.health.end(whole != nil, w.opt.Patience)
 	w.mu.Unlock()
 	w.tell(batch, began)
 }
