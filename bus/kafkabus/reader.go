@@ -128,6 +128,8 @@ func (r *reader) fetch(ctx context.Context, limit int) error {
 		case errors.Is(err, kgo.ErrClientClosed):
 			failed = ErrClosed
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		case inMotion(err): // the client goes on trying
+			r.log.Info("cluster in motion", "error", err)
 		default:
 			failed = errors.Join(failed, fmt.Errorf("fetch partition %d: %w", p, err))
 		}

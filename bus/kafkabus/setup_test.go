@@ -22,7 +22,7 @@ import (
 )
 
 // patience bounds every wait for an outcome.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // bench is a cluster's clients and one topic of a test, with its outbox and the SQL behind it.
 type bench struct {
