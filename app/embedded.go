@@ -62,7 +62,9 @@ func (a *App) memoryGate(ctx context.Context) (door, error) {
 	if a.stockDB.shared == nil {
 		return door{Gate: a.gate}, nil
 	}
-	sync := gate.NewResync(a.gate, a.stock, gate.ResyncOptions{Clock: a.opt.Clock, Logger: a.log})
+	index := gate.NewIndex(a.stock, 0)
+	a.gate.Use(index)
+	sync := gate.NewResync(a.gate, a.stock, gate.ResyncOptions{Clock: a.opt.Clock, Logger: a.log, Index: index})
 	if err := sync.Start(ctx); err != nil {
 		return door{}, err
 	}

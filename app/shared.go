@@ -112,12 +112,14 @@ func (a *App) redisGate(ctx context.Context) (door, error) {
 	if err != nil {
 		return door{}, err
 	}
-	client, err := redis.Open(ctx, cfg, redis.Options{Logger: a.log, Late: true})
+	// A gate that is away does not keep a sale from starting.
+	prefix := gatePrefix(a.cfg.Stock)
+	client, err := redis.Open(ctx, cfg, redis.Options{Logger: a.log, Late: true, Prefix: prefix, Commands: redisgate.Commands()})
 	if err != nil {
 		return door{}, err
 	}
 	g, err := redisgate.New(a.gate, client, a.stock, redisgate.Options{
-		Clock: a.opt.Clock, Logger: a.log, Attempt: a.cfg.Timeouts.Attempt,
+		Clock: a.opt.Clock, Logger: a.log, Attempt: a.cfg.Timeouts.Attempt, Prefix: prefix,
 		Calls: int(a.cfg.Limits.Attempt.N), Per: a.cfg.Limits.Attempt.Per,
 	})
 	if err == nil {
@@ -132,6 +134,15 @@ func (a *App) redisGate(ctx context.Context) (door, error) {
 		client.Close()
 		return err
 	}}, nil
+}
+
+// gatePrefix begins the names of the gate's keys, so that shops with databases of their own can share a Redis.
+func gatePrefix(stock string) string {
+	prefix := "penstock:gate:"
+	if cfg, err := mysql.Parse(stock); err == nil && cfg.Database() != "" {
+		prefix += cfg.Database() + ":"
+	}
+	return prefix
 }
 
 func (a *App) kafkaBus(ctx context.Context) (carrier, error) {

@@ -207,3 +207,8 @@ type scripts struct{ admit, push, build *rueidis.Lua }
 func newScripts() scripts {
 	return scripts{rueidis.NewLuaScript(admitScript), rueidis.NewLuaScript(pushScript), rueidis.NewLuaScript(buildScript)}
 }
+
+// Commands returns what the gate and its scripts need the server to allow, for redis.Options.Commands.
+func Commands() []string {
+	return []string{"EVALSHA", "EVAL", "GET", "SET", "DEL", "HGET", "HMGET", "HSET", "HGETALL", "EXISTS", "PEXPIRE", "TIME"}
+}
