@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"penstock/engine/mysql"
+	"penstock/order/shard"
 )
 
 // Example is a list of servers that Parse accepts.
@@ -93,4 +94,9 @@ func serverOf(number, databases, n int) int {
 		}
 	}
 	return n - 1
+}
+
+// Name returns the name of database number on its server, with the eight databases of map version 1.
+func (c Config) Name(number int) string {
+	return databaseName(c.servers[serverOf(number, shard.Databases, len(c.servers))].primary.Database(), number)
 }
