@@ -26,7 +26,7 @@ func TestHotKeyCostsTheOriginFewCalls(t *testing.T) {
 	c := &skewed{}
 	for name, open := range stores(t, c) {
 		t.Run(name, func(t *testing.T) { // one after the other: they share the clock
-			const n, readers = 3, 10_000
+			const n, readers = 3, 10_000 / scale
 			o := newOrigin("hot")
 			o.slow(20 * time.Millisecond)
 			all := instances(t, n, open, o, cache.Options[thing]{Clock: c, Jitter: -1, StoreTimeout: 5 * time.Second})
@@ -55,7 +55,7 @@ func TestMissingIdsDoNotReachTheOrigin(t *testing.T) {
 	for i := range 20_000 {
 		ids = append(ids, fmt.Sprint("real-", i))
 	}
-	for name, missing := range map[string]int{"memory": 1_000_000, "redis": 20_000} {
+	for name, missing := range map[string]int{"memory": 1_000_000 / scale, "redis": 20_000 / scale} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := newOrigin(ids...)
@@ -101,7 +101,7 @@ func TestMissingIdIsRemembered(t *testing.T) {
 // multiple of the mean.
 func TestKeysLoadedTogetherDoNotExpireTogether(t *testing.T) {
 	t.Parallel()
-	const keys, ttl, step = 100_000, 20 * time.Second, 100 * time.Millisecond
+	const keys, ttl, step = 100_000 / scale, 20 * time.Second, 100 * time.Millisecond
 	ids := make([]string, keys)
 	for i := range ids {
 		ids[i] = fmt.Sprint(i)
@@ -109,7 +109,7 @@ func TestKeysLoadedTogetherDoNotExpireTogether(t *testing.T) {
 	o, now := newOrigin(ids...), clock.NewFake(time.Unix(1e9, 0))
 	store, err := memorycache.New(memorycache.Options{Clock: now, Bytes: 256 << 20})
 	check(t, err)
-	c, err := cache.New(store, "shop", "thing", o.load, cache.Options[thing]{Clock: now, TTL: ttl})
+	c, err := cache.New(store, "shop", "thing", o.load, cache.Options[thing]{Clock: now, TTL: ttl, LoadTimeout: time.Minute})
 	check(t, err)
 	t.Cleanup(c.Stop)
 	read := func(from, by int) {
