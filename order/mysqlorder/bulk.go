@@ -3,17 +3,14 @@ package mysqlorder
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"strings"
-
-	"penstock/engine/mysql"
 )
 
 const (
 	insertInto = "INSERT INTO "
 	rowColumns = "(id, user, sale, `key`, items, state, amount, currency, refunded, created, pay_before, changed, version, delivery, trace) VALUES "
-	rowWidth   = 15
 	eventCols  = "(order_id, n, at, from_state, to_state, why, who) VALUES "
-	eventWidth = 7
 	// mostEvents keeps a statement well below what a server takes in one message.
 	mostEvents = 1000
 )
@@ -21,7 +18,11 @@ const (
 // write brings the rows and events to the database: per table one insert and one update, then all events.
 func (w *work) write(ctx context.Context, tx *sql.Tx) error {
 	if err := w.tables(func(r *row) bool { return !r.exists && r.seed != nil }, func(table string, some []*row) error {
-		_, err := tx.ExecContext(ctx, insertInto+table+rowColumns+mysql.Placeholders(len(some), rowWidth), rowArgs(some)...)
+		q := newQuery(insertInto + table + rowColumns)
+		for _, r := range some {
+			q.row(r)
+		}
+		_, err := tx.ExecContext(ctx, q.String(), q.args...)
 		return err
 	}); err != nil {
 		return err
@@ -34,14 +35,91 @@ func (w *work) write(ctx context.Context, tx *sql.Tx) error {
 	return w.writeEvents(ctx, tx)
 }
 
-func rowArgs(rows []*row) []any {
-	args := make([]any, 0, rowWidth*len(rows))
-	for _, r := range rows {
-		s := r.seed
-		args = append(args, int64(r.id), []byte(s.User), []byte(s.Sale), []byte(s.Key), []byte(s.Items), string(r.now.State), s.Amount,
-			[]byte(s.Currency), r.now.Refunded, s.Created, s.PayBefore, r.now.Changed, r.now.Version, r.delivery, []byte(s.Trace))
+// query is an insert being written: numbers stand in its text, what people chose is an argument. That halves what the client
+// spends on a row against an argument for every column.
+type query struct {
+	strings.Builder
+	args  []any
+	buf   [20]byte
+	first bool // the next value is the first of its row
+	rows  int
+}
+
+func newQuery(head string) *query {
+	q := &query{}
+	q.WriteString(head)
+	return q
+}
+
+func (q *query) begin() {
+	if q.rows > 0 {
+		q.WriteByte(',')
 	}
-	return args
+	q.WriteByte('(')
+	q.first = true
+	q.rows++
+}
+
+func (q *query) comma() {
+	if !q.first {
+		q.WriteByte(',')
+	}
+	q.first = false
+}
+
+func (q *query) number(n int64) {
+	q.comma()
+	q.Write(strconv.AppendInt(q.buf[:0], n, 10))
+}
+
+func (q *query) bytes(s string) {
+	q.comma()
+	if s == "" {
+		q.WriteString("''")
+		return
+	}
+	q.WriteByte('?')
+	q.args = append(q.args, []byte(s))
+}
+
+func (q *query) blob(b []byte) {
+	q.comma()
+	if b == nil {
+		q.WriteString("NULL")
+		return
+	}
+	q.WriteByte('?')
+	q.args = append(q.args, b)
+}
+
+// row adds a row of rowColumns.
+func (q *query) row(r *row) {
+	s := r.seed
+	q.begin()
+	q.number(int64(r.id))
+	for _, v := range [...]string{s.User, s.Sale, s.Key, s.Items, string(r.now.State)} {
+		q.bytes(v)
+	}
+	q.number(s.Amount)
+	q.bytes(s.Currency)
+	for _, v := range [...]int64{r.now.Refunded, s.Created, s.PayBefore, r.now.Changed, r.now.Version} {
+		q.number(v)
+	}
+	q.blob(r.delivery)
+	q.bytes(s.Trace)
+	q.WriteByte(')')
+}
+
+// event adds a row of eventCols.
+func (q *query) event(order int64, e *event) {
+	q.begin()
+	q.number(order)
+	q.number(e.n)
+	q.number(e.at)
+	for _, v := range [...]string{string(e.from), string(e.to), e.why, e.who} {
+		q.bytes(v)
+	}
+	q.WriteByte(')')
 }
 
 // update is one compare-and-set for all rows of a table: each row must still have the version that it was read with.
@@ -83,20 +161,21 @@ func update(ctx context.Context, tx *sql.Tx, table string, rows []*row) error {
 }
 
 func (w *work) writeEvents(ctx context.Context, tx *sql.Tx) error {
-	var args []any
+	head := insertInto + w.db.events + eventCols
+	q := newQuery(head)
 	flush := func() error {
-		if len(args) == 0 {
+		if q.rows == 0 {
 			return nil
 		}
-		_, err := tx.ExecContext(ctx, insertInto+w.db.events+eventCols+mysql.Placeholders(len(args)/eventWidth, eventWidth), args...)
-		args = args[:0]
+		_, err := tx.ExecContext(ctx, q.String(), q.args...)
+		q = newQuery(head)
 		return err
 	}
 	for _, r := range w.sorted {
-		for _, e := range r.events {
-			args = append(args, int64(r.id), e.n, e.at, string(e.from), string(e.to), []byte(e.why), []byte(e.who))
+		for i := range r.events {
+			q.event(int64(r.id), &r.events[i])
 		}
-		if len(args) >= mostEvents*eventWidth {
+		if q.rows >= mostEvents {
 			if err := flush(); err != nil {
 				return err
 			}
