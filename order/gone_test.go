@@ -47,6 +47,13 @@ func (d lameDB) Write(ctx context.Context, b *store.Batch) error {
 
 func (d lameDB) Copy(context.Context) store.Reader { return lameReader{d.Database, d.l} }
 
+func (d lameDB) Owned(ctx context.Context, table int, user string, before ident.ID, limit int) ([]store.Order, error) {
+	if d.l.gone != nil {
+		return nil, d.l.gone
+	}
+	return d.Database.Owned(ctx, table, user, before, limit)
+}
+
 func (d lameDB) Get(ctx context.Context, table int, id ident.ID) (*store.Order, error) {
 	if d.l.gone != nil {
 		return nil, d.l.gone
@@ -140,6 +147,9 @@ func TestOrderOfMissingDatabase(t *testing.T) {
 		_, err := b.Get(t.Context(), o.User, o.ID)
 		if m, ok := errors.AsType[*Missing](err); !ok || !slices.Equal(m.Shards, []int{l.number}) || !errs.Is(err, errs.ReducedCapacity) {
 			t.Fatalf("get: %v", err)
+		}
+		if _, _, err := b.List(t.Context(), o.User, "", 5); !errs.Is(err, errs.ReducedCapacity) {
+			t.Fatalf("list: %v", err)
 		}
 		if _, err = b.Cancel(t.Context(), o.User, o.ID, o.User, "", ""); !errs.Is(err, errs.ReducedCapacity) {
 			t.Fatalf("cancel: %v", err)

@@ -60,7 +60,7 @@ func (o *Orders) listOwn(ctx context.Context, user string, before ident.ID, limi
 	db, table := o.store.Map().Route(ident.SlotOf(user))
 	page, err := o.store.Database(db).Owned(ctx, table, user, before, limit)
 	if err != nil {
-		return nil, err
+		return nil, o.gone(db, err)
 	}
 	written := make(map[ident.ID]bool, len(page))
 	for i := range page {

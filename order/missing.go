@@ -62,6 +62,13 @@ func (m misses) err() error {
 	return &out
 }
 
+// gone is the end of a call that needs one database, which said err.
+func (o *Orders) gone(db int, err error) error {
+	m := make(misses, len(o.writers))
+	m[db] = err
+	return m.err()
+}
+
 // missing is the end of an export at one database.
 func missing(db int, err error) error {
 	return &Missing{Shards: []int{db}, cause: err}

@@ -18,9 +18,7 @@ func (o *Orders) Get(ctx context.Context, user string, id ident.ID) (Order, erro
 	ord, err := o.stored(ctx, id)
 	if err != nil {
 		db, _ := o.route(id)
-		m := make(misses, len(o.writers))
-		m[db] = err
-		return Order{}, m.err()
+		return Order{}, o.gone(db, err)
 	}
 	if ord == nil {
 		claim, err := o.claims.Claim(ctx, id)
