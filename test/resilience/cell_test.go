@@ -177,8 +177,10 @@ func (r *reader) look(ctx context.Context, client *http.Client, url, token strin
 		body, _ := io.ReadAll(resp.Body) // a torn body has no problem type
 		resp.Body.Close()
 		call.Status, call.TRecv = resp.StatusCode, time.Now()
-		if strings.Contains(string(body), "reduced-capacity") {
-			call.Problem = "reduced-capacity"
+		for _, problem := range []string{"reduced-capacity", "unknown-outcome"} {
+			if strings.Contains(string(body), "/"+problem+`"`) {
+				call.Problem = problem
+			}
 		}
 	}
 	r.mu.Lock()
