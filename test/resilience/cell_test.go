@@ -20,8 +20,8 @@ import (
 // Rates and times of a cell: arrivals before the fault, while it lasts and after it, at a rate that leaves a busy machine room.
 const (
 	rate   = 40.0
-	lead   = 2 * time.Second
-	after  = 5 * time.Second
+	lead   = 1500 * time.Millisecond
+	after  = 4 * time.Second
 	stocks = 0.75 // of the buyers get one
 
 	// bound is how long anything may take to be well again before that is a failure.
@@ -138,7 +138,7 @@ func (w *world) lines() map[string]int64 {
 	return lines
 }
 
-// reader is a buyer who looks at his orders ten times a second.
+// reader is buyers who look at their orders, and an operator who looks at everybody's, ten times a second.
 type reader struct {
 	cancel context.CancelFunc
 	all    sync.WaitGroup
@@ -156,6 +156,7 @@ func (w *world) read(ctx context.Context) *reader {
 		for n := 0; ctx.Err() == nil; n++ {
 			token := w.tokens[n%50]
 			r.all.Go(func() { r.look(ctx, client, w.URL+"/v1/orders", token) })
+			r.all.Go(func() { r.look(ctx, client, w.AdminURL()+"/admin/v1/orders?limit=10", w.Operator) })
 			wait(ctx, readEvery)
 		}
 	})
@@ -164,6 +165,9 @@ func (w *world) read(ctx context.Context) *reader {
 
 func (r *reader) look(ctx context.Context, client *http.Client, url, token string) {
 	call := history.Record{Op: list, TSend: time.Now()}
+	if strings.Contains(url, "/admin/") {
+		call.Op = listAll
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return

@@ -56,8 +56,8 @@ func trouble(r *history.Record) bool {
 
 // observed is a storm with a fault from From to To, seen by the buyers.
 type observed struct {
-	// Buys, Pays and Lists were asked while the fault lasted.
-	Buys, Pays, Lists answers
+	// Buys, Pays, Lists (by buyers) and All (by an operator, of everybody) were asked while the fault lasted.
+	Buys, Pays, Lists, All answers
 	// Before is how many buyers were told that they won before the fault ended.
 	Before int
 	// FirstWin is how long after the fault's end the first win was told; −1 if there was
@@ -102,8 +102,11 @@ func observe(path string, lists []history.Record, from, to time.Time) (observed,
 	return w.o, err
 }
 
-// list is the operation of the calls that a history does not know.
-const list history.Op = "list"
+// Operations of the calls that a history does not know: lists of one's own orders, and of all.
+const (
+	list    history.Op = "list"
+	listAll history.Op = "list all"
+)
 
 func (w *observer) saw(r *history.Record) {
 	if !r.TSend.Before(w.from) && r.TSend.Before(w.to) {
@@ -114,6 +117,8 @@ func (w *observer) saw(r *history.Record) {
 			w.o.Pays.add(r)
 		case list:
 			w.o.Lists.add(r)
+		case listAll:
+			w.o.All.add(r)
 		}
 	}
 	if r.Op == history.Buy && good(r) {

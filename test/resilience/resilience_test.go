@@ -51,16 +51,13 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	w.leaks(t)
-	if o.update {
-		writePage(t, o.results)
-	}
 }
 
 // cell runs a cell and leaves a world in which the next can run.
 func (w *world) cell(t *testing.T, id string, f fault, seed int64) result {
 	res := w.run(t, id, f, seed)
-	t.Logf("measured: %s, seed %d: buys %+v, pays %+v, lists %+v; first win %v, normal %v %v, ready %v (%d were not); %.1f lines/s",
-		id, seed, res.Buys, res.Pays, res.Lists, res.FirstWin, res.Normal, res.Late, res.Ready, res.UnreadyDuring, res.Lines)
+	t.Logf("measured: %s, seed %d: buys %+v, pays %+v, lists %+v, all %+v; first win %v, normal %v %v, ready %v (%d were not); %.1f lines/s",
+		id, seed, res.Buys, res.Pays, res.Lists, res.All, res.FirstWin, res.Normal, res.Late, res.Ready, res.UnreadyDuring, res.Lines)
 	for _, wrong := range res.Wrong {
 		t.Error(wrong)
 	}
