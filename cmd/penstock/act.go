@@ -57,12 +57,17 @@ func present[T any](o *operator, raw []byte, rows func(T) [][]string) error {
 type page[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next"`
+	// Missing are databases that did not answer.
+	Missing []int `json:"missing"`
 }
 
-// note tells on standard error that there is more.
+// note tells on standard error that there is more, and what should be there and is not.
 func (p page[T]) note(o *operator) {
 	if p.Next != "" {
 		fmt.Fprintf(o.e.err, "there is more: --cursor %s\n", printable(p.Next))
+	}
+	if len(p.Missing) > 0 {
+		fmt.Fprintf(o.e.err, "databases %v did not answer: what they have is missing here\n", p.Missing)
 	}
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"penstock/gateway"
@@ -21,12 +22,25 @@ func (s *surface) operatorOrderCalls() {
 	register(s, operator("operator-refund-order", http.MethodPost, "/orders/{order}/refunds", "Give money back, wholly or partly"), s.refundAnyOrder)
 }
 
-func (s *surface) allOrders(ctx context.Context, in *PageQuery) (*listOf[OperatorOrder], error) {
+// OrderPage is one page of all orders.
+type OrderPage struct {
+	Page[OperatorOrder]
+	Missing []int `json:"missing,omitempty" nullable:"false" doc:"numbers of the order databases that did not answer: their orders are not on this page"`
+}
+
+type orderPageOutput struct{ Body OrderPage }
+
+// allOrders gives what there is when some databases do not answer, and says which; when none does, that is a problem.
+func (s *surface) allOrders(ctx context.Context, in *PageQuery) (*orderPageOutput, error) {
 	orders, next, err := s.d.Orders.List(ctx, "", in.Cursor, in.Limit)
+	page := OrderPage{Page: Page[OperatorOrder]{Items: each(orders, operatorOrder), Next: next}}
+	if some, ok := errors.AsType[*order.Missing](err); ok && len(orders) > 0 {
+		page.Missing, err = some.Shards, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &listOf[OperatorOrder]{Page[OperatorOrder]{Items: each(orders, operatorOrder), Next: next}}, nil
+	return &orderPageOutput{page}, nil
 }
 
 func (s *surface) anyOrder(ctx context.Context, in *OrderPath) (*operatorOrderOutput, error) {

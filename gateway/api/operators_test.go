@@ -49,6 +49,19 @@ func TestActsAreSigned(t *testing.T) {
 	}
 }
 
+// A page that lacks what some databases have says so.
+func TestMissingDatabasesAreNamed(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	page := object(t, h.ask(h.admin, "operator", "GET /admin/v1/orders?cursor=half"), 200)
+	if missing := page["missing"].([]any); len(page["items"].([]any)) != 1 || len(missing) != 2 || missing[0] != 2.0 || missing[1] != 5.0 {
+		t.Errorf("page: %v", page)
+	}
+	if page = object(t, h.ask(h.admin, "operator", "GET /admin/v1/orders"), 200); page["missing"] != nil {
+		t.Errorf("nothing is missing on this page: %v", page)
+	}
+}
+
 // What operators read carries what they compute with.
 func TestOperatorReads(t *testing.T) {
 	t.Parallel()
