@@ -1,18 +1,39 @@
-// Command bench measures the whole attempt path against two bare peers and prints ratios.
+//go:build linux
+
+// Command bench measures the whole attempt path against bare peers and against the flash sale that the source documents
+// describe, and prints ratios.
 //
-// The peers: a net/http server that decodes the same JSON and encodes the same answer and does nothing else, and a group
-// commit of the same rows with nothing around it. All are driven in one run, interleaved, by the same load generator on the
-// same machine; each figure is the median of the rounds with its range. Load and server share the cores, so rates are of this
-// machine only and ratios are what to read. Everything runs as a process of its own and listens on loopback.
+// Contestants, in the order of a round:
 //
-// Also measured: the order writer's drain rate beside the wins, memory per claim and start-up time at a million claims.
+//	embedded  one process on SQLite, beside a net/http server that decodes the same JSON and encodes the same answer and does
+//	          nothing else, and a group commit of the same rows with nothing around it
+//	engines   one process on MariaDB and Redis, and three on MariaDB, Redis and Kafka
+//	peer      the documents' design in Node (bench/peer), plain and tuned
+//
+// All are driven in one run, interleaved, by the same load generator on the same machine; each figure is the median of the
+// rounds with its range. Load and servers share the cores, so rates are of this machine only and ratios are what to read.
+// Everything runs as a process of its own and listens on loopback.
+//
+// After the rounds: what a kill −9 loses, memory per claim and start-up time at many claims, and the benchmarks of the rooms
+// that write orders into MariaDB and records into Kafka beside bare loops.
 package main
 
 import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"time"
+)
+
+// parts are what a run consists of.
+const (
+	partEmbedded = "embedded"
+	partEngines  = "engines"
+	partPeer     = "peer"
+	partClaims   = "claims"
+	partRooms    = "rooms"
+	partAll      = partEmbedded + "," + partEngines + "," + partPeer + "," + partClaims + "," + partRooms
 )
 
 type options struct {
@@ -22,29 +43,44 @@ type options struct {
 	conns  int
 	claims int
 	keep   bool
-	// profile is where the server's CPU profile of the wins goes; "" takes none.
+	parts  map[string]bool
+	// profile is the directory for CPU profiles of the servers during the wins of the last round; "" takes none.
 	profile string
 }
 
 func main() {
 	var o options
 	echo := flag.String("echo", "", "serve the bare peer on this address and do nothing else")
+	only := flag.String("only", partAll, "parts to run")
 	flag.StringVar(&o.binary, "binary", "bin/penstock", "the binary to measure")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; each runs every contestant once")
-	flag.DurationVar(&o.slice, "slice", 3*time.Second, "how long each contestant runs in a round")
+	flag.DurationVar(&o.slice, "slice", 2*time.Second, "how long each contestant runs in a round")
 	flag.IntVar(&o.conns, "connections", 256, "connections of the load generator")
-	flag.IntVar(&o.claims, "claims", 1_000_000, "claims for the figures of memory and start-up; 0 leaves them out")
+	flag.IntVar(&o.claims, "claims", 1_000_000, "claims for the figures of memory and start-up")
 	flag.BoolVar(&o.keep, "keep", false, "keep the data directory")
-	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the server during the last round's wins to this file (the rates of that round suffer)")
+	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of the servers during the last round's wins to this directory (the rates of that round suffer)")
 	flag.Parse()
-	var err error
-	if *echo != "" {
+	err := o.choose(*only)
+	switch {
+	case err != nil:
+	case *echo != "":
 		err = serveEcho(*echo)
-	} else {
+	default:
 		err = run(o)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func (o *options) choose(only string) error {
+	o.parts = map[string]bool{}
+	for p := range strings.SplitSeq(only, ",") {
+		if !strings.Contains(","+partAll+",", ","+p+",") {
+			return fmt.Errorf("-only is %q; %q is none of %s", only, p, partAll)
+		}
+		o.parts[p] = true
+	}
+	return nil
 }

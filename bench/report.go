@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -5,115 +7,51 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 )
 
-// spread is the median of some figures with their range.
-type spread struct{ mid, low, high float64 }
-
-func of(v []float64) spread {
-	s := slices.Sorted(slices.Values(v))
-	return spread{mid: (s[(len(s)-1)/2] + s[len(s)/2]) / 2, low: s[0], high: s[len(s)-1]}
-}
-
-// over divides round by round, so that what slowed both of a round cancels out.
-func over(a, b []float64) spread {
-	r := make([]float64, len(a))
-	for i := range a {
-		r[i] = a[i] / b[i]
-	}
-	return of(r)
-}
-
-func (s spread) thousands() string {
-	return fmt.Sprintf("%6.1fk/s  (%.1fk … %.1fk)", s.mid/1e3, s.low/1e3, s.high/1e3)
-}
-
-func (s spread) ratio() string { return fmt.Sprintf("%.2f  (%.2f … %.2f)", s.mid, s.low, s.high) }
-
 func (b *bench) report(w io.Writer) {
-	f := b.f
-	fmt.Fprintf(w, "machine      %s, %d cores, %s, %s/%s\n", cpu(), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintf(w, "machine      %s, %d cores, %s, %s/%s, load %s at the start\n", cpu(), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, b.busy)
 	fmt.Fprintf(w, "commit       %s\n", or(os.Getenv("BENCH_COMMIT"), "unknown"))
 	fmt.Fprintf(w, "command      %s\n", strings.Join(append([]string{"go run ./bench"}, os.Args[1:]...), " "))
-	fmt.Fprintf(w, "durability   every answer after a synced commit (SQLite WAL, synchronous=FULL)\n")
 	fmt.Fprintf(w, "load         closed loop, %d connections, %d rounds of %v after %v, generator on the same cores\n", b.o.conns, b.o.rounds, b.o.slice, warm)
-	fmt.Fprintf(w, "chain        passes, per-address, per-user and attempt limits on, order writer running; every buyer is new\n\n")
-	fmt.Fprintf(w, "median and range of the rounds; rates are of this machine, read the ratios\n")
-	fmt.Fprintf(w, "bare net/http, win's JSON      %s  %d bytes out\n", of(f.echoWin).thousands(), f.echoWinBody)
-	fmt.Fprintf(w, "wins, whole path               %s  %d bytes out\n", of(f.win).thousands(), f.winBody)
-	fmt.Fprintf(w, "  orders written meanwhile     %s\n", of(f.drain).thousands())
-	fmt.Fprintf(w, "bare group commit, same rows   %s\n", of(f.commit).thousands())
-	fmt.Fprintf(w, "bare net/http, refusal's JSON  %s  %d bytes out\n", of(f.echoRefuse).thousands(), f.echoRBody)
-	fmt.Fprintf(w, "refusals, whole path           %s  %d bytes out\n\n", of(f.refuse).thousands(), f.refuseBody)
-	fmt.Fprintf(w, "wins / bare net/http           %s\n", over(f.win, f.echoWin).ratio())
-	fmt.Fprintf(w, "wins / bare group commit       %s\n", over(f.win, f.commit).ratio())
-	fmt.Fprintf(w, "refusals / bare net/http       %s\n", over(f.refuse, f.echoRefuse).ratio())
+	fmt.Fprintf(w, "chain        Penstock: passes, per-address, per-user and attempt limits on, order writer running; every buyer is new\n")
+	fmt.Fprintf(w, "durability   embedded: every answer after a synced commit (SQLite WAL, synchronous=FULL)\n")
+	if b.engines != nil {
+		fmt.Fprintf(w, "             %s: every answer after a synced commit (innodb_flush_log_at_trx_commit=1, sync_binlog=1)\n", b.engines.mariadb.Version)
+		fmt.Fprintf(w, "             Redis %s: appendonly yes, appendfsync everysec; all that the peer has, and nothing that Penstock relies on\n", b.redisVersion())
+		if b.engines.kafka != nil {
+			fmt.Fprintf(w, "             Kafka %s: one node, acks=all\n", b.engines.kafka.Version)
+		}
+		fmt.Fprintf(w, "peer         the documents' flash sale in Node: no signature checked, no limit but its own throttle; bench/peer\n")
+	}
+	for _, what := range b.notRun {
+		fmt.Fprintf(w, "%s\n", what)
+	}
+	fmt.Fprintf(w, "\nmedian and range of the rounds; rates are of this machine, read the ratios\n")
+	b.f.print(w)
+	fmt.Fprintln(w)
+	for _, r := range [][3]string{
+		{"embedded wins", bareWins, "0.60"}, {"embedded refusals", bareRefusals, "0.80"}, {"embedded wins", bareCommit, "none"},
+		{"embedded wins", peerTuned + " wins", "2"}, {"embedded refusals", peerTuned + " refusals", "2.1"},
+		{one + " wins", peerTuned + " wins", "2"}, {one + " refusals", peerTuned + " refusals", "2"},
+		{three + " wins", peerTuned + " wins", "2"}, {three + " refusals", peerTuned + " refusals", "2"},
+		{one + " wins", peerPlain + " wins", "none"}, {one + " refusals", peerPlain + " refusals", "none"},
+	} {
+		b.f.ratio(w, r[0], r[1], r[2])
+	}
+	if len(b.losses) > 0 {
+		fmt.Fprintf(w, "\nkill −9 in the middle of selling with %d attempts in flight\n%s\n", b.o.conns, strings.Join(b.losses, "\n"))
+	}
 }
 
-// million fills the sale up to the wanted number of claims and measures memory and start-up. empty is the resident memory of
-// the server before the first claim.
-func (b *bench) million(empty int64) error {
-	for b.f.wins < int64(b.o.claims) {
-		fmt.Fprintf(os.Stderr, "%d of %d claims\n", b.f.wins, b.o.claims)
-		t, err := b.attempts("bench", 201)
-		if err != nil {
-			return err
-		}
-		b.f.wins += t.answers
-		if err := b.server.drain(); err != nil {
-			return err
+func (b *bench) redisVersion() string {
+	for _, p := range b.engines.all {
+		if p.Engine == "redis" {
+			return p.Version
 		}
 	}
-	claims, err := b.held()
-	if err != nil {
-		return err
-	}
-	running, err := b.server.rss()
-	if err != nil {
-		return err
-	}
-	if err := b.server.stop(); err != nil {
-		return err
-	}
-	var times []float64
-	var settled int64
-	for range 3 {
-		if b.server, err = startServer(b.o.binary, b.server.dir); err != nil {
-			return err
-		}
-		times = append(times, b.server.readyIn.Seconds())
-		if settled, err = b.server.rss(); err != nil {
-			return err
-		}
-		if err := b.server.stop(); err != nil {
-			return err
-		}
-	}
-	if b.server, err = startServer(b.o.binary, b.server.dir); err != nil {
-		return err
-	}
-	s := of(times)
-	fmt.Printf("\nat %d claims of one open sale\n", claims)
-	fmt.Printf("memory, empty server           %d MiB\n", empty>>20)
-	fmt.Printf("memory after the load          %d MiB, %d B per claim\n", running>>20, (running-empty)/claims)
-	fmt.Printf("memory after a restart         %d MiB, %d B per claim\n", settled>>20, (settled-empty)/claims)
-	fmt.Printf("start to ready                 %.2f s  (%.2f … %.2f)\n", s.mid, s.low, s.high)
-	return nil
-}
-
-// held asks the server how many units it holds: the claims, one unit each.
-func (b *bench) held() (int64, error) {
-	var v struct{ Items []struct{ Held int64 } }
-	_, err := b.server.call("GET", b.server.Admin+"/admin/v1/stock?sale=bench", b.server.token, nil, &v)
-	if err == nil && (len(v.Items) != 1 || v.Items[0].Held == 0) {
-		err = fmt.Errorf("the server holds nothing: %+v", v)
-	}
-	if err != nil {
-		return 0, err
-	}
-	return v.Items[0].Held, nil
+	return "none"
 }
 
 // cpu names the processor as the kernel does.
@@ -125,6 +63,16 @@ func cpu() string {
 	_, rest, _ := strings.Cut(string(b), "model name\t: ")
 	name, _, _ := strings.Cut(rest, "\n")
 	return or(name, "unknown processor")
+}
+
+// loadAverage is that of the last minute, as the kernel says it.
+func loadAverage() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(b), " ")
+	return first
 }
 
 func or(s, otherwise string) string {

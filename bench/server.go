@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -14,50 +16,55 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"penstock/auth"
 )
 
 // server is the binary under measurement as a process, durable as it always is, with every stage of its chain on: each buyer
 // comes from an address of its own, told by a trusted proxy.
 type server struct {
 	dir                  string
+	env                  []string
 	cmd                  *exec.Cmd
 	Public, Admin, Probe string
 	token                string
 	readyIn              time.Duration
 }
 
-func startServer(binary, dir string) (*server, error) {
-	s := &server{dir: dir}
-	if err := os.Remove(filepath.Join(dir, "listen.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+// startServer starts the binary on a data directory and waits until it is ready. env is added to what every server has.
+func (b *bench) startServer(dir string, env ...string) (*server, error) {
+	s := &server{dir: dir, env: env}
+	return s, s.start(b)
+}
+
+func (s *server) start(b *bench) error {
+	if err := os.Remove(filepath.Join(s.dir, "listen.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	s.cmd = exec.Command(binary, "serve")
-	s.cmd.Env = append(os.Environ(), "PENSTOCK_DATA="+dir, "PENSTOCK_LISTEN_PUBLIC=127.0.0.1:0", "PENSTOCK_LISTEN_ADMIN=127.0.0.1:0",
-		"PENSTOCK_LISTEN_PROBE=127.0.0.1:0", "PENSTOCK_LISTEN_SANDBOX=127.0.0.1:0", "PENSTOCK_TRUSTEDPROXIES=127.0.0.0/8",
-		"PENSTOCK_PPROF=true")
-	log, err := os.OpenFile(filepath.Join(filepath.Dir(dir), "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := b.log(filepath.Base(s.dir))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer log.Close()
+	s.cmd = exec.Command(b.o.binary, "serve")
+	s.cmd.Env = append(append(os.Environ(), "PENSTOCK_DATA="+s.dir, "PENSTOCK_KEYS_FILE="+b.keys, "PENSTOCK_LISTEN_PUBLIC=127.0.0.1:0",
+		"PENSTOCK_LISTEN_ADMIN=127.0.0.1:0", "PENSTOCK_LISTEN_PROBE=127.0.0.1:0", "PENSTOCK_LISTEN_SANDBOX=127.0.0.1:0",
+		"PENSTOCK_TRUSTEDPROXIES=127.0.0.0/8", "PENSTOCK_PPROF=true"), s.env...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
+	s.cmd.SysProcAttr = orphan()
 	began := time.Now()
 	if err := s.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	for !s.ready() {
 		if time.Since(began) > 5*time.Minute {
-			return nil, errors.Join(errors.New("the server is not ready after 5 minutes; see "+log.Name()), s.cmd.Process.Kill())
+			return errors.Join(errors.New("the server is not ready after 5 minutes; see "+log.Name()), s.kill())
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
 	s.readyIn = time.Since(began)
-	out, err := exec.Command(binary, "token", "--data", dir, "--user", "bench", "--role", "operator", "--for", "4h").Output()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("penstock token: %w", err), s.cmd.Process.Kill())
-	}
-	s.token = strings.TrimSpace(string(out))
-	return s, nil
+	s.token, err = b.ring.Sign(auth.Claims{User: "bench", Role: "operator", Expires: time.Now().Add(4 * time.Hour)})
+	return err
 }
 
 func (s *server) ready() bool {
@@ -173,4 +180,11 @@ func (s *server) profile(name string, length time.Duration) error {
 
 func (s *server) stop() error {
 	return errors.Join(s.cmd.Process.Signal(os.Interrupt), s.cmd.Wait())
+}
+
+// kill is kill −9.
+func (s *server) kill() error {
+	err := s.cmd.Process.Kill()
+	_ = s.cmd.Wait() // it says that it was killed
+	return err
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -28,7 +30,8 @@ func TestLoadCountsAnswers(t *testing.T) {
 	}))
 	defer s.Close()
 	b := &bench{o: options{conns: 8}}
-	l := b.load(strings.TrimPrefix(s.URL, "http://"), "/win", http.StatusCreated, func(int64) string { return "p" })
+	c := contest{addrs: []string{strings.TrimPrefix(s.URL, "http://")}, status: http.StatusCreated}
+	l := b.load(c, "/win", func(int64) string { return "p" })
 	got, err := l.run(10*time.Millisecond, 50*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +54,8 @@ func TestLoadRefusesWrongAnswers(t *testing.T) {
 	} {
 		s := httptest.NewServer(h)
 		b := &bench{o: options{conns: 1}}
-		_, err := b.load(strings.TrimPrefix(s.URL, "http://"), "/", http.StatusCreated, func(int64) string { return "p" }).run(0, time.Millisecond)
+		c := contest{addrs: []string{strings.TrimPrefix(s.URL, "http://")}, status: http.StatusCreated}
+		_, err := b.load(c, "/", func(int64) string { return "p" }).run(0, time.Millisecond)
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}
