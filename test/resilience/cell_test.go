@@ -91,9 +91,10 @@ func (w *world) disturb(ctx context.Context, f fault, lasts time.Duration, res *
 	wait(ctx, lead)
 	from = time.Now()
 	f.begin(w)
-	wait(ctx, time.Until(from.Add(lasts)))
+	wait(ctx, lasts/2) // asking a process that is paused takes a while
 	unready := w.unready()
 	res.UnreadyDuring = len(unready)
+	wait(ctx, time.Until(from.Add(lasts)))
 	f.end(w)
 	to = time.Now()
 	for unready = w.unready(); len(unready) > 0 && time.Since(to) < bound && ctx.Err() == nil; unready = w.unready() {
