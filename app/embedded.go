@@ -7,10 +7,10 @@ import (
 
 	"penstock/bus/outboxbus"
 	"penstock/bus/sqlstore"
+	"penstock/engine/groupcommit"
 	"penstock/engine/sqlite"
 	orderdriver "penstock/order/driver"
 	"penstock/order/payment"
-	"penstock/order/payment/groupcommit"
 	"penstock/order/sqliteorder"
 	"penstock/stock/driver"
 	"penstock/stock/gate"

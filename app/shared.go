@@ -11,6 +11,7 @@ import (
 	"penstock/engine/kafka"
 	"penstock/engine/mysql"
 	"penstock/engine/redis"
+	"penstock/engine/sqldb"
 	"penstock/internal/ident"
 	orderdriver "penstock/order/driver"
 	"penstock/order/mysqlorder"
@@ -75,7 +76,7 @@ func (a *App) mysqlPayments(ctx context.Context) (payment.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := payment.OpenMySQL(ctx, db, payment.MySQLOptions{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("payments")})
+	store, err := payment.OpenMySQL(ctx, db, sqldb.Options{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("payments")})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

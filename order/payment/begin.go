@@ -71,7 +71,7 @@ func (p *Payments) insert(ctx context.Context, b Begin, o order.Order) (r row, r
 	}
 	fresh.next = p.firstLook(fresh, now)
 	var refusal error
-	err = p.db.Do(ctx, b.Order, func(tx Tx) (err error) {
+	err = p.db.Do(ctx, slot(b.Order), func(tx Tx) (err error) {
 		r, replayed, refusal, err = p.place(tx, fresh, o, now)
 		return err
 	})

@@ -5,11 +5,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"penstock/engine/groupcommit"
 	"penstock/errs"
 	"penstock/internal/fault"
 	"penstock/order"
 	"penstock/order/payment"
-	"penstock/order/payment/groupcommit"
 	"penstock/order/payment/sandbox"
 	"penstock/stock"
 	"penstock/stock/driver"

@@ -4,11 +4,12 @@ import (
 	"path/filepath"
 	"testing"
 
+	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
+	"penstock/engine/sqldb"
 	"penstock/internal/engines"
 	"penstock/internal/fault"
 	"penstock/order/payment"
-	"penstock/order/payment/groupcommit"
 )
 
 // engine is a database under the policy.
@@ -39,13 +40,13 @@ func onMySQL(server *engines.Server) engine {
 		place: func(t testing.TB) string { return server.Database(t) },
 		open: func(t testing.TB, where string, faults *fault.Points) payment.Store {
 			t.Helper()
-			return openMySQL(t, where, mysql.Options{}, payment.MySQLOptions{Fault: faults})
+			return openMySQL(t, where, mysql.Options{}, sqldb.Options{Fault: faults})
 		},
 		pairs: 100,
 	}
 }
 
-func openMySQL(t testing.TB, where string, pool mysql.Options, o payment.MySQLOptions) payment.Store {
+func openMySQL(t testing.TB, where string, pool mysql.Options, o sqldb.Options) payment.Store {
 	t.Helper()
 	c, err := mysql.Parse(where)
 	if err != nil {

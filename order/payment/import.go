@@ -10,6 +10,8 @@ import (
 	"hash"
 	"slices"
 	"strings"
+
+	"penstock/engine/sqldb"
 )
 
 // importPage is how many rows are copied in one transaction.
@@ -113,7 +115,7 @@ func (t table) copy(ctx context.Context, from, to Store) (Imported, error) {
 		}
 		one := "(" + strings.TrimSuffix(strings.Repeat("?,", len(t.columns)), ",") + ")"
 		insert := `INSERT INTO ` + t.name + ` (` + t.names() + `) VALUES ` + strings.TrimSuffix(strings.Repeat(one+",", rows), ",")
-		err := to.Do(ctx, 0, func(tx Tx) error {
+		err := to.Do(ctx, sqldb.NoLock, func(tx Tx) error {
 			_, err := tx.Exec(insert, page...)
 			return err
 		})

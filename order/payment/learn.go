@@ -58,7 +58,7 @@ func (p *Payments) learn(ctx context.Context, provider string, ev Event) (row, e
 	if max(len(ev.ID), len(ev.Ref), len(ev.Currency)) > maxName {
 		return r, errs.New(errs.BadSignature, "%s reports an id, a transaction or a currency of over %d bytes", provider, maxName)
 	}
-	err := p.db.Do(ctx, ev.Payment, func(tx Tx) (err error) {
+	err := p.db.Do(ctx, slot(ev.Payment), func(tx Tx) (err error) {
 		r, did, err = p.note(tx, provider, ev)
 		return err
 	})

@@ -1,25 +1,5 @@
 package payment
 
-import (
-	"strconv"
-	"strings"
-
-	"penstock/internal/ident"
-)
-
-// mysqlMigrations are the tables of schema.go in MySQL's words. What is an index with a condition there is here an index on a
-// generated column that is NULL outside the condition. payment_locks has a row for each slot, for [Store.Do], and another for
-// [Store.Alone]; nothing ever writes to it. Ids, users and keys compare as bytes.
-func mysqlMigrations() []string {
-	var slots strings.Builder
-	for i := range 2 * ident.Slots {
-		slots.WriteString(",(" + strconv.Itoa(i) + ")")
-	}
-	return []string{mysqlTables + `
-INSERT INTO payment_locks (slot) VALUES ` + slots.String()[1:] + ` ON DUPLICATE KEY UPDATE slot=slot;
-`}
-}
-
 const mysqlTables = `
 CREATE TABLE IF NOT EXISTS payments (
 	id BIGINT NOT NULL PRIMARY KEY, ord BIGINT NOT NULL, user VARBINARY(512) NOT NULL, ` + "`key`" + ` VARBINARY(512) NOT NULL, body VARBINARY(64) NOT NULL,
@@ -54,5 +34,4 @@ CREATE TABLE IF NOT EXISTS cases (
 	seq BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, payment BIGINT NOT NULL, kind VARBINARY(64) NOT NULL, ref VARBINARY(255) NOT NULL,
 	amount BIGINT NOT NULL, currency VARBINARY(255) NOT NULL, detail MEDIUMBLOB NOT NULL, at BIGINT NOT NULL,
 	UNIQUE KEY cases_once (payment, kind, ref)
-) ENGINE=InnoDB;
-CREATE TABLE IF NOT EXISTS payment_locks (slot INT NOT NULL PRIMARY KEY) ENGINE=InnoDB;`
+) ENGINE=InnoDB;`

@@ -72,7 +72,7 @@ func (p *Payments) returned(ctx context.Context, rf refundRow) (refundRow, error
 	if rf.auto {
 		to, next = Refunded, nil
 	}
-	err := p.db.Do(ctx, rf.order, func(tx Tx) error {
+	err := p.db.Do(ctx, slot(rf.order), func(tx Tx) error {
 		var last int64
 		if err := tx.Scan(`SELECT max(seq) FROM refunds WHERE ord=?`, []any{int64(rf.order)}, &last); err != nil {
 			return err
@@ -106,7 +106,7 @@ func (p *Payments) rest(tx Tx, id ident.ID) error {
 func (p *Payments) refused(ctx context.Context, rf refundRow, res Result) (refundRow, error) {
 	raised := ""
 	var pay row
-	err := p.db.Do(ctx, rf.order, func(tx Tx) (err error) {
+	err := p.db.Do(ctx, slot(rf.order), func(tx Tx) (err error) {
 		raised = ""
 		if pay, err = load(tx, rf.payment); err != nil {
 			return err
@@ -133,7 +133,7 @@ func (p *Payments) refused(ctx context.Context, rf refundRow, res Result) (refun
 // tell lets an order know of all money that went back and was not told, in the order in which it went back. Telling is not
 // idempotent, so the order's own sum decides whether it has heard of a refund already; being alone keeps that sum still.
 func (p *Payments) tell(ctx context.Context, id ident.ID) error {
-	return p.db.Alone(ctx, id, func(held func() error) error {
+	return p.db.Alone(ctx, slot(id), func(held func() error) error {
 		rows, err := p.db.Query(ctx, `SELECT `+refundColumns+` FROM refunds WHERE ord=? AND auto=0 AND seq>0 ORDER BY seq`, int64(id))
 		all, err := collect(rows, err, scanRefund)
 		if err != nil {
@@ -184,7 +184,7 @@ func (p *Payments) tellOne(ctx context.Context, rf refundRow, before int64, held
 	if err := p.o.Fault.Hit(PointTold); err != nil {
 		return err
 	}
-	return p.db.Do(ctx, rf.order, func(tx Tx) error {
+	return p.db.Do(ctx, slot(rf.order), func(tx Tx) error {
 		_, err := tx.Exec(`UPDATE refunds SET state='refunded', next_at=NULL, tries=0, at=? WHERE id=? AND state='paid_back'`, p.nowMS(), int64(rf.id))
 		return err
 	})
@@ -194,7 +194,7 @@ func (p *Payments) wrongBooks(ctx context.Context, rf refundRow, has, before int
 	detail := fmt.Sprintf("the order says %d was refunded; %d was, and refund %s is next", has, before, rf.id)
 	raised := ""
 	var pay row
-	err := p.db.Do(ctx, rf.order, func(tx Tx) (err error) {
+	err := p.db.Do(ctx, slot(rf.order), func(tx Tx) (err error) {
 		if pay, err = load(tx, rf.payment); err != nil {
 			return err
 		}

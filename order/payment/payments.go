@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"penstock/engine/groupcommit"
 	"penstock/errs"
 	"penstock/internal/ident"
-	"penstock/order/payment/groupcommit"
 )
 
 // Deps is what Payments works with. Providers are named as in the method of a [Begin] and in the path of a callback.

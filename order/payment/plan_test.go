@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"penstock/order/payment/groupcommit"
+	"penstock/engine/groupcommit"
 )
 
 // What a refund asks about the others of its payment and its order is found by index, however many refunds there are.

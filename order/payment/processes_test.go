@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
+	"penstock/engine/sqldb"
 	"penstock/errs"
 	"penstock/internal/engines"
 	"penstock/internal/fault"
@@ -19,7 +21,6 @@ import (
 	"penstock/internal/ident"
 	"penstock/order"
 	"penstock/order/payment"
-	"penstock/order/payment/groupcommit"
 	"penstock/order/payment/sandbox"
 	"penstock/stock/driver"
 )
@@ -523,7 +524,7 @@ func testReplyLost(t *testing.T, server *engines.Server) {
 	on.place = func(t testing.TB) string { return strings.Replace(direct(t), server.Addr(), proxy.Addr(), 1) }
 	on.open = func(t testing.TB, where string, faults *fault.Points) payment.Store {
 		t.Helper()
-		return openMySQL(t, where, mysql.Options{LockWait: time.Second, Reply: 1100 * time.Millisecond}, payment.MySQLOptions{Fault: faults})
+		return openMySQL(t, where, mysql.Options{LockWait: time.Second, Reply: 1100 * time.Millisecond}, sqldb.Options{Fault: faults})
 	}
 	w := setup(t, on, faults)
 	w.muted.Store(true)

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"penstock/engine/sqldb"
 	"penstock/internal/ident"
 	"penstock/stock/driver"
 )
@@ -42,7 +43,7 @@ func (p *Payments) takeOver(ctx context.Context) error {
 	if p.db.Shared() {
 		return nil
 	}
-	return p.db.Do(ctx, 0, func(tx Tx) error {
+	return p.db.Do(ctx, sqldb.NoLock, func(tx Tx) error {
 		now := p.nowMS()
 		if _, err := tx.Exec(`UPDATE payments SET next_at=? WHERE next_at>? AND state='captured'`, now, now); err != nil {
 			return err
@@ -121,14 +122,14 @@ func (p *Payments) book(ctx context.Context) (pays []row, refunds []refundRow, e
 	if due, err := p.anyDue(ctx, now); err == nil && !due {
 		return nil, nil, nil // a look that failed is made again by the transaction, which repairs the database
 	}
-	err = p.db.Do(ctx, 0, func(tx Tx) (err error) {
+	err = p.db.Do(ctx, sqldb.NoLock, func(tx Tx) (err error) {
 		pays, err = p.bookPayments(tx, now)
 		return err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	err = p.db.Do(ctx, 0, func(tx Tx) (err error) {
+	err = p.db.Do(ctx, sqldb.NoLock, func(tx Tx) (err error) {
 		refunds, err = p.bookRefunds(tx, now)
 		return err
 	})
@@ -242,7 +243,7 @@ func (p *Payments) forget(ctx context.Context) error {
 	if err != nil || at >= cutoff {
 		return err
 	}
-	return p.db.Do(ctx, 0, func(tx Tx) error {
+	return p.db.Do(ctx, sqldb.NoLock, func(tx Tx) error {
 		_, err := tx.Exec(`DELETE FROM callbacks WHERE seq<? AND at<?`, first+1000, cutoff)
 		return err
 	})

@@ -84,7 +84,7 @@ func (p *Payments) placeRefund(ctx context.Context, r Refund, o order.Order) (re
 		fresh.why = "refunded"
 	}
 	var got placed
-	err := p.db.Do(ctx, r.Order, func(tx Tx) (err error) {
+	err := p.db.Do(ctx, slot(r.Order), func(tx Tx) (err error) {
 		got = placed{}
 		const byKey = `SELECT ` + refundColumns + ` FROM refunds WHERE ord=? AND user=? AND ` + keyColumn + `=? AND auto=0`
 		known, err := scanRefund(txRow{tx, byKey, []any{int64(r.Order), r.User, r.Key}})

@@ -3,9 +3,9 @@ package payment_test
 import (
 	"testing"
 
+	"penstock/engine/groupcommit"
 	"penstock/internal/fault"
 	"penstock/order"
-	"penstock/order/payment/groupcommit"
 )
 
 // A commit that fails in the background heals in the background: money that was taken pays its order though no buyer writes

@@ -41,7 +41,7 @@ func (p *Payments) settle(ctx context.Context, r row) (row, error) {
 		return r, err
 	}
 	settled := false
-	err = p.db.Do(ctx, r.ID, func(tx Tx) error {
+	err = p.db.Do(ctx, slot(r.ID), func(tx Tx) error {
 		n, err := tx.Exec(`UPDATE payments SET next_at=NULL, tries=0 WHERE id=? AND next_at IS NOT NULL`, int64(r.ID))
 		settled = n == 1
 		return err
@@ -56,7 +56,7 @@ func (p *Payments) settle(ctx context.Context, r row) (row, error) {
 // alone: its claim may have been released by a refund.
 func (p *Payments) returnLate(ctx context.Context, r row) (row, error) {
 	var refund ident.ID
-	err := p.db.Do(ctx, r.ID, func(tx Tx) (err error) {
+	err := p.db.Do(ctx, slot(r.ID), func(tx Tx) (err error) {
 		refund = 0
 		if r, err = load(tx, r.ID); err != nil || !r.unsettled() {
 			return err

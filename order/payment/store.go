@@ -5,43 +5,40 @@ import (
 	"database/sql"
 	"fmt"
 
+	"penstock/engine/groupcommit"
+	"penstock/engine/mysql"
+	"penstock/engine/sqldb"
 	"penstock/internal/ident"
 )
 
-// Store keeps payments: a SQLite file that one process owns, or a MySQL database that several share. What is decided about
-// payments is decided above it, once. The SQL handed in is what both engines understand; "?" stands for a value. All methods
-// are safe for concurrent use.
-//
-// Errors of its own carry a code: [penstock/errs.ReducedCapacity] when nothing was executed, [penstock/errs.Unknown] when a
-// commit was not answered.
-type Store interface {
-	// Do runs f in a transaction that is durable when Do returns nil. Two closures whose id has the same slot never run at the
-	// same time, in whatever process; so whoever reads and then writes what belongs to one order, or to a payment or refund of
-	// it, passes any of their ids (they share their slot). An id of 0 is no lock. f may run more than once and must set its
-	// results afresh each time; it must not call Do.
-	Do(ctx context.Context, id ident.ID, f func(Tx) error) error
-	// Alone runs f while no other closure of the same slot runs in Alone, in whatever process. f may call Do. held is nil while
-	// that is still true: a process that lost its session must ask before an act that must not happen twice.
-	Alone(ctx context.Context, id ident.ID, f func(held func() error) error) error
-	// Query and Scan read what is committed. The caller closes the rows; Scan reads the one row, or fails with [sql.ErrNoRows].
-	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	Scan(ctx context.Context, query string, args []any, dest ...any) error
-	// Shared reports whether other processes may work on the same payments.
-	Shared() bool
-	// Close ends the use of the store.
-	Close() error
+// Store keeps payments: a file that one process owns, or a MySQL database that several share. An order, its payments and its
+// refunds share a slot, so that whoever reads and then writes what belongs to one of them passes the slot of any of their ids.
+type Store = sqldb.Store
+
+// Tx is the transaction of a Store.
+type Tx = sqldb.Tx
+
+// schema are the tables of payments.
+func schema() sqldb.Schema {
+	return sqldb.Schema{Name: "payments", SQLite: migrations, MySQL: []string{mysqlTables}}
 }
 
-// Tx is the transaction a closure runs in, valid only during the call.
-type Tx interface {
-	// Exec returns the number of rows that the statement matched.
-	Exec(query string, args ...any) (int64, error)
-	// Insert adds a row and reports true, or does nothing if a unique index holds the row already.
-	Insert(query string, args ...any) (bool, error)
-	// Query returns rows that the caller closes before its next statement.
-	Query(query string, args ...any) (*sql.Rows, error)
-	// Scan reads the one row of a query; the error is [sql.ErrNoRows] when there is none.
-	Scan(query string, args []any, dest ...any) error
+// OpenSQLite opens or creates the file at path. Only one process may have it open.
+func OpenSQLite(ctx context.Context, path string, o groupcommit.Options) (Store, error) {
+	return sqldb.OpenFile(ctx, path, schema(), o)
+}
+
+// OpenMySQL makes or migrates the tables in db. The caller closes db, after the store.
+func OpenMySQL(ctx context.Context, db *mysql.DB, o sqldb.Options) (Store, error) {
+	return sqldb.OpenShared(ctx, db, schema(), o)
+}
+
+// slot returns the slot that an id's rows share; an id of 0 needs no lock.
+func slot(id ident.ID) int {
+	if id == 0 {
+		return sqldb.NoLock
+	}
+	return id.Slot()
 }
 
 // collect reads all rows of a query.

@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"time"
 
+	"penstock/engine/groupcommit"
 	"penstock/errs"
 	"penstock/internal/ident"
-	"penstock/order/payment/groupcommit"
 )
 
 // migrations of sandbox.db. A charge is written once; only what concerns its callbacks changes: step counts the callbacks

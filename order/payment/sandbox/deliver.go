@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"penstock/order/payment/groupcommit"
+	"penstock/engine/groupcommit"
 	"penstock/order/payment/webhook"
 )
 

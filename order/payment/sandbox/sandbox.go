@@ -17,9 +17,9 @@ import (
 	"sync"
 	"time"
 
+	"penstock/engine/groupcommit"
 	"penstock/engine/sqlite"
 	"penstock/internal/clock"
-	"penstock/order/payment/groupcommit"
 	"penstock/order/payment/webhook"
 )
 

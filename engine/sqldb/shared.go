@@ -1,4 +1,4 @@
-package payment
+package sqldb
 
 import (
 	"context"
@@ -8,14 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
 	"penstock/errs"
 	"penstock/internal/fault"
-	"penstock/internal/ident"
-	"penstock/order/payment/groupcommit"
 )
 
 const (
@@ -28,45 +28,60 @@ const (
 	sessions = 4
 )
 
-// MySQLOptions tunes a store on MySQL. The zero value is good.
-type MySQLOptions struct {
+// Options tunes a store that several processes share. The zero value is good.
+type Options struct {
 	Logger *slog.Logger
 	Fault  *fault.Points
 	// Progress is called before each step of the migration that runs.
 	Progress func(step, of int)
 }
 
-// mysqlStore is a database that several processes share. A transaction first locks the row of its slot, so that what it reads
+// shared is a MySQL database that several processes share. A transaction first locks the row of its slot, so that what it reads
 // afterwards stays true until it commits; every process locks one such row, first, so nobody waits in a circle for them.
-type mysqlStore struct {
+type shared struct {
 	db     *mysql.DB
-	o      MySQLOptions
+	o      Options
+	locks  string // name of the table of locks
 	alone  stripes
 	spare  chan struct{}
 	closed atomic.Bool
 }
 
-// OpenMySQL makes or migrates the tables in db, which should be a database of their own. The caller closes db, after the
-// store. db needs a pool of at least two connections.
-func OpenMySQL(ctx context.Context, db *mysql.DB, o MySQLOptions) (Store, error) {
+// OpenShared makes or migrates the tables of a schema in db, which may hold those of other schemas too. The caller closes db,
+// after the store. db needs a pool of at least two connections.
+func OpenShared(ctx context.Context, db *mysql.DB, schema Schema, o Options) (Store, error) {
 	pool := db.Stats().MaxOpenConnections
 	if pool == 1 {
-		return nil, errors.New("payments: the pool of the database has 1 connection; at least 2 are needed, such as 20")
+		return nil, fmt.Errorf("%s: the pool of the database has 1 connection; at least 2 are needed, such as 20", schema.Name)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	if err := mysql.Migrate(ctx, db, "payments", mysqlMigrations(), o.Progress); err != nil {
-		return nil, fmt.Errorf("payments: %w", err)
+	locks := schema.Name + "_locks"
+	if err := mysql.Migrate(ctx, db, schema.Name, schema.MySQL, o.Progress); err != nil {
+		return nil, fmt.Errorf("%s: %w", schema.Name, err)
+	}
+	if err := mysql.Migrate(ctx, db, locks, lockTable(locks), o.Progress); err != nil {
+		return nil, fmt.Errorf("%s: %w", locks, err)
 	}
 	spare := sessions
 	if pool > 0 {
 		spare = min(spare, pool/2)
 	}
-	return &mysqlStore{db: db, o: o, spare: make(chan struct{}, spare)}, nil
+	return &shared{db: db, o: o, locks: locks, spare: make(chan struct{}, spare)}, nil
 }
 
-func (s *mysqlStore) Do(ctx context.Context, id ident.ID, f func(Tx) error) error {
+// lockTable makes the rows that stand for slots: those of Do, then those of Alone.
+func lockTable(name string) []string {
+	var rows strings.Builder
+	for i := range 2 * Slots {
+		fmt.Fprintf(&rows, ",(%d)", i)
+	}
+	return []string{"CREATE TABLE IF NOT EXISTS " + name + " (slot INT NOT NULL PRIMARY KEY) ENGINE=InnoDB;\n" +
+		"INSERT INTO " + name + " (slot) VALUES " + rows.String()[1:] + " ON DUPLICATE KEY UPDATE slot=slot;\n"}
+}
+
+func (s *shared) Do(ctx context.Context, slot int, f func(Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return errs.Wrap(errs.ReducedCapacity, err, "the caller has gone; nothing was executed")
 	}
@@ -74,11 +89,11 @@ func (s *mysqlStore) Do(ctx context.Context, id ident.ID, f func(Tx) error) erro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	for n := 1; ; n++ {
-		err := s.once(ctx, id, f)
+		err := s.once(ctx, slot, f)
 		if err == nil || n > reruns || !mysql.Retry(err) && !mysql.Duplicate(err) {
 			return s.coded(err)
 		}
-		s.o.Logger.Debug("payment transaction runs again", "run", n, "error", err)
+		s.o.Logger.Debug("a transaction runs again", "run", n, "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(rand.N(time.Duration(n) * 4 * time.Millisecond)): // so that those who met do not meet again
@@ -87,14 +102,14 @@ func (s *mysqlStore) Do(ctx context.Context, id ident.ID, f func(Tx) error) erro
 }
 
 // once runs the transaction one time.
-func (s *mysqlStore) once(ctx context.Context, id ident.ID, f func(Tx) error) error {
+func (s *shared) once(ctx context.Context, slot int, f func(Tx) error) error {
 	if s.closed.Load() {
 		return errs.New(errs.ReducedCapacity, "the server is stopping; nothing was executed")
 	}
 	return mysql.Tx(ctx, s.db, func(tx *sql.Tx) error {
-		t := mysqlTx{ctx, tx}
-		if id != 0 {
-			if err := t.lock(id.Slot()); err != nil {
+		t := sharedTx{ctx, tx, s.locks}
+		if slot != NoLock {
+			if err := t.lock(slot); err != nil {
 				return err
 			}
 		}
@@ -109,8 +124,8 @@ func (s *mysqlStore) once(ctx context.Context, id ident.ID, f func(Tx) error) er
 }
 
 // Alone holds the lock in a transaction of its own, which ends with the session: a process that dies frees it at once.
-func (s *mysqlStore) Alone(ctx context.Context, id ident.ID, f func(held func() error) error) error {
-	defer s.alone.lock(id)()
+func (s *shared) Alone(ctx context.Context, slot int, f func(held func() error) error) error {
+	defer s.alone.lock(slot)()
 	select {
 	case s.spare <- struct{}{}:
 		defer func() { <-s.spare }()
@@ -120,12 +135,12 @@ func (s *mysqlStore) Alone(ctx context.Context, id ident.ID, f func(held func() 
 	ran := false
 	var result error
 	err := mysql.Tx(context.WithoutCancel(ctx), s.db, func(tx *sql.Tx) error {
-		t := mysqlTx{context.WithoutCancel(ctx), tx}
-		if err := t.lock(ident.Slots + id.Slot()); err != nil {
+		t := sharedTx{context.WithoutCancel(ctx), tx, s.locks}
+		if err := t.lock(Slots + slot); err != nil {
 			return err
 		}
 		ran = true
-		result = f(func() error { return s.coded(t.lock(ident.Slots + id.Slot())) })
+		result = f(func() error { return s.coded(t.lock(Slots + slot)) })
 		return nil
 	})
 	if ran {
@@ -134,25 +149,25 @@ func (s *mysqlStore) Alone(ctx context.Context, id ident.ID, f func(held func() 
 	return s.coded(err)
 }
 
-func (s *mysqlStore) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (s *shared) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	rows, err := s.db.QueryContext(ctx, query, args...)
 	return rows, s.coded(err)
 }
 
-func (s *mysqlStore) Scan(ctx context.Context, query string, args []any, dest ...any) error {
+func (s *shared) Scan(ctx context.Context, query string, args []any, dest ...any) error {
 	return s.coded(s.db.QueryRowContext(ctx, query, args...).Scan(dest...))
 }
 
-func (s *mysqlStore) Shared() bool { return true }
+func (s *shared) Shared() bool { return true }
 
 // Close lets nothing begin any more. The connections are the caller's.
-func (s *mysqlStore) Close() error {
+func (s *shared) Close() error {
 	s.closed.Store(true)
 	return nil
 }
 
 // coded says what an error of the engine means to the caller. It keeps errors that have a code, and [sql.ErrNoRows].
-func (s *mysqlStore) coded(err error) error {
+func (s *shared) coded(err error) error {
 	if _, ok := errors.AsType[*errs.Error](err); ok || err == nil {
 		return err
 	}
@@ -166,23 +181,26 @@ func (s *mysqlStore) coded(err error) error {
 	return err
 }
 
-// mysqlTx adds what MySQL says in its own words.
-type mysqlTx struct {
-	ctx context.Context
-	tx  *sql.Tx
+// sharedTx adds what MySQL says in its own words.
+type sharedTx struct {
+	ctx   context.Context
+	tx    *sql.Tx
+	locks string
 }
 
 // lock waits for the row that stands for a slot and keeps it until the transaction ends.
-func (t mysqlTx) lock(row int) error {
+func (t sharedTx) lock(row int) error {
 	var got int
-	err := t.Scan(`SELECT slot FROM payment_locks WHERE slot=? FOR UPDATE`, []any{row}, &got)
+	err := t.Scan("SELECT slot FROM "+t.locks+" WHERE slot=? FOR UPDATE", []any{row}, &got)
 	if errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("table payment_locks has no row %d: it was emptied; put rows 0 to %d back", row, 2*ident.Slots-1)
+		return fmt.Errorf("table %s has no row %d: it was emptied; put rows 0 to %d back", t.locks, row, 2*Slots-1)
 	}
 	return err
 }
 
-func (t mysqlTx) Exec(query string, args ...any) (int64, error) {
+func (t sharedTx) Locking(query string) string { return query + " FOR UPDATE" }
+
+func (t sharedTx) Exec(query string, args ...any) (int64, error) {
 	res, err := t.tx.ExecContext(t.ctx, query, args...)
 	if err != nil {
 		return 0, err
@@ -190,7 +208,7 @@ func (t mysqlTx) Exec(query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-func (t mysqlTx) Insert(query string, args ...any) (bool, error) {
+func (t sharedTx) Insert(query string, args ...any) (bool, error) {
 	_, err := t.Exec(query, args...)
 	if mysql.Duplicate(err) {
 		return false, nil
@@ -198,10 +216,10 @@ func (t mysqlTx) Insert(query string, args ...any) (bool, error) {
 	return err == nil, err
 }
 
-func (t mysqlTx) Query(query string, args ...any) (*sql.Rows, error) {
+func (t sharedTx) Query(query string, args ...any) (*sql.Rows, error) {
 	return t.tx.QueryContext(t.ctx, query, args...)
 }
 
-func (t mysqlTx) Scan(query string, args []any, dest ...any) error {
+func (t sharedTx) Scan(query string, args []any, dest ...any) error {
 	return t.tx.QueryRowContext(t.ctx, query, args...).Scan(dest...)
 }
