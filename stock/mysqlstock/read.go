@@ -53,7 +53,8 @@ func (d *DB) Unsent(ctx context.Context, user string) ([]*driver.Attempt, error)
 	return wins, readError("read what was not sent", err)
 }
 
-// Due walks the index of held claims by their time.
+// Due walks the index of held claims by their time. What is due is said by the clock that ends a claim, the database's: now
+// counts only where a clock was injected, so that a process whose own clock is wrong releases nothing early.
 func (d *DB) Due(ctx context.Context, now time.Time, limit int) ([]ident.ID, error) {
 	done, err := d.reading()
 	if err != nil {
@@ -61,7 +62,13 @@ func (d *DB) Due(ctx context.Context, now time.Time, limit int) ([]ident.ID, err
 	}
 	defer done()
 	var t text
-	t.raw("SELECT id FROM attempt WHERE state = 1 AND release_at <= ").num(now.UnixMicro()).raw(" ORDER BY release_at, id LIMIT ").num(int64(limit))
+	t.raw("SELECT id FROM attempt WHERE state = 1 AND release_at <= ")
+	if d.opt.Clock == nil {
+		t.raw(nowMicros)
+	} else {
+		t.num(now.UnixMicro())
+	}
+	t.raw(" ORDER BY release_at, id LIMIT ").num(int64(limit))
 	var ids []ident.ID
 	err = query(ctx, d.db, string(t.b), func(rows *sql.Rows) error {
 		var id int64
