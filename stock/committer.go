@@ -42,7 +42,7 @@ func (s *Stock) run() {
 	for c := range s.queue {
 		batch = s.gather(append(batch[:0], c))
 		s.before = len(batch)
-		s.commit(batch)
+		s.commit(batch, false)
 	}
 }
 
@@ -85,13 +85,18 @@ func (s *Stock) gather(batch []call) []call {
 }
 
 // commit decides a batch in one transaction and answers it. A batch that the database refuses as such is bisected, so that
-// one bad row costs one call.
-func (s *Stock) commit(batch []call) {
+// one bad row costs one call. open says that a transaction with these calls was sent to commit before and may have happened:
+// then no error proves that nothing was written.
+func (s *Stock) commit(batch []call, open bool) {
 	err := s.transact(batch)
-	if errors.Is(err, driver.ErrUnknown) {
+	if errors.Is(err, driver.ErrUnknown) || open && errors.Is(err, driver.ErrUnavailable) {
+		open = true
 		err = s.settle(batch, err)
 	}
 	if err == nil || errors.Is(err, driver.ErrUnknown) || errors.Is(err, driver.ErrUnavailable) || len(batch) == 1 {
+		if err != nil && open {
+			err = fmt.Errorf("%w: not settled: %w", driver.ErrUnknown, err)
+		}
 		if err != nil {
 			s.complain(err, len(batch))
 		}
@@ -103,8 +108,8 @@ func (s *Stock) commit(batch []call) {
 	}
 	s.opt.Logger.Warn("a batch was refused by the database and is bisected", "error", err.Error(), "calls", len(batch))
 	half := len(batch) / 2
-	s.commit(batch[:half])
-	s.commit(batch[half:])
+	s.commit(batch[:half], open)
+	s.commit(batch[half:], open)
 }
 
 // complain logs calls whose batches were not committed, once a second: a database that is gone fails every batch.
