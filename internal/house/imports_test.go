@@ -47,6 +47,8 @@ var rooms = []room{
 	{"order/mysqlorder", []string{"order/driver", "order/shard", "engine"}, "a driver"},
 	{"order/drivertest", []string{"order/driver", "order/shard", "stock/driver"}, "the contract"},
 	{"order", []string{"stock", "bus", "engine", "sale"}, "follows the claims; keeps its shards"},
+	{"saga/participant", nil, "the port: what a service does to take part"},
+	{"saga/barrier", []string{"saga/participant", "engine/sqldb"}, "a table in a participant's own database"},
 	{"auth", nil, "keys and tokens; who may do what is the gateway's"},
 	{"limit", nil, "counts calls; it knows neither HTTP nor sales"},
 	{"lock/driver", nil, "the port"},

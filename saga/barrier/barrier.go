@@ -1,0 +1,99 @@
+// Package barrier lets a participant answer calls that come late, twice or out of order, without thinking about them.
+//
+// A [Table] lies in the participant's own database and is written in the participant's own transaction, so that a call's
+// effect and the memory of it are one commit. It holds one row per branch:
+//
+//	          try                 confirm
+//	(none) ─────────► tried ─────────────────► confirmed
+//	   │                 │ cancel
+//	   │ cancel          ▼
+//	   └──────► void  cancelled
+//
+// A cancel before its try is remembered as void, answered ok and does nothing. A try after a cancel is refused: nobody would
+// ever end it. A repeat has no second effect. A confirm without a try, or after a cancel, and a cancel after a confirm are
+// refused.
+package barrier
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"penstock/engine/sqldb"
+	"penstock/errs"
+	"penstock/saga/participant"
+)
+
+// Op is one of the three calls.
+type Op string
+
+// The calls.
+const (
+	Try     Op = "try"
+	Confirm Op = "confirm"
+	Cancel  Op = "cancel"
+)
+
+// Table is the name of a barrier table. Each room has its own, such as "balance_barrier". Rows are 200 bytes; old ones may be
+// deleted once no call about their transactions can be on its way any more.
+type Table string
+
+const (
+	tried     = "tried"
+	confirmed = "confirmed"
+	cancelled = "cancelled"
+	void      = "void"
+)
+
+// SQLite returns the migration that makes the table in a SQLite file.
+func (t Table) SQLite() string {
+	return `CREATE TABLE ` + string(t) + ` (tx TEXT NOT NULL, branch TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (tx, branch)) STRICT, WITHOUT ROWID;`
+}
+
+// MySQL returns the migration that makes the table in a MySQL database.
+func (t Table) MySQL() string {
+	return `CREATE TABLE IF NOT EXISTS ` + string(t) + ` (tx VARBINARY(64) NOT NULL, branch VARBINARY(64) NOT NULL, state VARBINARY(16) NOT NULL,
+	PRIMARY KEY (tx, branch)) ENGINE=InnoDB;`
+}
+
+// Enter notes a call in the transaction that will have its effect. first says that the effect is to be had now; false with a
+// nil error means that nothing is left to do and the answer is ok. An error for which [participant.Refused] is true is the
+// answer: the transaction must end without effect. Calls about one branch that meet wait for each other at its row.
+func (t Table) Enter(tx sqldb.Tx, transaction, branch string, op Op) (first bool, err error) {
+	fresh := map[Op]string{Try: tried, Cancel: void}[op]
+	if fresh != "" {
+		made, err := tx.Insert(`INSERT INTO `+string(t)+` (tx, branch, state) VALUES (?,?,?)`, transaction, branch, fresh)
+		if err != nil || made {
+			return made && op == Try, err
+		}
+	}
+	var state string
+	err = tx.Scan(tx.Locking(`SELECT state FROM `+string(t)+` WHERE tx=? AND branch=?`), []any{transaction, branch}, &state)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, no(branch, "was never tried")
+	}
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case op == Try && (state == tried || state == confirmed), op == Confirm && state == confirmed, op == Cancel && (state == cancelled || state == void):
+		return false, nil
+	case op == Confirm && state == tried:
+		return true, t.set(tx, transaction, branch, confirmed)
+	case op == Cancel && state == tried:
+		return true, t.set(tx, transaction, branch, cancelled)
+	}
+	return false, no(branch, "is "+state)
+}
+
+func (t Table) set(tx sqldb.Tx, transaction, branch, state string) error {
+	n, err := tx.Exec(`UPDATE `+string(t)+` SET state=? WHERE tx=? AND branch=?`, state, transaction, branch)
+	if err == nil && n != 1 {
+		err = fmt.Errorf("the row of branch %s has gone from %s", branch, t)
+	}
+	return err
+}
+
+func no(branch, why string) error {
+	return participant.Refuse(errs.New(errs.IllegalTransition, "branch %s %s", branch, why))
+}
