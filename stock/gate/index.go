@@ -41,7 +41,12 @@ type Index struct {
 type coverage struct {
 	at     time.Time
 	levels map[driver.StockRef]int64
+	now    time.Time // of the snapshot, by the clock of the stock database
+	sales  map[string]int64
 }
+
+// lateCommit is how long after its end a sale may still gain what was decided before it: as long as a decision waits for a lock.
+const lateCommit = 5 * time.Second
 
 // NewIndex returns an empty index. What it knows counts for twice as long as every, the pause between two calls of Follow;
 // 0 means 1 s.
@@ -66,10 +71,29 @@ func (x *Index) Nothing(now time.Time, sale, user string, row *driver.Stock) boo
 	if row == nil && now.Sub(c.at) >= x.fresh {
 		return false
 	}
+	return !x.bound(sale, user)
+}
+
+func (x *Index) bound(sale, user string) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	_, bound := x.seen[userHash(sale, user)]
-	return !bound
+	_, yes := x.seen[userHash(sale, user)]
+	return yes
+}
+
+// Stopped reports that nothing was bound for the user in a sale that takes nothing any more: up to the version that paused or
+// closed it or said sold out, or up to its end. A moment ago would not do: who has won in it, on another process, and asks
+// again here must be told so.
+func (x *Index) Stopped(sale *driver.Sale, user string) bool {
+	x.wanted.Store(true)
+	c := x.covered.Load()
+	if c == nil || c.sales[sale.ID] < sale.Version {
+		return false
+	}
+	if byHand := sale.Paused || sale.SoldOut || !sale.ClosedAt.IsZero(); !byHand && c.now.Before(sale.EndsAt.Add(lateCommit)) {
+		return false
+	}
+	return !x.bound(sale.ID, user)
 }
 
 // Follow reads the journal up to the snapshot if anybody asked since the last call. at is when the snapshot was asked for.
@@ -97,7 +121,10 @@ func (x *Index) Follow(ctx context.Context, at time.Time, snap *driver.Snapshot)
 		x.wanted.Store(true)
 		return nil
 	}
-	c := &coverage{at: at, levels: make(map[driver.StockRef]int64, len(snap.Stock))}
+	c := &coverage{at: at, levels: make(map[driver.StockRef]int64, len(snap.Stock)), now: snap.Now, sales: make(map[string]int64, len(snap.Sales))}
+	for i := range snap.Sales {
+		c.sales[snap.Sales[i].ID] = snap.Sales[i].Version
+	}
 	for i := range snap.Stock {
 		c.levels[driver.StockRef{Sale: snap.Stock[i].Sale, SKU: snap.Stock[i].SKU}] = snap.Stock[i].Version
 	}

@@ -18,7 +18,11 @@ type Memory struct {
 	sales     atomic.Pointer[map[string]*Board]
 	heldRetry time.Duration
 	index     *Index // nil where a look-up costs nothing
+	ahead     atomic.Pointer[ahead]
 }
+
+// ahead is how far the clock of the stock database is ahead of this process's, as far as it was measured.
+type ahead struct{ least, most time.Duration }
 
 // Board is one sale: its definition and its stock rows, each replaced as a whole, so that a reader never sees half a change.
 type Board struct {
@@ -38,6 +42,13 @@ func New(heldRetry time.Duration) *Memory {
 
 // Use makes refusals ask the index before they ask for a look-up. It must be called before the first Admit.
 func (m *Memory) Use(x *Index) { m.index = x }
+
+// measured takes over what the clock of the stock database showed at some moment between asked and told.
+func (m *Memory) measured(shown, asked, told time.Time) {
+	if !shown.IsZero() {
+		m.ahead.Store(&ahead{least: shown.Sub(told), most: shown.Sub(asked)})
+	}
+}
 
 // Nothing reports that nothing is bound for the user as far as the index knows (see [Index.Nothing]).
 func (m *Memory) Nothing(now time.Time, sale, user string, row *driver.Stock) bool {
@@ -115,9 +126,9 @@ func (m *Memory) Admit(_ context.Context, now time.Time, r *stock.Request) Verdi
 		return Verdict{Say: Refuse, Answer: stock.Answer{State: stock.Lost, Reason: errs.NotFound}}
 	}
 	sale := b.doc.Load()
-	if refused, no := stock.Window(sale, now); no {
+	if refused, no := m.window(sale, now); no {
 		v := Verdict{Say: Ask, Answer: refused}
-		if (refused.Reason == errs.SaleNotOpen && b.untouched()) || m.Nothing(now, r.Sale, r.User, nil) {
+		if (refused.Reason == errs.SaleNotOpen && b.untouched()) || m.stopped(sale, r.User) {
 			v.Say = Refuse
 		}
 		return v
@@ -129,18 +140,38 @@ func (m *Memory) Admit(_ context.Context, now time.Time, r *stock.Request) Verdi
 			continue // the decision says what is wrong with it
 		}
 		if l := ref.Load(); l != nil && (l.Available == 0 || sale.SoldOut) {
-			return m.exhausted(now, r, l, sale.SoldOut)
+			return m.exhausted(now, r, l, sale)
 		}
 	}
 	return Verdict{}
 }
 
-func (m *Memory) exhausted(now time.Time, r *stock.Request, l *driver.Stock, forced bool) Verdict {
+// window is stock.Window by the clock of the stock database: it refuses only when every time that clock can show now does.
+func (m *Memory) window(sale *driver.Sale, now time.Time) (refused stock.Answer, no bool) {
+	c := m.ahead.Load()
+	if c == nil {
+		return stock.Window(sale, now)
+	}
+	if refused, no = stock.Window(sale, now.Add(c.least)); no {
+		_, no = stock.Window(sale, now.Add(c.most))
+	}
+	return refused, no
+}
+
+func (m *Memory) stopped(sale *driver.Sale, user string) bool {
+	return m.index != nil && sale != nil && m.index.Stopped(sale, user)
+}
+
+func (m *Memory) exhausted(now time.Time, r *stock.Request, l *driver.Stock, sale *driver.Sale) Verdict {
 	v := Verdict{Say: Ask, Answer: stock.Answer{State: stock.Lost, Reason: errs.SoldOut, SKU: l.SKU}}
+	if sale.SoldOut {
+		if m.stopped(sale, r.User) {
+			v.Say = Refuse
+		}
+		return v
+	}
 	settled := l // nothing can be won of a row that is sold out, so what is bound up to its version is all there is
-	if forced {
-		settled = nil
-	} else if l.Held != 0 {
+	if l.Held != 0 {
 		settled = nil
 		v.Answer.Reason, v.Answer.RetryAfter = errs.StockHeld, m.heldRetry
 	}

@@ -35,6 +35,7 @@ type ResyncOptions struct {
 // Resync reads the stock database again and again, so that a [Memory] sees what other processes committed. One snapshot is
 // read at a time, however many ask for it.
 type Resync struct {
+	memory *Memory
 	source Source
 	opt    ResyncOptions
 
@@ -58,7 +59,7 @@ func NewResync(m *Memory, s Source, o ResyncOptions) *Resync {
 	if o.Observe == nil {
 		o.Observe = m.Observe
 	}
-	return &Resync{source: s, opt: o}
+	return &Resync{memory: m, source: s, opt: o}
 }
 
 // Once reads one snapshot into the gate, then the journal into the index, and returns the snapshot. It is not nil when only the
@@ -71,6 +72,7 @@ func (r *Resync) Once(ctx context.Context) (*driver.Snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the stock database for the gate: %w", err)
 	}
+	r.memory.measured(snap.Now, at, r.opt.Clock.Now())
 	r.opt.Observe(stock.Committed{Stock: snap.Stock, Sales: snap.Sales})
 	if r.opt.Index == nil {
 		return snap, nil
