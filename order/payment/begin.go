@@ -37,7 +37,7 @@ func (p *Payments) Begin(ctx context.Context, b Begin) (Payment, bool, error) {
 	}
 	after, err := p.charge(ctx, r)
 	if err != nil {
-		p.o.Logger.Warn("payment stays pending", "payment", r.ID.String(), "orderId", r.Order.String(), "error", err)
+		p.logged(r.ID, r.Order, err) // it stays pending
 		return r.Payment, false, nil
 	}
 	return after.Payment, false, nil

@@ -75,9 +75,7 @@ func (p *Payments) learn(ctx context.Context, provider string, ev Event) (row, e
 	case did.captured:
 		r, err = p.settle(ctx, r)
 	}
-	if err != nil {
-		p.o.Logger.Warn("payment is taken up again later", "payment", r.ID.String(), "orderId", r.Order.String(), "error", err)
-	}
+	p.logged(r.ID, r.Order, err)
 	return r, nil
 }
 

@@ -29,6 +29,10 @@ type Payments struct {
 	mu   sync.Mutex
 	stop context.CancelFunc
 	done chan struct{}
+	left struct { // payments that were left to a later look, and when that was last said
+		payments int
+		said     time.Time
+	}
 }
 
 // New works on the SQLite file at path, which it opens or creates: [OpenSQLite] and [Over] in one.

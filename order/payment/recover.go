@@ -108,9 +108,23 @@ func (p *Payments) sweep(ctx context.Context) error {
 	return nil
 }
 
+// logged says that a payment is left to a later look, once a second, with how many were left since it last spoke: a provider
+// that is gone leaves every payment.
 func (p *Payments) logged(id, order ident.ID, err error) {
-	if err != nil {
-		p.o.Logger.Warn("payment is taken up again later", "payment", id.String(), "orderId", order.String(), "error", err)
+	if err == nil {
+		return
+	}
+	now := p.o.Clock.Now()
+	p.mu.Lock()
+	p.left.payments++
+	n := p.left.payments
+	silent := now.Sub(p.left.said) < time.Second
+	if !silent {
+		p.left.payments, p.left.said = 0, now
+	}
+	p.mu.Unlock()
+	if !silent {
+		p.o.Logger.Warn("payments are taken up again later", "payments", n, "payment", id.String(), "orderId", order.String(), "error", err)
 	}
 }
 
