@@ -26,12 +26,12 @@ import (
 	"penstock/internal/fault"
 	"penstock/order"
 	"penstock/order/payment"
-	"penstock/order/payment/webhook"
 	"penstock/reconcile"
 	"penstock/sale"
 	"penstock/stock"
 	"penstock/stock/gate"
 	"penstock/telemetry"
+	"penstock/webhook/standard"
 )
 
 // Options is what an App needs beside its config. The zero value works.
@@ -63,7 +63,7 @@ type App struct {
 	sales    *sale.Sales
 	orders   *order.Orders
 	payments *payment.Payments
-	secret   webhook.Secret
+	secret   standard.Secret
 	leader   *leader
 	desk     desk
 	bus      *bus.Bus

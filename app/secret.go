@@ -8,17 +8,17 @@ import (
 	"strings"
 
 	"penstock/internal/durable"
-	"penstock/order/payment/webhook"
+	"penstock/webhook/standard"
 )
 
-type webhookSecret = webhook.Secret
+type webhookSecret = standard.Secret
 
 // keptSecret returns the secret kept in a file of the data directory, readable by its owner only, and makes it the first time.
 func (a *App) keptSecret(name string) (webhookSecret, error) {
 	path := a.path(name)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		secret, err := webhook.NewSecret(rand.Reader)
+		secret, err := standard.NewSecret(rand.Reader)
 		if err != nil {
 			return secret, err
 		}
@@ -27,7 +27,7 @@ func (a *App) keptSecret(name string) (webhookSecret, error) {
 	if err != nil {
 		return webhookSecret{}, err
 	}
-	secret, err := webhook.ParseSecret(strings.TrimSpace(string(text)))
+	secret, err := standard.ParseSecret(strings.TrimSpace(string(text)))
 	if err != nil {
 		return secret, fmt.Errorf("%s: %w; delete the file to have a new secret made", path, err)
 	}
@@ -36,7 +36,7 @@ func (a *App) keptSecret(name string) (webhookSecret, error) {
 
 func (a *App) webhookSecret() (webhookSecret, error) {
 	if a.cfg.Payment.Secret != "" {
-		return webhook.ParseSecret(a.cfg.Payment.Secret)
+		return standard.ParseSecret(a.cfg.Payment.Secret)
 	}
 	return a.keptSecret("webhook.secret")
 }

@@ -9,7 +9,7 @@ import (
 	"penstock/errs"
 	"penstock/order/payment"
 	"penstock/order/payment/sandbox"
-	"penstock/order/payment/webhook"
+	"penstock/webhook/standard"
 )
 
 // A genuine signature over any body at all (PAYMENT stands for the id of a pending payment) never pays for an order with
@@ -38,7 +38,7 @@ func FuzzCallbackBody(f *testing.F) {
 		}
 		body = bytes.ReplaceAll(body, []byte("PAYMENT"), []byte(p.ID.String()))
 		h := http.Header{}
-		webhook.Sign(h, "msg_"+p.ID.String(), w.clk.Now(), body, w.secret)
+		standard.Sign(h, "msg_"+p.ID.String(), w.clk.Now(), body, w.secret)
 		err = w.pay.Load().Callback(t.Context(), "sandbox", h, body)
 		if code := errs.CodeOf(err); err != nil && code != errs.BadSignature && code != errs.NotFound {
 			t.Errorf("%q: %v", body, err)

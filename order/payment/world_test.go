@@ -23,9 +23,9 @@ import (
 	"penstock/order/payment"
 	"penstock/order/payment/sandbox"
 	"penstock/order/payment/sandbox/client"
-	"penstock/order/payment/webhook"
 	"penstock/stock"
 	"penstock/stock/driver"
+	"penstock/webhook/standard"
 )
 
 const price = 1999
@@ -192,7 +192,7 @@ type world struct {
 	where  string
 	clk    *clock.Fake
 	shop   *shop
-	secret webhook.Secret
+	secret standard.Secret
 	sb     *sandbox.Service
 	client *client.Client
 	line   *line
@@ -219,7 +219,7 @@ func setup(t testing.TB, on engine, faults *fault.Points) *world {
 		shop: &shop{clk: clk, ids: ident.NewGenerator(0, 0), claims: map[ident.ID]*driver.Attempt{}, orders: map[ident.ID]*order.Order{}, sells: map[ident.ID]int{}, asked: map[ident.ID]chan struct{}{}},
 	}
 	var err error
-	if w.secret, err = webhook.NewSecret(rand.Reader); err != nil {
+	if w.secret, err = standard.NewSecret(rand.Reader); err != nil {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
@@ -229,7 +229,7 @@ func setup(t testing.TB, on engine, faults *fault.Points) *world {
 	}
 	w.prov = httptest.NewServer(w.sb.Handler())
 	w.public = httptest.NewServer(http.HandlerFunc(w.callback))
-	w.client, err = client.New(func() string { return w.prov.URL }, func() string { return w.public.URL }, []webhook.Secret{w.secret},
+	w.client, err = client.New(func() string { return w.prov.URL }, func() string { return w.public.URL }, []standard.Secret{w.secret},
 		client.Options{Clock: clk, Transport: w.line})
 	if err != nil {
 		t.Fatal(err)
@@ -325,7 +325,7 @@ func (w *world) message(id ident.ID, kind, ref, msg string, amount int64) (http.
 		w.t.Fatal(err)
 	}
 	h := http.Header{}
-	webhook.Sign(h, msg, w.clk.Now(), body, w.secret)
+	standard.Sign(h, msg, w.clk.Now(), body, w.secret)
 	return h, body
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"penstock/engine/groupcommit"
-	"penstock/order/payment/webhook"
+	"penstock/webhook/standard"
 )
 
 // Types of callback.
@@ -106,7 +106,7 @@ func (s *Service) send(ctx context.Context, c charge, m message) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	webhook.Sign(req.Header, fmt.Sprintf("msg_%s_%d", c.id, m.number), s.o.Clock.Now(), body, s.secret)
+	standard.Sign(req.Header, fmt.Sprintf("msg_%s_%d", c.id, m.number), s.o.Clock.Now(), body, s.secret)
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 	"penstock/engine/groupcommit"
 	"penstock/engine/sqlite"
 	"penstock/internal/clock"
-	"penstock/order/payment/webhook"
+	"penstock/webhook/standard"
 )
 
 // Outcomes that a charge can ask for.
@@ -101,7 +101,7 @@ func (o Options) withDefaults() Options {
 // Service is one sandbox provider. Serve its Handler on a listener of its own.
 type Service struct {
 	o      Options
-	secret webhook.Secret
+	secret standard.Secret
 	db     *groupcommit.DB
 	client *http.Client
 	queue  *queue
@@ -112,7 +112,7 @@ type Service struct {
 }
 
 // New opens or creates the books at path. secret signs the callbacks. Callbacks are sent only between Start and Stop.
-func New(ctx context.Context, path string, secret webhook.Secret, o Options) (*Service, error) {
+func New(ctx context.Context, path string, secret standard.Secret, o Options) (*Service, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}

@@ -19,13 +19,13 @@ import (
 
 	"penstock/errs"
 	"penstock/internal/clock"
-	"penstock/order/payment/webhook"
+	"penstock/webhook/standard"
 )
 
 // shop receives callbacks, verifies them and keeps what it took.
 type shop struct {
 	t        *testing.T
-	verifier *webhook.Verifier
+	verifier *standard.Verifier
 
 	mu     sync.Mutex
 	status int
@@ -85,7 +85,7 @@ type bench struct {
 	t    *testing.T
 	clk  *clock.Fake
 	dir  string
-	sec  webhook.Secret
+	sec  standard.Secret
 	sb   *Service
 	url  string
 	shop *shop
@@ -96,10 +96,10 @@ func setup(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, clk: clock.NewFake(time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC)), dir: t.TempDir()}
 	var err error
-	if b.sec, err = webhook.NewSecret(rand.Reader); err != nil {
+	if b.sec, err = standard.NewSecret(rand.Reader); err != nil {
 		t.Fatal(err)
 	}
-	v, err := webhook.NewVerifier([]webhook.Secret{b.sec}, webhook.Options{Clock: b.clk})
+	v, err := standard.NewVerifier([]standard.Secret{b.sec}, standard.Options{Clock: b.clk})
 	if err != nil {
 		t.Fatal(err)
 	}

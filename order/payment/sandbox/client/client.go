@@ -22,7 +22,7 @@ import (
 	"penstock/internal/ident"
 	"penstock/order/payment"
 	"penstock/order/payment/sandbox"
-	"penstock/order/payment/webhook"
+	"penstock/webhook/standard"
 )
 
 const maxAnswer = 64 << 10
@@ -44,7 +44,7 @@ type Options struct {
 type Client struct {
 	base     func() string
 	callback func() string
-	verifier *webhook.Verifier
+	verifier *standard.Verifier
 	http     *http.Client
 }
 
@@ -53,8 +53,8 @@ var _ payment.Provider = (*Client)(nil)
 // New returns a client. base is the sandbox's URL, of this process or another, and callback the URL that it reports to, which
 // may lead to any process that shares the payments; both are asked anew for each call, because listeners may get their ports
 // late. Callbacks signed with any of the secrets are accepted.
-func New(base, callback func() string, secrets []webhook.Secret, o Options) (*Client, error) {
-	v, err := webhook.NewVerifier(secrets, webhook.Options{Clock: o.Clock, Tolerance: o.Tolerance})
+func New(base, callback func() string, secrets []standard.Secret, o Options) (*Client, error) {
+	v, err := standard.NewVerifier(secrets, standard.Options{Clock: o.Clock, Tolerance: o.Tolerance})
 	if err != nil {
 		return nil, fmt.Errorf("sandbox client: %w", err)
 	}

@@ -11,13 +11,13 @@ import (
 	"penstock/internal/ident"
 	"penstock/order/payment"
 	"penstock/order/payment/sandbox"
-	"penstock/order/payment/webhook"
+	"penstock/webhook/standard"
 )
 
 // A sandbox in another process is named by its URL, with or without a slash at its end, and behind a path too.
 func TestBaseURL(t *testing.T) {
 	t.Parallel()
-	sec, err := webhook.NewSecret(rand.Reader)
+	sec, err := standard.NewSecret(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestBaseURL(t *testing.T) {
 		}
 	})
 	for i, end := range []string{"", "/", "/pay", "/pay/"} {
-		cl, err := New(func() string { return srv.URL + end }, func() string { return "" }, []webhook.Secret{sec}, Options{})
+		cl, err := New(func() string { return srv.URL + end }, func() string { return "" }, []standard.Secret{sec}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,11 +80,11 @@ func TestOnlyTheSandboxIsDefinite(t *testing.T) {
 				}
 			}))
 			defer srv.Close()
-			sec, err := webhook.NewSecret(rand.Reader)
+			sec, err := standard.NewSecret(rand.Reader)
 			if err != nil {
 				t.Fatal(err)
 			}
-			cl, err := New(func() string { return srv.URL }, func() string { return "" }, []webhook.Secret{sec}, Options{})
+			cl, err := New(func() string { return srv.URL }, func() string { return "" }, []standard.Secret{sec}, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

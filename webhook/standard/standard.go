@@ -1,9 +1,9 @@
-// Package webhook signs and verifies messages as Standard Webhooks (https://www.standardwebhooks.com), symmetric scheme v1.
+// Package standard signs and verifies messages as Standard Webhooks (https://www.standardwebhooks.com), symmetric scheme v1.
 //
 // It promises that a message passes [Verifier.Verify] only if every bit of its id, timestamp and body is what a holder of one
 // of the secrets signed, and only within the tolerance around now. It does not remember ids: telling a repeat from a first
 // delivery is the receiver's work. Everything here is safe for concurrent use.
-package webhook
+package standard
 
 import (
 	"crypto/hmac"
