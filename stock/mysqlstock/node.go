@@ -111,7 +111,7 @@ func (d *DB) giveNode(ctx context.Context) error {
 // Others returns how many calls the other processes on this database have in flight and how many they are. Each number is as
 // old as a process's last beat; one that died counts until its lease ends.
 func (d *DB) Others(ctx context.Context) (inFlight int64, instances int, err error) {
-	done, err := d.reading()
+	done, err := d.reading(ctx)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -82,8 +82,9 @@ type DB struct {
 	failed atomic.Pointer[error] // why the last decision could not be made; nil while they can
 	dura   Durability
 
-	life sync.RWMutex // held by readers; Close waits for them
-	gone bool         // guarded by life
+	seats chan struct{} // one for each reader at a time
+	life  sync.RWMutex  // held by readers; Close waits for them
+	gone  bool          // guarded by life
 
 	quit    context.CancelFunc
 	stopped chan struct{}
@@ -104,6 +105,7 @@ func Open(ctx context.Context, cfg mysql.Config, o Options) (*DB, error) {
 	if o.Clock != nil {
 		d.timer = o.Clock
 	}
+	d.seats = make(chan struct{}, max(1, db.Stats().MaxOpenConnections-kept))
 	if err = d.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the stock database: %w", err), db.Close())
 	}
@@ -177,14 +179,24 @@ func (d *DB) Close() error {
 	return d.db.Close()
 }
 
-// reading keeps Close away until the returned function is called.
-func (d *DB) reading() (done func(), err error) {
+// kept is how many connections readers leave to decisions, leases and the beat: thousands of look-ups that wait for a
+// connection would make each of those wait among them.
+const kept = 4
+
+// reading waits for a seat among the readers, and keeps Close away until the returned function is called.
+func (d *DB) reading(ctx context.Context) (done func(), err error) {
+	select {
+	case d.seats <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	d.life.RLock()
 	if d.gone {
 		d.life.RUnlock()
+		<-d.seats
 		return nil, errClosed
 	}
-	return d.life.RUnlock, nil
+	return func() { d.life.RUnlock(); <-d.seats }, nil
 }
 
 var errClosed = fmt.Errorf("%w: closed", driver.ErrUnavailable)

@@ -15,7 +15,7 @@ import (
 
 // Attempt looks the key up without a lock: it sees what is committed.
 func (d *DB) Attempt(ctx context.Context, k driver.Key) (*driver.Attempt, error) {
-	done, err := d.reading()
+	done, err := d.reading(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func (d *DB) Attempt(ctx context.Context, k driver.Key) (*driver.Attempt, error)
 
 // Claim finds a win by its id.
 func (d *DB) Claim(ctx context.Context, id ident.ID) (*driver.Attempt, error) {
-	done, err := d.reading()
+	done, err := d.reading(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (d *DB) Claim(ctx context.Context, id ident.ID) (*driver.Attempt, error) {
 
 // Unsent finds the user's wins by the beginning of the key index.
 func (d *DB) Unsent(ctx context.Context, user string) ([]*driver.Attempt, error) {
-	done, err := d.reading()
+	done, err := d.reading(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (d *DB) Unsent(ctx context.Context, user string) ([]*driver.Attempt, error)
 // Due walks the index of held claims by their time. What is due is said by the clock that ends a claim, the database's: now
 // counts only where a clock was injected, so that a process whose own clock is wrong releases nothing early.
 func (d *DB) Due(ctx context.Context, now time.Time, limit int) ([]ident.ID, error) {
-	done, err := d.reading()
+	done, err := d.reading(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (d *DB) Due(ctx context.Context, now time.Time, limit int) ([]ident.ID, err
 
 // Snapshot reads in one consistent snapshot.
 func (d *DB) Snapshot(ctx context.Context) (*driver.Snapshot, error) {
-	done, err := d.reading()
+	done, err := d.reading(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ const journalColumns = "j.seq, j.kind, j.at, j.why, j.trace, o.sale, o.sku, o.de
 
 // Journal reads one page in one statement.
 func (d *DB) Journal(ctx context.Context, after uint64, limit int) ([]driver.Entry, error) {
-	done, err := d.reading()
+	done, err := d.reading(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func scanEntry(rows *sql.Rows) (driver.Entry, error) {
 
 // Audit reads one page of the trail.
 func (d *DB) Audit(ctx context.Context, after uint64, limit int) ([]driver.Audit, error) {
-	done, err := d.reading()
+	done, err := d.reading(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func (d *DB) Audit(ctx context.Context, after uint64, limit int) ([]driver.Audit
 // Sent remembers that every consumer has got all messages up to seq. It has a row of its own, so that it waits for no
 // decision.
 func (d *DB) Sent(ctx context.Context, seq uint64) error {
-	done, err := d.reading()
+	done, err := d.reading(ctx)
 	if err != nil {
 		return err
 	}
