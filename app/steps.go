@@ -132,6 +132,9 @@ func (a *App) committed(c stock.Committed) {
 
 func (a *App) startSale(ctx context.Context) (func(context.Context) error, error) {
 	opt := sale.Options{Clock: a.opt.Clock, Window: a.cfg.Payment.Window, Grace: a.cfg.Payment.Grace}
+	if a.cfg.Shared() {
+		opt.LookUp = a.cfg.Timeouts.Attempt
+	}
 	if r := a.cfg.Limits.Attempt; !r.Off() {
 		users := limit.New[string](limit.Rate{Calls: int(r.N), Per: r.Per}, limit.Options{Clock: a.opt.Clock})
 		opt.Throttle, a.sweeps = throttle{users}, append(a.sweeps, func() { users.Sweep() })

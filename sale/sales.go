@@ -34,6 +34,9 @@ type Options struct {
 	Window time.Duration
 	// Grace is what a sale without one adds to the window before stock comes back; 0 means 30 s.
 	Grace time.Duration
+	// LookUp is how long an attempt waits for the look-up of its key before it is answered Unknown; 0 means as long as it takes,
+	// which is right only where look-ups are made in memory.
+	LookUp time.Duration
 }
 
 // Sales is the room.
@@ -103,6 +106,11 @@ func (s *Sales) filter(r *stock.Request) (gate.Verdict, string) {
 func (s *Sales) known(ctx context.Context, r *stock.Request) (bool, error) {
 	if s.gate.Sale(r.Sale) == nil {
 		return false, nil
+	}
+	if s.opt.LookUp > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.opt.LookUp) // real time, because it bounds I/O
+		defer cancel()
 	}
 	_, known, err := s.stock.Lookup(ctx, r.Sale, r.User, r.Key)
 	return known, err
