@@ -2,7 +2,7 @@
 # make test   everything that must hold before a change lands
 # make check  vet, staticcheck, gofmt
 # make soak   every fault on real engines, several times, and storms on six processes (an hour); writes docs/resilience.md
-# make bench  one interleaved run of ratios (about three minutes)
+# make bench  one interleaved run of ratios (about six minutes); BENCH="-only embedded" runs a part, BENCH=-help names them
 
 GO      ?= go
 BIN     := bin/penstock
@@ -30,7 +30,7 @@ soak: build
 	$(GO) test ./test/resilience -count=1 -v -timeout 4h -soak $(SOAK) -results $(CURDIR)/bin/resilience.ndjson -update
 
 bench: build
-	BENCH_COMMIT=$(COMMIT) $(GO) run ./bench -binary $(BIN)
+	BENCH_COMMIT=$(COMMIT) $(GO) run ./bench -binary $(BIN) $(BENCH)
 
 check:
 	$(GO) vet ./...

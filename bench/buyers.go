@@ -16,11 +16,14 @@ type contest struct {
 	sale   string
 	status int
 	others []int
+	// warm is how long it runs before it counts; 0 means warm.
+	warm time.Duration
 }
 
 // attempts runs a contest for a slice.
 func (b *bench) attempts(c contest) (tally, error) {
-	enough := int(max(20_000, 2.5*b.f.most(c.figure, 60_000)*(b.o.slice+warm).Seconds()))
+	c.warm = max(c.warm, warm)
+	enough := int(max(20_000, 2.5*b.f.most(c.figure, 60_000)*(b.o.slice+c.warm).Seconds()))
 	passes, err := b.passes(c.sale, enough)
 	if err != nil {
 		return tally{}, err
@@ -30,7 +33,7 @@ func (b *bench) attempts(c contest) (tally, error) {
 			return ""
 		}
 		return passes[n]
-	}).run(warm, b.o.slice)
+	}).run(c.warm, b.o.slice)
 	if err == nil && t.asked() >= int64(enough) {
 		err = fmt.Errorf("%d buyers were not enough", enough)
 	}

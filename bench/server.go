@@ -179,6 +179,9 @@ func (s *server) profile(name string, length time.Duration) error {
 }
 
 func (s *server) stop() error {
+	if s.cmd == nil || s.cmd.Process == nil || s.cmd.ProcessState != nil {
+		return nil // it is not running
+	}
 	return errors.Join(s.cmd.Process.Signal(os.Interrupt), s.cmd.Wait())
 }
 

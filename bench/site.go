@@ -112,8 +112,14 @@ func (s *site) settle(t tally) error {
 	return nil
 }
 
+// refusals run for longer before they count: until a gate has read from a shared database who has bought, which it does once a
+// second while somebody is refused, each refusal is looked up there.
 func (s *site) refusals() error {
-	t, err := s.b.attempts(contest{figure: s.name + " refusals", addrs: s.addrs(), sale: saleOut, status: http.StatusConflict, others: doubts})
+	c := contest{figure: s.name + " refusals", addrs: s.addrs(), sale: saleOut, status: http.StatusConflict, others: doubts}
+	if s.database != "" {
+		c.warm = 2 * time.Second
+	}
+	t, err := s.b.attempts(c)
 	if err == nil {
 		s.b.f.add(s.name+" refusals", perSecond, t.rate()).note = fmt.Sprintf("%d bytes out%s", t.body, t.doubtful())
 	}

@@ -12,6 +12,7 @@ import { FlashSale, Refused } from './sale.js'
 const [form, port] = process.argv.slice(2)
 const tuned = form === 'tuned'
 const workers = tuned ? 2 : 1
+if (tuned) Error.stackTraceLimit = 0 // a refusal is an error, and its stack is nobody's concern
 
 const text = { type: 'string' }
 const whole = { type: 'integer' }
