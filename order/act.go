@@ -2,6 +2,7 @@ package order
 
 import (
 	"context"
+	"fmt"
 
 	"penstock/errs"
 	"penstock/internal/ident"
@@ -10,7 +11,8 @@ import (
 	"penstock/stock/driver"
 )
 
-// Follow brings the order to where the claim is, writing the row if it is missing, and returns it. A claim that is behind the
+// Follow brings the order to where the claim is, writing the row if it is missing, and returns it. A claim that late money made
+// takes the order that had expired, whose row must be there, to paid. A claim that is behind the
 // order changes nothing. errs.IllegalTransition means that order and claim contradict each other.
 func (o *Orders) Follow(ctx context.Context, claim *driver.Attempt) (Order, error) {
 	return o.follow(ctx, claim, "", "")
@@ -20,7 +22,7 @@ func (o *Orders) follow(ctx context.Context, claim *driver.Attempt, who, why str
 	if err := o.bring(ctx, claim, who, why); err != nil {
 		return Order{}, err
 	}
-	return o.read(ctx, claim.ID)
+	return o.read(ctx, stock.OrderOf(claim))
 }
 
 // bring writes the order that follows a claim; why "" takes the claim's.
@@ -35,9 +37,9 @@ func (o *Orders) bring(ctx context.Context, claim *driver.Attempt, who, why stri
 	if why == "" {
 		why = claim.Why
 	}
-	return o.write(ctx, &change{
-		Change: store.Change{ID: claim.ID, Seed: seedOf(claim)}, to: to, at: o.opt.Clock.Now().UnixNano(), why: why, who: who,
-	})
+	c := &change{Change: store.Change{ID: claim.ID, Seed: seedOf(claim)}, to: to, at: o.opt.Clock.Now().UnixNano(), why: why, who: who}
+	c.follow(claim.Key.Key)
+	return o.write(ctx, c)
 }
 
 // read returns an order that was just written.
@@ -88,14 +90,31 @@ func (o *Orders) Fulfil(ctx context.Context, id ident.ID, who, why string) (Orde
 	return o.act(ctx, &change{Change: store.Change{ID: id}, to: Fulfilled, who: who, why: why})
 }
 
-// AddRefund raises what was refunded of a paid order by amount minor units. The order becomes refunded when nothing is left
-// or when its stock was returned; a part of the amount leaves state, version and events as they are. More than is left is
-// errs.RefundTooLarge. It is not idempotent: each call adds.
-func (o *Orders) AddRefund(ctx context.Context, id ident.ID, amount int64, returned bool, why string) (Order, error) {
-	if amount < 0 {
-		return Order{}, errs.New(errs.Invalid, "a refund of %d is negative", amount)
+// Refund is money of an order that went back, in minor units.
+type Refund struct {
+	Amount int64
+	// Before is what was refunded of the order before this refund, which makes it the only one that can follow.
+	Before int64
+	// Returned says that the units went back on sale.
+	Returned bool
+	Why      string
+}
+
+// WrongSum says that an order's refunded amount is neither what it was before a refund nor what it is after it.
+type WrongSum struct{ Has, Expected int64 }
+
+func (w *WrongSum) Error() string {
+	return fmt.Sprintf("the order says %d was refunded, not %d", w.Has, w.Expected)
+}
+
+// AddRefund raises what was refunded of a paid order from r.Before by r.Amount. The order becomes refunded when nothing is left
+// or when its stock was returned; a part of the amount leaves state, version and events as they are. It is idempotent: an order
+// whose sum has the refund stays as it is. [WrongSum] when it has neither sum; errs.RefundTooLarge when less is left.
+func (o *Orders) AddRefund(ctx context.Context, id ident.ID, r Refund) (Order, error) {
+	if r.Amount < 0 || r.Before < 0 {
+		return Order{}, errs.New(errs.Invalid, "a refund of %d after %d is negative", r.Amount, r.Before)
 	}
-	return o.act(ctx, &change{Change: store.Change{ID: id}, to: Refunded, refund: &refund{amount, returned}, why: why})
+	return o.act(ctx, &change{Change: store.Change{ID: id}, to: Refunded, refund: &r, why: r.Why})
 }
 
 // act writes a step that needs a row, writing the row first if the order has none yet.
@@ -104,7 +123,7 @@ func (o *Orders) act(ctx context.Context, c *change) (Order, error) {
 	err := o.write(ctx, c)
 	if errs.Is(err, errs.NotFound) {
 		var claim *driver.Attempt
-		if claim, err = o.claims.Claim(ctx, c.ID); err == nil && (claim == nil || !claim.Won()) {
+		if claim, err = o.claims.Claim(ctx, c.ID); err == nil && (claim == nil || !own(claim)) {
 			err = notFound(c.ID)
 		}
 		if err == nil {

@@ -32,7 +32,7 @@ func (c *change) decide(now store.Current) (store.Update, error) {
 		return c.giveBack(now)
 	}
 	u := store.Update{Refunded: now.Refunded}
-	steps, err := path(now.State, c.to)
+	steps, err := c.path(now)
 	if err != nil {
 		return u, err
 	}
@@ -42,12 +42,25 @@ func (c *change) decide(now store.Current) (store.Update, error) {
 	return u, nil
 }
 
+// path is the way from what the row is to where the claim is. The end of an order's first claim may come again after a later
+// one has paid it.
+func (c *change) path(now store.Current) ([]State, error) {
+	switch {
+	case c.late:
+		return latePath(now.State, c.to)
+	case c.to == Expired && wasExpired(now.State, now.Version):
+		return nil, nil
+	}
+	return path(now.State, c.to)
+}
+
 // event is the step to a state. Times of events never go back.
 func (c *change) event(now store.Current, to State) store.Step {
 	return store.Step{To: to, At: max(c.at, now.Changed), Why: c.why, Who: c.who}
 }
 
 // giveBack raises the refunded amount of an order that was paid, and moves it on when nothing is left or the stock went back.
+// The sum is compared and set: an order that has heard of this refund is left alone.
 func (c *change) giveBack(now store.Current) (store.Update, error) {
 	u := store.Update{Refunded: now.Refunded}
 	switch now.State {
@@ -55,11 +68,18 @@ func (c *change) giveBack(now store.Current) (store.Update, error) {
 	default:
 		return u, illegal(now.State, Refunded)
 	}
-	if left := now.Amount - now.Refunded; c.refund.amount > left {
-		return u, errs.New(errs.RefundTooLarge, "%d is more than the %d that are left to refund", c.refund.amount, left)
+	r := c.refund
+	if r.Amount > 0 && now.Refunded == r.Before+r.Amount {
+		return u, nil
 	}
-	u.Refunded += c.refund.amount
-	if now.State != Refunded && (u.Refunded == now.Amount || c.refund.returned) {
+	if now.Refunded != r.Before {
+		return u, &WrongSum{Has: now.Refunded, Expected: r.Before}
+	}
+	if left := now.Amount - now.Refunded; r.Amount > left {
+		return u, errs.New(errs.RefundTooLarge, "%d is more than the %d that are left to refund", r.Amount, left)
+	}
+	u.Refunded += r.Amount
+	if now.State != Refunded && (u.Refunded == now.Amount || r.Returned) {
 		u.Steps = []store.Step{c.event(now, Refunded)}
 	}
 	return u, nil

@@ -20,20 +20,16 @@ type change struct {
 	// at is the time of the step, in nanoseconds since 1970.
 	at       int64
 	why, who string
-	refund   *refund
+	refund   *Refund
+	// late says that the claim was made for late money of an order that had expired.
+	late bool
 
-	moved [3]Edge
+	moved [4]Edge
 	moves int
 	err   error
 	bad   bool // taken out of its batch, for err
 	msg   int  // its place among the messages
 	wait  *waiting
-}
-
-// refund raises what was refunded of an order that was paid.
-type refund struct {
-	amount   int64
-	returned bool
 }
 
 func (c *change) step(from, to State) {
@@ -48,6 +44,26 @@ func seedOf(a *driver.Attempt) *store.Seed {
 		Amount: a.Amount, Created: a.At.UnixNano(), PayBefore: a.PayBefore.UnixNano(),
 	}
 }
+
+// follow lets the change be about the order that follows the claim with this key. A claim made for late money has no row of its
+// own to make.
+func (c *change) follow(key string) {
+	if of := stock.OrderOfKey(c.ID, key); of != c.ID {
+		c.own.User = c.Seed.User
+		c.ID, c.Seed, c.late = of, nil, true
+	}
+}
+
+// owner is the user whose order has moved, or "" where only the row knows.
+func (c *change) owner() string {
+	if c.Seed == nil {
+		return c.own.User
+	}
+	return c.Seed.User
+}
+
+// own reports whether a claim is an order of its own.
+func own(a *driver.Attempt) bool { return a.Won() && stock.OrderOf(a) == a.ID }
 
 // target is the state that an order takes after its claim.
 func target(claim driver.ClaimState, why string) (State, error) {

@@ -22,7 +22,7 @@ func TestEdgesAreTheDesigns(t *testing.T) {
 	all := []State{"", Accepted, PendingPayment, Paid, Fulfilled, Cancelled, Expired, Refunded}
 	want := map[State][]State{
 		"": {Accepted}, Accepted: {PendingPayment, Cancelled, Expired}, PendingPayment: {Paid, Cancelled, Expired},
-		Paid: {Fulfilled, Refunded}, Fulfilled: {Refunded},
+		Paid: {Fulfilled, Refunded}, Fulfilled: {Refunded}, Expired: {Paid},
 	}
 	for _, from := range all {
 		for _, to := range all {
@@ -167,7 +167,7 @@ func release(c *claims, m *model, from driver.ClaimState, why string) {
 func drawRefund(t *rapid.T, b *bundle, m *model) {
 	amount := rapid.SampledFrom([]int64{1, 40000, 60000, 100000}).Draw(t, "amount")
 	before := b.get(m.claim.ID)
-	got, err := b.AddRefund(context.Background(), m.claim.ID, amount, false, "broken")
+	got, err := b.AddRefund(context.Background(), m.claim.ID, Refund{Amount: amount, Before: before.Refunded, Why: "broken"})
 	left := m.claim.Amount - m.refunded
 	switch {
 	case err == nil:

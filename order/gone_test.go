@@ -221,7 +221,7 @@ func TestImport(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.handle(b.claims.messages()[150+i/3])
-			if _, err := b.AddRefund(ctx, id, int64(i)*500, false, "broken"); err != nil {
+			if _, err := b.AddRefund(ctx, id, Refund{Amount: int64(i) * 500, Why: "broken"}); err != nil {
 				t.Fatal(err)
 			}
 		}

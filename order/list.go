@@ -67,7 +67,7 @@ func (o *Orders) listOwn(ctx context.Context, user string, before ident.ID, limi
 		written[page[i].ID] = true
 	}
 	for _, a := range unsent {
-		if written[a.ID] || a.ID >= before || !a.Won() || a.Key.User != user {
+		if written[a.ID] || a.ID >= before || !own(a) || a.Key.User != user {
 			continue
 		}
 		ord, err := o.fromClaim(ctx, a)

@@ -38,6 +38,7 @@ func TestOnMariaDB(t *testing.T) {
 		"exports":                        exports,
 		"actsMaterialise":                actsMaterialise,
 		"refunds":                        refunds,
+		"lateClaim":                      lateClaim,
 		"cancel":                         cancel,
 		"anyOrderOfDeliveryEndsTheSame":  anyOrderOfDeliveryEndsTheSame,
 		"racesHaveOneWinner":             racesHaveOneWinner,

@@ -35,6 +35,7 @@ func (c *change) read(m *busdriver.Message, now int64) error {
 	e.seed.Trace = m.Headers[traceHeader]
 	c.ID, c.to, c.at, c.own = e.id, to, e.at, e.seed
 	c.Seed = &c.own
+	c.follow(e.seed.Key)
 	if claim == driver.Held {
 		c.at = now
 	} else {

@@ -25,7 +25,7 @@ func (o *Orders) Get(ctx context.Context, user string, id ident.ID) (Order, erro
 		if err != nil {
 			return Order{}, err
 		}
-		if claim == nil || !claim.Won() || user != "" && claim.Key.User != user {
+		if claim == nil || !own(claim) || user != "" && claim.Key.User != user {
 			return Order{}, notFound(id)
 		}
 		return o.fromClaim(ctx, claim)

@@ -273,7 +273,7 @@ func actsMaterialise(t *testing.T, setup setupFunc) {
 	held := b.claims.win("alice")
 	for name, act := range map[string]func() (Order, error){
 		"fulfil": func() (Order, error) { return b.Fulfil(ctx, held.ID, "op", "") },
-		"refund": func() (Order, error) { return b.AddRefund(ctx, held.ID, 1, false, "") },
+		"refund": func() (Order, error) { return b.AddRefund(ctx, held.ID, Refund{Amount: 1}) },
 	} {
 		if _, err := act(); !errs.Is(err, errs.IllegalTransition) || !bytes.Contains([]byte(err.Error()), []byte(PendingPayment)) {
 			t.Errorf("%s of an unpaid order: %v", name, err)
@@ -282,7 +282,7 @@ func actsMaterialise(t *testing.T, setup setupFunc) {
 	if _, err := b.Fulfil(ctx, 12345, "op", ""); !errs.Is(err, errs.NotFound) {
 		t.Errorf("fulfilling nothing: %v", err)
 	}
-	if _, err := b.AddRefund(ctx, a.ID, -1, false, ""); !errs.Is(err, errs.Invalid) {
+	if _, err := b.AddRefund(ctx, a.ID, Refund{Amount: -1}); !errs.Is(err, errs.Invalid) {
 		t.Errorf("a negative refund: %v", err)
 	}
 }
@@ -311,16 +311,23 @@ func refunds(t *testing.T, setup setupFunc) {
 		var err error
 		var sum int64
 		for _, amount := range c.amounts {
-			sum += amount
-			if o, err = b.AddRefund(ctx, a.ID, amount, c.returned, "broken"); err != nil {
-				t.Fatal(err)
+			for range 2 { // telling it again adds nothing
+				r := Refund{Amount: amount, Before: sum, Returned: c.returned, Why: "broken"}
+				if o, err = b.AddRefund(ctx, a.ID, r); err != nil {
+					t.Fatal(err)
+				}
 			}
+			sum += amount
 		}
 		if o.State != c.want || o.Refunded != sum || wellFormed(o) != nil {
 			t.Errorf("after %v, returned %v: %+v", c.amounts, c.returned, o)
 		}
-		if _, err := b.AddRefund(ctx, a.ID, a.Amount-sum+1, false, ""); !errs.Is(err, errs.RefundTooLarge) {
+		if _, err := b.AddRefund(ctx, a.ID, Refund{Amount: a.Amount - sum + 1, Before: sum}); !errs.Is(err, errs.RefundTooLarge) {
 			t.Errorf("one more than is left: %v", err)
+		}
+		_, err = b.AddRefund(ctx, a.ID, Refund{Amount: 7, Before: sum + 3})
+		if wrong, ok := errors.AsType[*WrongSum](err); !ok || wrong.Has != sum || wrong.Expected != sum+3 {
+			t.Errorf("a refund that follows another sum: %v", err)
 		}
 	}
 }

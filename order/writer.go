@@ -230,8 +230,8 @@ func (w *writer) tell(batch []*change, began time.Time) {
 		if c.Made && h.Created != nil {
 			h.Created(c.Seed.Amount, c.Seed.Currency)
 		}
-		if h.Changed != nil && c.Seed != nil && (c.Made || c.moves > 0) {
-			h.Changed(c.Seed.User, c.ID)
+		if user := c.owner(); h.Changed != nil && user != "" && (c.Made || c.moves > 0) {
+			h.Changed(user, c.ID)
 		}
 		for _, e := range c.moved[:c.moves] {
 			if h.Moved != nil {

@@ -15,7 +15,7 @@ import (
 const exportPage = 500
 
 // ClaimRow is a line of the export "claims": one per SKU of a winning attempt, in order of decision. State is the state at the
-// time the page was read.
+// time the page was read. Order is the attempt's id, but for a claim that late money made: then it is the order that had expired.
 type ClaimRow struct {
 	Attempt  string    `json:"attempt"`
 	Order    string    `json:"order"`
@@ -73,10 +73,10 @@ type AuditRow struct {
 	After  json.RawMessage `json:"after,omitempty"`
 }
 
-// Export writes "claims", "stock-ledger", "outbox" or "audit" as NDJSON in stable order, up to what was committed when the
+// Export writes "claims", "stock-ledger", "waiting", "outbox" or "audit" as NDJSON in stable order, up to what was committed when the
 // call began.
 func (s *Stock) Export(ctx context.Context, name string, w io.Writer) error {
-	lines := map[string]func(*json.Encoder, *driver.Entry) error{"claims": claimLines, "stock-ledger": ledgerLines, "outbox": outboxLine}[name]
+	lines := map[string]func(*json.Encoder, *driver.Entry) error{"claims": claimLines, "stock-ledger": ledgerLines, "outbox": outboxLine, "waiting": waitingLine}[name]
 	out := bufio.NewWriterSize(w, 64<<10)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
@@ -127,7 +127,7 @@ func claimLines(enc *json.Encoder, e *driver.Entry) error {
 	a := e.Attempt
 	for _, l := range a.Lines {
 		err := enc.Encode(ClaimRow{
-			Attempt: a.ID.String(), Order: a.ID.String(), User: a.Key.User, Sale: a.Key.Sale, SKU: l.SKU, Quantity: l.Quantity,
+			Attempt: a.ID.String(), Order: OrderOf(a).String(), User: a.Key.User, Sale: a.Key.Sale, SKU: l.SKU, Quantity: l.Quantity,
 			Price: l.Price, Currency: a.Currency, Key: a.Key.Key, State: a.State.String(), At: a.At, PayBefore: a.PayBefore,
 			ReleaseAt: a.ReleaseAt, Why: a.Why,
 		})
@@ -142,7 +142,7 @@ func ledgerLines(enc *json.Encoder, e *driver.Entry) error {
 	if e.Offer != nil {
 		return enc.Encode(LedgerRow{e.Seq, e.Offer.Key.Sale, e.Offer.SKU, e.Offer.Delta, e.Kind.String(), e.Offer.Key.Key, e.At})
 	}
-	if e.Kind == driver.Refuse {
+	if e.Kind == driver.Refuse || e.Attempt == nil {
 		return nil
 	}
 	for i, l := range e.Attempt.Lines {
