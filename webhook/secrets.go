@@ -1,0 +1,96 @@
+package webhook
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"penstock/webhook/standard"
+)
+
+// Sealer encrypts the secrets of endpoints before they are stored: AES-256-GCM under a key derived from one that the store does
+// not hold, bound to the endpoint they belong to.
+type Sealer struct{ aead cipher.AEAD }
+
+// NewSealer derives the key with HKDF-SHA256 from a master key of at least 24 bytes.
+func NewSealer(master []byte) (Sealer, error) {
+	if len(master) < 24 {
+		return Sealer{}, fmt.Errorf("the key that seals webhook secrets has %d bytes; at least 24 are needed", len(master))
+	}
+	key, err := hkdf.Key(sha256.New, master, nil, "penstock webhook secrets v1", 32)
+	if err != nil {
+		return Sealer{}, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return Sealer{}, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	return Sealer{aead}, err
+}
+
+// kept is a secret as it is sealed. A zero Until has no end.
+type kept struct {
+	Secret    string    `json:"secret"`
+	CreatedAt time.Time `json:"createdAt"`
+	Until     time.Time `json:"until,omitzero"`
+}
+
+func (s Sealer) seal(endpoint string, all []kept) ([]byte, error) {
+	text, err := json.Marshal(all)
+	if err != nil {
+		return nil, err
+	}
+	return s.aead.Seal(nil, nil, text, []byte(endpoint)), nil
+}
+
+// open returns the secrets that have not ended, newest first.
+func (s Sealer) open(endpoint string, sealed []byte, now time.Time) ([]kept, error) {
+	text, err := s.aead.Open(nil, nil, sealed, []byte(endpoint))
+	if err != nil {
+		return nil, fmt.Errorf("the secrets of webhook endpoint %s cannot be read: is webhooks.key the one they were sealed with? %w", endpoint, err)
+	}
+	var all, live []kept
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, err
+	}
+	for _, k := range all {
+		if k.Until.IsZero() || now.Before(k.Until) {
+			live = append(live, k)
+		}
+	}
+	if len(live) == 0 {
+		return nil, errors.New("webhook endpoint " + endpoint + " has no secret")
+	}
+	return live, nil
+}
+
+func parse(all []kept) ([]secret, error) {
+	out := make([]secret, len(all))
+	for i, k := range all {
+		var err error
+		if out[i], err = standard.ParseSecret(k.Secret); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func infos(all []kept) []SecretInfo {
+	out := make([]SecretInfo, len(all))
+	for i, k := range all {
+		out[i] = SecretInfo{k.CreatedAt, k.Until}
+	}
+	return out
+}
+
+func fresh(now time.Time) (kept, error) {
+	s, err := standard.NewSecret(rand.Reader)
+	return kept{Secret: s.Reveal(), CreatedAt: now}, err
+}
