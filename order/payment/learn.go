@@ -24,8 +24,13 @@ const (
 	CaseRefundRefused = "refund-refused"
 	// CaseRefundBooks: the order's refunded amount is not what its refunds add up to.
 	CaseRefundBooks = "refund-books"
-	// CaseLate: money came after the claim was released; it goes back by itself.
+	// CaseLate: money came after the claim was released. Unless that is left to an operator, it claims again or goes back by
+	// itself, and the case is closed from the start.
 	CaseLate = "late"
+	// CaseSilent: the provider has left a payment open for longer than CaseAfter.
+	CaseSilent = "silent"
+	// CaseRefundWaiting: the provider has left a refund open for longer than CaseAfter.
+	CaseRefundWaiting = "refund-waiting"
 	// CaseSecondPayment: a second payment of an order was captured; it goes back by itself.
 	CaseSecondPayment = "second-payment"
 )
@@ -120,15 +125,24 @@ func (p *Payments) note(tx Tx, provider string, ev Event) (row, effect, error) {
 			return r, did, nil
 		}
 		did.failed = true
-		r, err = p.move(tx, r, Failed, false)
+		if r, err = p.move(tx, r, Failed, false); err == nil {
+			err = p.closeKind(tx, r.ID, CaseSilent, "")
+		}
 	case Taken:
-		did, err = p.take(tx, &r, ev.Result)
+		if did, err = p.take(tx, &r, ev.Result); err == nil {
+			err = p.closeKind(tx, r.ID, CaseSilent, "")
+		}
 	}
 	return r, did, err
 }
 
 // take decides what captured money means: it pays the order, or it goes back, or somebody must look.
 func (p *Payments) take(tx Tx, r *row, res Result) (did effect, err error) {
+	if res.Ref != "" { // the provider has it, whatever it turns out to mean
+		if err = p.moved(tx, *r, moneyCapture, res); err != nil {
+			return did, err
+		}
+	}
 	if r.State != Pending && r.State != Failed {
 		if res.Ref == r.ProviderRef || r.ProviderRef == "" {
 			return did, nil
@@ -185,7 +199,7 @@ func (p *Payments) giveBack(tx Tx, r row, why string) (row, ident.ID, error) {
 		return r, 0, err
 	}
 	err = p.insertRefund(tx, refundRow{
-		id: id, order: r.Order, payment: r.ID, body: []byte{}, auto: true, amount: r.Captured, why: why, trace: r.trace,
+		id: id, order: r.Order, payment: r.ID, body: []byte{}, auto: automatic, amount: r.Captured, why: why, trace: r.trace,
 	})
 	return r, id, err
 }

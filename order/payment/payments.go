@@ -30,8 +30,9 @@ type Payments struct {
 	stop context.CancelFunc
 	done chan struct{}
 	left struct { // payments that were left to a later look, and when that was last said
-		payments int
-		said     time.Time
+		sync.Mutex // its own: Stop holds the other one while it waits for the loop
+		payments   int
+		said       time.Time
 	}
 }
 
@@ -86,11 +87,15 @@ func (p *Payments) ByOrder(ctx context.Context, id ident.ID) ([]Payment, error) 
 }
 
 // InFlight counts the payments and refunds that are not finished: money that is asked for, taken and not yet settled, or on
-// its way back. Mismatches are finished: they wait for an operator.
+// its way back. Mismatches are finished, and so is what its provider has left open until a case was made of it: they wait for
+// an operator.
 func (p *Payments) InFlight(ctx context.Context) (int64, error) {
 	var n int64
-	err := p.db.Scan(ctx, `SELECT (SELECT count(*) FROM payments WHERE next_at IS NOT NULL) +
-		(SELECT count(*) FROM refunds WHERE next_at IS NOT NULL)`, nil, &n)
+	err := p.db.Scan(ctx, `SELECT
+		(SELECT count(*) FROM payments WHERE next_at IS NOT NULL AND NOT EXISTS
+			(SELECT 1 FROM cases WHERE cases.payment=payments.id AND kind='`+CaseSilent+`')) +
+		(SELECT count(*) FROM refunds WHERE next_at IS NOT NULL AND NOT EXISTS
+			(SELECT 1 FROM cases WHERE cases.payment=refunds.payment AND kind='`+CaseRefundWaiting+`'))`, nil, &n)
 	if err != nil {
 		return 0, fmt.Errorf("count unfinished payments: %w", err)
 	}

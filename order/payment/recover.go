@@ -115,16 +115,12 @@ func (p *Payments) logged(id, order ident.ID, err error) {
 		return
 	}
 	now := p.o.Clock.Now()
-	p.mu.Lock()
+	p.left.Lock()
+	defer p.left.Unlock()
 	p.left.payments++
-	n := p.left.payments
-	silent := now.Sub(p.left.said) < time.Second
-	if !silent {
+	if now.Sub(p.left.said) >= time.Second {
+		p.o.Logger.Warn("payments are taken up again later", "payments", p.left.payments, "payment", id.String(), "orderId", order.String(), "error", err)
 		p.left.payments, p.left.said = 0, now
-	}
-	p.mu.Unlock()
-	if !silent {
-		p.o.Logger.Warn("payments are taken up again later", "payments", n, "payment", id.String(), "orderId", order.String(), "error", err)
 	}
 }
 
@@ -218,7 +214,7 @@ func (p *Payments) resume(ctx context.Context, r row) error {
 	}
 	res, err := p.call(ctx, r.Provider, "query", func(ctx context.Context, prov Provider) (Result, error) { return prov.Query(ctx, r.ID) })
 	if err != nil || res.Status == Waiting {
-		return err
+		return errors.Join(err, p.silence(ctx, r, err))
 	}
 	if res.Status != Absent {
 		_, err = p.learn(ctx, r.Provider, Event{Payment: r.ID, Result: res})
