@@ -47,9 +47,14 @@ func ofGroup(lag map[string]int64, group string) (n int64) {
 	return n
 }
 
-// Drained returns what is in flight, by name; all zero means that no work is.
+// Drained returns what is in flight, by name; all zero means that no work is. It looks at each part
+// before those that the part hands its work on to.
 func (a *App) Drained(ctx context.Context) (map[string]int64, error) {
-	all := map[string]int64{"attempts": a.stock.InFlight(), "orders": a.orders.InFlight()}
+	money, err := a.payments.InFlight(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]int64{"payments": money, "attempts": a.stock.InFlight(), "orders": a.orders.InFlight()}
 	if shared := a.stockDB.shared; shared != nil {
 		others, _, err := shared.Others(ctx)
 		if err != nil {
@@ -62,8 +67,7 @@ func (a *App) Drained(ctx context.Context) (map[string]int64, error) {
 		return nil, err
 	}
 	maps.Copy(all, lag)
-	all["payments"], err = a.payments.InFlight(ctx)
-	return all, err
+	return all, nil
 }
 
 // Write writes one export; the names are those of the operator's API.

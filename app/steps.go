@@ -96,24 +96,14 @@ func (a *App) startStock(ctx context.Context) (func(context.Context) error, erro
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	busy := a.inFlight
+	busy := a.stock.InFlight
 	a.busy.Store(&busy)
 	debug.FreeOSMemory() // reading the journal leaves more garbage than the server will make for long
 	a.metrics.Stock(a.stockLevels)
 	a.health.AddReady("stock", func(context.Context) error { return db.ready() })
 	return func(ctx context.Context) error {
-		a.busy.Store(nil)
-		return errors.Join(a.stock.Close(ctx), db.Close())
+		return errors.Join(a.stock.Close(ctx), db.Close()) // the others hear of what is in flight until the end
 	}, nil
-}
-
-// inFlight counts what this process has taken on and not settled.
-func (a *App) inFlight() int64 {
-	n := a.stock.InFlight()
-	if a.orders != nil {
-		n += a.orders.InFlight()
-	}
-	return n
 }
 
 // committed passes what a batch changed to the gate and the metrics.
@@ -167,6 +157,9 @@ func (a *App) startOrders(ctx context.Context) (func(context.Context) error, err
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	decisions, writes := a.stock.InFlight, a.orders.InFlight
+	busy := func() int64 { return decisions() + writes() }
+	a.busy.Store(&busy)
 	a.events.get, a.events.list = a.orders.Get, a.orders.List
 	if a.cfg.Shared() {
 		a.events.look = time.Second

@@ -108,16 +108,20 @@ func (d *DB) giveNode(ctx context.Context) error {
 	return err
 }
 
+// silentBeats is after how many beats a process that gave no sign is taken to be busy: its own decision may keep its row locked.
+const silentBeats = 3
+
 // Others returns how many calls the other processes on this database have in flight and how many they are. Each number is as
-// old as a process's last beat; one that died counts until its lease ends.
+// old as a process's last beat; one that has missed several counts for at least one call, and so does one that died, until its
+// lease ends. All processes have the same Lease and Beat.
 func (d *DB) Others(ctx context.Context) (inFlight int64, instances int, err error) {
 	done, err := d.reading(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer done()
-	err = d.db.QueryRowContext(ctx, "SELECT COALESCE(SUM(in_flight), 0), COUNT(*) FROM node WHERE expires >= "+nowMicros+" AND owner <> ?", d.owner).
-		Scan(&inFlight, &instances)
+	err = d.db.QueryRowContext(ctx, "SELECT COALESCE(SUM(GREATEST(in_flight, expires < "+nowMicros+" + ?)), 0), COUNT(*) FROM node WHERE expires >= "+
+		nowMicros+" AND owner <> ?", (d.opt.Lease-silentBeats*d.opt.Beat).Microseconds(), d.owner).Scan(&inFlight, &instances)
 	return inFlight, instances, readError("read the other processes", err)
 }
 

@@ -103,6 +103,35 @@ func othersAreCounted(t *testing.T, e *env) {
 	until(t, "three calls in flight", sees(3))
 }
 
+// A process whose decision waits for a lock cannot publish that it is busy, and is not taken to be idle.
+func silentOnesAreBusy(t *testing.T, e *env) {
+	t.Parallel()
+	url := e.server.Database(t)
+	often := mysqlstock.Options{Beat: 50 * time.Millisecond}
+	n, _ := e.open(t, url, often).Node()
+	looker := e.open(t, url, often)
+	sees := func(want int64) func() bool {
+		return func() bool {
+			n, _, err := looker.Others(t.Context())
+			return err == nil && n == want
+		}
+	}
+	until(t, "nothing in flight", sees(0))
+	deciding, err := e.admin(t, url).BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deciding.Rollback()
+	if _, err = deciding.ExecContext(t.Context(), "SELECT epoch FROM node WHERE n = ? FOR UPDATE", n); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the silent one is busy", sees(1))
+	if err = deciding.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "nothing in flight again", sees(0))
+}
+
 // A lease has one holder at a time; each holder's epoch is higher than those before; one that ran out or was given back can be
 // taken.
 func leaseHasOneHolder(t *testing.T, e *env) {

@@ -68,6 +68,7 @@ func several(t *testing.T, e *env) {
 		{"a lost number is replaced", lostNumberIsReplaced},
 		{"numbers run out", numbersRunOut},
 		{"others are counted", othersAreCounted},
+		{"silent ones are busy", silentOnesAreBusy},
 		{"look-ups leave room", lookUpsLeaveRoom},
 		{"what is due is due by the database's clock", dueByTheDatabase},
 		{"a lease has one holder", leaseHasOneHolder},
