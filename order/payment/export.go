@@ -8,7 +8,6 @@ import (
 	"io"
 	"time"
 
-	"penstock/internal/ident"
 )
 
 const exportPage = 500
@@ -56,33 +55,4 @@ func (p *Payments) Export(ctx context.Context, w io.Writer) error {
 		}
 	}
 	return out.Flush()
-}
-
-// Case is something about a payment that somebody should look at. Ref and Amount are what the provider said.
-type Case struct {
-	Seq      int64
-	Payment  ident.ID
-	Kind     string
-	Ref      string
-	Amount   int64
-	Currency string
-	Detail   string
-	At       time.Time
-}
-
-// Cases returns up to limit cases with Seq > after, oldest first.
-func (p *Payments) Cases(ctx context.Context, after int64, limit int) ([]Case, error) {
-	rows, err := p.db.Query(ctx, `SELECT seq, payment, kind, ref, amount, currency, detail, at FROM cases WHERE seq>? ORDER BY seq LIMIT ?`, after, limit)
-	all, err := collect(rows, err, scanCase)
-	if err != nil {
-		return nil, fmt.Errorf("read payment cases: %w", err)
-	}
-	return all, nil
-}
-
-func scanCase(s scanner) (c Case, err error) {
-	var at int64
-	err = s.Scan(&c.Seq, &c.Payment, &c.Kind, &c.Ref, &c.Amount, &c.Currency, &c.Detail, &at)
-	c.At = ms(at)
-	return c, err
 }

@@ -50,6 +50,10 @@ func tables() []table {
 		{"refunds", columns(refundColumns+`, at, next_at`, "amount seq", "user `key` why who state trace")},
 		{"callbacks", columns(`seq, provider, id, at`, "seq", "provider id")},
 		{"cases", columns(`seq, payment, kind, ref, amount, currency, detail, at`, "seq amount", "kind ref currency detail")},
+		{"late_money", columns(`payment, claim`, "", "")},
+		{"closings", columns(`seq, action, who, reason, at`, "seq", "action who reason")},
+		{"refund_details", columns(`refund, aside, ref, currency`, "", "ref currency")},
+		{"money", columns(`seq, provider, kind, ref, payment, amount, currency, at`, "seq amount", "provider kind ref currency")},
 	}
 }
 

@@ -220,13 +220,3 @@ func (p *Payments) move(tx Tx, r row, to State, unfinished bool) (row, error) {
 	}
 	return r, err
 }
-
-// raise records a case once and returns its kind, or "" if the same case is known.
-func (p *Payments) raise(tx Tx, r row, kind string, res Result, detail string) (string, error) {
-	fresh, err := tx.Insert(`INSERT INTO cases (payment, kind, ref, amount, currency, detail, at) VALUES (?,?,?,?,?,?,?)`,
-		int64(r.ID), kind, res.Ref, res.Amount, res.Currency, detail, p.nowMS())
-	if err != nil || !fresh {
-		return "", err
-	}
-	return kind, nil
-}

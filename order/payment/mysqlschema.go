@@ -35,3 +35,24 @@ CREATE TABLE IF NOT EXISTS cases (
 	amount BIGINT NOT NULL, currency VARBINARY(255) NOT NULL, detail MEDIUMBLOB NOT NULL, at BIGINT NOT NULL,
 	UNIQUE KEY cases_once (payment, kind, ref)
 ) ENGINE=InnoDB;`
+
+const mysqlLedger = `
+CREATE TABLE IF NOT EXISTS late_money (payment BIGINT NOT NULL PRIMARY KEY, claim BIGINT NOT NULL) ENGINE=InnoDB;
+CREATE TABLE IF NOT EXISTS closings (
+	seq BIGINT NOT NULL PRIMARY KEY, action VARBINARY(32) NOT NULL, who BLOB NOT NULL, reason BLOB NOT NULL, at BIGINT NOT NULL
+) ENGINE=InnoDB;
+CREATE TABLE IF NOT EXISTS refund_details (
+	refund BIGINT NOT NULL PRIMARY KEY, aside TINYINT NOT NULL, ref VARBINARY(255) NOT NULL, currency VARBINARY(255) NOT NULL
+) ENGINE=InnoDB;
+CREATE TABLE IF NOT EXISTS money (
+	seq BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, provider VARBINARY(64) NOT NULL, kind VARBINARY(16) NOT NULL, ref VARBINARY(255) NOT NULL,
+	payment BIGINT NOT NULL, amount BIGINT NOT NULL, currency VARBINARY(255) NOT NULL, at BIGINT NOT NULL,
+	UNIQUE KEY money_once (provider, kind, ref), KEY money_day (at, seq)
+) ENGINE=InnoDB;
+INSERT INTO money (provider, kind, ref, payment, amount, currency, at)
+	SELECT p.provider, 'capture', p.ref, p.id, p.captured, p.currency, p.at FROM payments p WHERE p.captured > 0 AND p.ref <> ''
+	AND NOT EXISTS (SELECT 1 FROM money m WHERE m.provider = p.provider AND m.kind = 'capture' AND m.ref = p.ref) ORDER BY p.id;
+INSERT INTO money (provider, kind, ref, payment, amount, currency, at)
+	SELECT p.provider, 'refund', CAST(r.id AS CHAR), p.id, r.amount, p.currency, r.at FROM refunds r JOIN payments p ON p.id = r.payment
+	WHERE r.state IN ('paid_back', 'refunded')
+	AND NOT EXISTS (SELECT 1 FROM money m WHERE m.provider = p.provider AND m.kind = 'refund' AND m.ref = CAST(r.id AS CHAR)) ORDER BY r.id;`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"penstock/engine/sqlite"
@@ -32,6 +33,10 @@ type Options struct {
 	// NodeNow replaces Node where the number is leased: it is asked for each id and must not block. While it returns less than
 	// 0 nothing that needs an id is executed.
 	NodeNow func() int
+	// Late says what becomes of money that comes after the claim was released; "" means LateReclaim.
+	Late LateMoney
+	// CaseAfter is how long a provider may leave a payment or a refund open before an operator is told; 0 means 6 h.
+	CaseAfter time.Duration
 	// SQLite is for [New].
 	SQLite sqlite.Options
 	Fault  *fault.Points
@@ -42,16 +47,22 @@ type Options struct {
 	Called func(provider, op string, took time.Duration, err error)
 	// Raised is called for each new case for an operator (the Case kinds) and for late money (CaseLate). It must not block.
 	Raised func(kind string)
+	// Lately is called for each payment that was late, with what became of it: the Late outcomes. It must not block.
+	Lately func(outcome string)
 }
 
 // Validate names the field that cannot be used and what is allowed.
 func (o Options) Validate() error {
 	for name, d := range map[string]time.Duration{
 		"QueryAfter": o.QueryAfter, "MaxBackoff": o.MaxBackoff, "ScanEvery": o.ScanEvery, "CallTimeout": o.CallTimeout,
+		"CaseAfter": o.CaseAfter,
 	} {
 		if d < 0 {
 			return fmt.Errorf("payment.Options.%s is %v: it must not be negative", name, d)
 		}
+	}
+	if !slices.Contains(append(LateWays(), ""), o.Late) {
+		return fmt.Errorf("payment.Options.Late is %q: it must be one of %v", o.Late, LateWays())
 	}
 	if o.Workers < 0 {
 		return errors.New("payment.Options.Workers must not be negative")
@@ -83,6 +94,11 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Called == nil {
 		o.Called = func(string, string, time.Duration, error) {}
+	}
+	o.Late = or(o.Late, LateReclaim)
+	o.CaseAfter = or(o.CaseAfter, 6*time.Hour)
+	if o.Lately == nil {
+		o.Lately = func(string) {}
 	}
 	if o.Raised == nil {
 		o.Raised = func(string) {}

@@ -2,9 +2,11 @@ package payment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"penstock/internal/ident"
+	"penstock/order"
 	"penstock/stock"
 	"penstock/stock/driver"
 )
@@ -48,28 +50,30 @@ func (p *Payments) payBack(ctx context.Context, rf refundRow) (refundRow, error)
 		return rf, fmt.Errorf("read payment %s of refund %s: %d rows: %w", rf.payment, rf.id, len(pays), err)
 	}
 	pay := pays[0]
-	res, err := p.call(ctx, pay.Provider, "refund", func(ctx context.Context, prov Provider) (Result, error) {
-		return prov.Refund(ctx, RefundCall{Refund: rf.id, Payment: pay.ID, Ref: pay.ProviderRef, Amount: rf.amount, Currency: pay.Currency})
-	})
+	q, err := p.refundCall(ctx, rf, pay)
 	if err != nil {
 		return rf, err
+	}
+	res, err := p.call(ctx, pay.Provider, "refund", func(ctx context.Context, prov Provider) (Result, error) { return prov.Refund(ctx, q) })
+	if err != nil {
+		return rf, p.tired(ctx, rf, pay, err)
 	}
 	if err := p.o.Fault.Hit(PointReturned); err != nil {
 		return rf, err
 	}
 	switch res.Status {
 	case Returned:
-		return p.returned(ctx, rf)
+		return p.returned(ctx, rf, q, false)
 	case Declined:
 		return p.refused(ctx, rf, res)
 	}
-	return rf, fmt.Errorf("%s has not decided refund %s yet", pay.Provider, rf.id)
+	return rf, p.tired(ctx, rf, pay, fmt.Errorf("%s has not decided refund %s yet", pay.Provider, rf.id))
 }
 
-// returned books money that is back with the buyer.
-func (p *Payments) returned(ctx context.Context, rf refundRow) (refundRow, error) {
+// returned books money that is back with the buyer; outside says that it did not go through the provider.
+func (p *Payments) returned(ctx context.Context, rf refundRow, q RefundCall, outside bool) (refundRow, error) {
 	to, next := paidBack, any(p.o.Clock.Now().Add(p.o.QueryAfter).UnixMilli())
-	if rf.auto {
+	if rf.auto != asked {
 		to, next = Refunded, nil
 	}
 	err := p.db.Do(ctx, slot(rf.order), func(tx Tx) error {
@@ -80,6 +84,16 @@ func (p *Payments) returned(ctx context.Context, rf refundRow) (refundRow, error
 		n, err := tx.Exec(`UPDATE refunds SET state=?, next_at=?, tries=0, at=?, seq=? WHERE id=? AND state='refunding'`,
 			string(to), next, p.nowMS(), last+1, int64(rf.id))
 		if err != nil || n == 0 {
+			return err
+		}
+		if err := errors.Join(p.closeOf(tx, rf, CaseRefundRefused), p.closeOf(tx, rf, CaseRefundWaiting)); err != nil {
+			return err
+		}
+		pay, err := load(tx, rf.payment)
+		if err == nil && !outside {
+			err = p.moved(tx, pay, moneyRefund, Result{Ref: rf.id.String(), Amount: rf.amount, Currency: q.Currency})
+		}
+		if err != nil || q.aside {
 			return err
 		}
 		if _, err = tx.Exec(`UPDATE payments SET refunded=refunded+? WHERE id=?`, rf.amount, int64(rf.payment)); err != nil {
@@ -97,7 +111,8 @@ func (p *Payments) returned(ctx context.Context, rf refundRow) (refundRow, error
 func (p *Payments) rest(tx Tx, id ident.ID) error {
 	_, err := tx.Exec(`UPDATE payments SET at=?, state=CASE
 		WHEN refunded>=captured THEN 'refunded'
-		WHEN EXISTS (SELECT 1 FROM refunds WHERE payment=payments.id AND state='refunding') THEN 'refunding'
+		WHEN EXISTS (SELECT 1 FROM refunds WHERE payment=payments.id AND state='refunding'
+			AND id NOT IN (SELECT refund FROM refund_details WHERE aside=1)) THEN 'refunding'
 		ELSE 'captured' END WHERE id=?`, p.nowMS(), int64(id))
 	return err
 }
@@ -111,8 +126,8 @@ func (p *Payments) refused(ctx context.Context, rf refundRow, res Result) (refun
 		if pay, err = load(tx, rf.payment); err != nil {
 			return err
 		}
-		if rf.auto {
-			raised, err = p.raise(tx, pay, CaseRefundRefused, res, res.Why)
+		if rf.auto != asked {
+			raised, err = p.raise(tx, pay, CaseRefundRefused, Result{Ref: rf.id.String(), Amount: rf.amount, Currency: pay.Currency}, res.Why)
 			return err
 		}
 		if _, err = tx.Exec(`UPDATE refunds SET state='failed', next_at=NULL, at=? WHERE id=? AND state='refunding'`, p.nowMS(), int64(rf.id)); err != nil {
@@ -124,7 +139,7 @@ func (p *Payments) refused(ctx context.Context, rf refundRow, res Result) (refun
 		return rf, err
 	}
 	p.report(pay, effect{raised: raised})
-	if rf.auto {
+	if rf.auto != asked {
 		return rf, fmt.Errorf("the provider refuses refund %s: %s", rf.id, res.Why)
 	}
 	return p.refundByID(ctx, rf.id)
@@ -154,7 +169,11 @@ func (p *Payments) tell(ctx context.Context, id ident.ID) error {
 
 func (p *Payments) tellOne(ctx context.Context, rf refundRow, before int64, held func() error) error {
 	if rf.returned {
-		res, err := p.deps.Stock.Release(ctx, rf.order, driver.Sold, stock.WhyRefunded, rf.trace)
+		claim, err := p.claimFor(ctx, rf.payment)
+		if err != nil {
+			return err
+		}
+		res, err := p.deps.Stock.Release(ctx, or(claim, rf.order), driver.Sold, stock.WhyRefunded, rf.trace)
 		if err != nil {
 			return fmt.Errorf("return the units of order %s: %w", rf.order, err)
 		}
@@ -165,28 +184,24 @@ func (p *Payments) tellOne(ctx context.Context, rf refundRow, before int64, held
 			return err
 		}
 	}
-	o, err := p.deps.Orders.Get(ctx, "", rf.order)
-	if err != nil {
-		return fmt.Errorf("read order %s: %w", rf.order, err)
+	if err := held(); err != nil {
+		return err
 	}
-	switch o.Refunded {
-	case before:
-		if err := held(); err != nil {
-			return err
-		}
-		if _, err := p.deps.Orders.AddRefund(ctx, rf.order, rf.amount, rf.returned, rf.why); err != nil {
-			return fmt.Errorf("tell order %s of refund %s: %w", rf.order, rf.id, err)
-		}
-	case before + rf.amount:
-	default:
-		return p.wrongBooks(ctx, rf, o.Refunded, before)
+	_, err := p.deps.Orders.AddRefund(ctx, rf.order, order.Refund{Amount: rf.amount, Before: before, Returned: rf.returned, Why: rf.why})
+	if wrong, ok := errors.AsType[*order.WrongSum](err); ok {
+		return p.wrongBooks(ctx, rf, wrong.Has, before)
+	}
+	if err != nil {
+		return fmt.Errorf("tell order %s of refund %s: %w", rf.order, rf.id, err)
 	}
 	if err := p.o.Fault.Hit(PointTold); err != nil {
 		return err
 	}
 	return p.db.Do(ctx, slot(rf.order), func(tx Tx) error {
-		_, err := tx.Exec(`UPDATE refunds SET state='refunded', next_at=NULL, tries=0, at=? WHERE id=? AND state='paid_back'`, p.nowMS(), int64(rf.id))
-		return err
+		if _, err := tx.Exec(`UPDATE refunds SET state='refunded', next_at=NULL, tries=0, at=? WHERE id=? AND state='paid_back'`, p.nowMS(), int64(rf.id)); err != nil {
+			return err
+		}
+		return p.closeOf(tx, rf, CaseRefundBooks)
 	})
 }
 

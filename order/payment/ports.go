@@ -17,8 +17,8 @@ type Orders interface {
 	Get(ctx context.Context, user string, id ident.ID) (order.Order, error)
 	// Follow moves the order to where its claim is. It is idempotent.
 	Follow(ctx context.Context, claim *driver.Attempt) (order.Order, error)
-	// AddRefund adds amount to what was refunded. It is not idempotent.
-	AddRefund(ctx context.Context, id ident.ID, amount int64, returned bool, why string) (order.Order, error)
+	// AddRefund adds to what was refunded, once: it compares the order's sum and sets it. See [order.WrongSum].
+	AddRefund(ctx context.Context, id ident.ID, r order.Refund) (order.Order, error)
 }
 
 // Claims is what payments need of the stock: the claim is the only arbiter between paid and released.
@@ -28,6 +28,8 @@ type Claims interface {
 	// Sell and Release are idempotent.
 	Sell(ctx context.Context, id ident.ID, why, trace string) (stock.MoveResult, error)
 	Release(ctx context.Context, id ident.ID, from driver.ClaimState, why, trace string) (stock.MoveResult, error)
+	// Attempt claims units anew, for late money. The same key always gets the same answer.
+	Attempt(ctx context.Context, r stock.Request) stock.Answer
 }
 
 // Provider is one way to be paid. Everything is idempotent by the id that is handed in. A nil error means that the Result is
@@ -77,6 +79,8 @@ type RefundCall struct {
 	Ref      string
 	Amount   int64
 	Currency string
+
+	aside bool // of a transaction that is not the one the payment is about
 }
 
 // Result is what a provider answers. For Taken, Ref, Amount and Currency are what was captured.

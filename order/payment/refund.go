@@ -119,7 +119,7 @@ func (p *Payments) newRefund(tx Tx, fresh refundRow, o order.Order) (placed, err
 		return placed{}, err
 	}
 	var asked int64
-	err = tx.Scan(`SELECT coalesce(sum(amount), 0) FROM refunds WHERE payment=? AND state<>'failed'`, []any{int64(pay.ID)}, &asked)
+	err = tx.Scan(`SELECT coalesce(sum(amount), 0) FROM refunds WHERE payment=? AND state<>'failed' AND id NOT IN (SELECT refund FROM refund_details WHERE aside=1)`, []any{int64(pay.ID)}, &asked)
 	if err != nil {
 		return placed{}, err
 	}

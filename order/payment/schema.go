@@ -13,6 +13,8 @@ import (
 // migrations of payments.db; mysqlschema.go says the same in MySQL's words. Times are Unix milliseconds. next_at is when the recovery loop looks at the row again; it is NULL
 // exactly when nothing is left to do. payer marks the one payment that may pay its order. Of refunds, auto marks those nobody
 // asked for (late money, second payments), and seq is the order in which the money of an order's asked refunds came back.
+// late_money has the claims that were made anew for a payment, closings what became of cases, refund_details what a refund
+// that an operator ordered for a case gives back, and money every amount that a provider moved, once, at the time at which it was learned.
 var migrations = []string{`
 CREATE TABLE payments (
 	id INTEGER PRIMARY KEY, ord INTEGER NOT NULL, user TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL,
@@ -41,7 +43,24 @@ CREATE TABLE cases (
 	currency TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL, UNIQUE (payment, kind, ref)
 ) STRICT;`, `
 CREATE INDEX refunds_payment ON refunds (payment);
-CREATE INDEX refunds_order ON refunds (ord, seq);`}
+CREATE INDEX refunds_order ON refunds (ord, seq);`, `
+CREATE TABLE late_money (payment INTEGER PRIMARY KEY, claim INTEGER NOT NULL) STRICT;
+CREATE TABLE closings (
+	seq INTEGER PRIMARY KEY, action TEXT NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE refund_details (
+	refund INTEGER PRIMARY KEY, aside INTEGER NOT NULL, ref TEXT NOT NULL, currency TEXT NOT NULL
+) STRICT;
+CREATE TABLE money (
+	seq INTEGER PRIMARY KEY, provider TEXT NOT NULL, kind TEXT NOT NULL, ref TEXT NOT NULL, payment INTEGER NOT NULL,
+	amount INTEGER NOT NULL, currency TEXT NOT NULL, at INTEGER NOT NULL, UNIQUE (provider, kind, ref)
+) STRICT;
+CREATE INDEX money_day ON money (at, seq);
+INSERT INTO money (provider, kind, ref, payment, amount, currency, at)
+	SELECT provider, 'capture', ref, id, captured, currency, at FROM payments WHERE captured > 0 AND ref <> '' ORDER BY id;
+INSERT INTO money (provider, kind, ref, payment, amount, currency, at)
+	SELECT p.provider, 'refund', CAST(r.id AS TEXT), p.id, r.amount, p.currency, r.at FROM refunds r JOIN payments p ON p.id = r.payment
+	WHERE r.state IN ('paid_back', 'refunded') ORDER BY r.id;`}
 
 // keyColumn is quoted because MySQL keeps the word for itself.
 const keyColumn = "`key`"
@@ -111,7 +130,7 @@ type refundRow struct {
 	id, order, payment ident.ID
 	user, key          string
 	body               []byte
-	auto               bool
+	auto               int // one of the constants below
 	amount             int64
 	returned           bool
 	why, who           string
@@ -120,6 +139,13 @@ type refundRow struct {
 	trace              string
 	tries              int
 }
+
+// Why there is a refund.
+const (
+	asked     = 0 // somebody asked for it; its order is told
+	automatic = 1 // the money may not stay: late, or a second payment
+	ordered   = 2 // an operator resolved a case by it
+)
 
 const refundColumns = `id, ord, payment, user, ` + keyColumn + `, body, auto, amount, returned, why, who, state, seq, trace, tries`
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"penstock/internal/ident"
 	"penstock/stock/driver"
 )
 
@@ -16,7 +15,7 @@ const (
 	PointLate     = "payment.late"     // the refund of late money is durable, the provider not asked
 )
 
-// settle lets the captured payment pay its order, or sends the money back if the claim is gone. It may run any number of times.
+// settle lets the captured payment pay its order. If the claim is gone, the money is late. It may run any number of times.
 func (p *Payments) settle(ctx context.Context, r row) (row, error) {
 	if err := p.o.Fault.Hit(PointCaptured); err != nil {
 		return r, err
@@ -32,7 +31,7 @@ func (p *Payments) settle(ctx context.Context, r row) (row, error) {
 		if res.Claim == nil || res.Claim.State != driver.Released {
 			return r, fmt.Errorf("the claim of order %s was neither sold nor released", r.Order)
 		}
-		return p.returnLate(ctx, r)
+		return p.late(ctx, r, res.Claim, p.o.Late)
 	}
 	if _, err := p.deps.Orders.Follow(ctx, res.Claim); err != nil {
 		return r, fmt.Errorf("order %s is sold but does not follow: %w", r.Order, err)
@@ -50,29 +49,4 @@ func (p *Payments) settle(ctx context.Context, r row) (row, error) {
 		p.o.Ended(r.Provider, true)
 	}
 	return r, err
-}
-
-// returnLate marks the money late and gives it back. A payment that is settled, or that somebody else already marked, is left
-// alone: its claim may have been released by a refund.
-func (p *Payments) returnLate(ctx context.Context, r row) (row, error) {
-	var refund ident.ID
-	err := p.db.Do(ctx, slot(r.ID), func(tx Tx) (err error) {
-		refund = 0
-		if r, err = load(tx, r.ID); err != nil || !r.unsettled() {
-			return err
-		}
-		r.Late = true
-		r, refund, err = p.giveBack(tx, r, "the money came after the claim was released")
-		return err
-	})
-	if err != nil || refund == 0 {
-		return r, err
-	}
-	p.o.Logger.Warn("late money goes back", "payment", r.ID.String(), "orderId", r.Order.String())
-	p.o.Raised(CaseLate)
-	p.o.Ended(r.Provider, false)
-	if err := p.o.Fault.Hit(PointLate); err != nil {
-		return r, err
-	}
-	return r, p.resumeRefund(ctx, refund)
 }

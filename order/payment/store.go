@@ -20,7 +20,7 @@ type Tx = sqldb.Tx
 
 // schema are the tables of payments.
 func schema() sqldb.Schema {
-	return sqldb.Schema{Name: "payments", SQLite: migrations, MySQL: []string{mysqlTables}}
+	return sqldb.Schema{Name: "payments", SQLite: migrations, MySQL: []string{mysqlTables, mysqlLedger}}
 }
 
 // OpenSQLite opens or creates the file at path. Only one process may have it open.

@@ -40,6 +40,7 @@ type shop struct {
 	orders map[ident.ID]*order.Order
 	sells  map[ident.ID]int
 	asked  map[ident.ID]chan struct{}
+	free   int // units that late money can claim again
 }
 
 // isAsked returns what is closed when the claim is about to be sold for the first time.
@@ -116,8 +117,10 @@ func (s *shop) Get(_ context.Context, user string, id ident.ID) (order.Order, er
 func (s *shop) Follow(_ context.Context, c *driver.Attempt) (order.Order, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := s.orders[c.ID]
+	o := s.orders[stock.OrderOf(c)]
 	switch {
+	case stock.OrderOf(c) != c.ID && o.State == order.Expired && c.State == driver.Sold:
+		o.State = order.Paid
 	case o.State == order.PendingPayment && c.State == driver.Sold:
 		o.State = order.Paid
 	case o.State == order.PendingPayment && c.State == driver.Released:
@@ -126,17 +129,47 @@ func (s *shop) Follow(_ context.Context, c *driver.Attempt) (order.Order, error)
 	return *o, nil
 }
 
-func (s *shop) AddRefund(_ context.Context, id ident.ID, amount int64, returned bool, _ string) (order.Order, error) {
+func (s *shop) AddRefund(_ context.Context, id ident.ID, r order.Refund) (order.Order, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.orders[id]
-	if o.State != order.Paid && o.State != order.Refunded || o.Refunded+amount > o.Amount {
+	if o.Refunded == r.Before+r.Amount {
+		return *o, nil
+	}
+	if o.Refunded != r.Before {
+		return *o, &order.WrongSum{Has: o.Refunded, Expected: r.Before}
+	}
+	if o.State != order.Paid && o.State != order.Refunded || o.Refunded+r.Amount > o.Amount {
 		return *o, errs.New(errs.RefundTooLarge, "order %s is %s, refunded %d", id, o.State, o.Refunded)
 	}
-	if o.Refunded += amount; o.Refunded == o.Amount || returned {
+	if o.Refunded += r.Amount; o.Refunded == o.Amount || r.Returned {
 		o.State = order.Refunded
 	}
 	return *o, nil
+}
+
+// Attempt claims again as long as there are free units; a key that has won has won.
+func (s *shop) Attempt(_ context.Context, r stock.Request) stock.Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.claims {
+		if c.Key.User == r.User && c.Key.Key == r.Key {
+			cp := *c
+			return stock.Answer{State: stock.Won, Attempt: &cp, Replayed: true}
+		}
+	}
+	if s.free == 0 {
+		return stock.Answer{State: stock.Lost, Reason: errs.SoldOut}
+	}
+	s.free--
+	now := s.clk.Now()
+	c := &driver.Attempt{
+		ID: s.ids.Next(now, ident.SlotOf(r.User)), Key: driver.Key{Sale: r.Sale, User: r.User, Key: r.Key}, At: now, Amount: price, Currency: "EUR",
+		State: driver.Held, PayBefore: now.Add(time.Minute), ReleaseAt: now.Add(time.Minute + 10*time.Second),
+	}
+	s.claims[c.ID] = c
+	cp := *c
+	return stock.Answer{State: stock.Won, Attempt: &cp}
 }
 
 func (s *shop) sold(id ident.ID) int {
@@ -208,14 +241,17 @@ type world struct {
 	muted  atomic.Bool                      // callbacks do not arrive
 	mu     sync.Mutex
 	raised map[string]int
+	late   map[string]int
 	ended  map[bool]int
+	// way is what payments opened from now on do with late money.
+	way payment.LateMoney
 }
 
 func setup(t testing.TB, on engine, faults *fault.Points) *world {
 	t.Helper()
 	clk := clock.NewFake(time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC))
 	w := &world{
-		t: t, on: on, where: on.place(t), clk: clk, dir: t.TempDir(), line: &line{wire: http.Transport{MaxIdleConnsPerHost: 64}}, step: 50 * time.Millisecond, raised: map[string]int{}, ended: map[bool]int{},
+		t: t, on: on, where: on.place(t), clk: clk, dir: t.TempDir(), line: &line{wire: http.Transport{MaxIdleConnsPerHost: 64}}, step: 50 * time.Millisecond, raised: map[string]int{}, late: map[string]int{}, ended: map[bool]int{},
 		shop: &shop{clk: clk, ids: ident.NewGenerator(0, 0), claims: map[ident.ID]*driver.Attempt{}, orders: map[ident.ID]*order.Order{}, sells: map[ident.ID]int{}, asked: map[ident.ID]chan struct{}{}},
 	}
 	var err error
@@ -264,7 +300,8 @@ func (w *world) process(node int, faults *fault.Points) *payment.Payments {
 	p, err := payment.Over(w.t.Context(), w.on.open(w.t, w.where, faults), payment.Deps{
 		Orders: w.shop, Stock: w.shop, Providers: map[string]payment.Provider{"sandbox": w.client},
 	}, payment.Options{
-		Clock: w.clk, Fault: faults, Node: node,
+		Clock: w.clk, Fault: faults, Node: node, Late: w.way,
+		Lately: func(outcome string) { w.mu.Lock(); w.late[outcome]++; w.mu.Unlock() },
 		Raised: func(kind string) { w.mu.Lock(); w.raised[kind]++; w.mu.Unlock() },
 		Ended:  func(_ string, ok bool) { w.mu.Lock(); w.ended[ok]++; w.mu.Unlock() },
 	})
