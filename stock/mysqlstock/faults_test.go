@@ -149,3 +149,36 @@ func serverIsKilled(t *testing.T, e *env) {
 	}
 	e.server.Start(t)
 }
+
+// An operator's act that is refused says so only when no transaction is open that may be this very act.
+func openActIsWaitedFor(t *testing.T, e *env) {
+	t.Parallel()
+	url := e.server.Database(t)
+	p := e.process(t, url, slow())
+	p.sell(t, 1, 1)
+	open, err := e.admin(t, url).BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Rollback()
+	if _, err = open.ExecContext(t.Context(), "UPDATE head SET commits = commits + 1, edition = edition + 1 WHERE one = 1"); err != nil {
+		t.Fatal(err)
+	}
+	refusal := errors.New("not now")
+	done := make(chan error, 1)
+	go func() {
+		_, err := p.UpdateSale(t.Context(), "s", 0, func(*driver.Sale) error { return refusal }, driver.Audit{Who: "op", Act: "change"})
+		done <- err
+	}()
+	select {
+	case err = <-done:
+		t.Fatalf("refused beside an open transaction: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	if err = open.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err = <-done; !errors.Is(err, refusal) {
+		t.Errorf("afterwards: %v", err)
+	}
+}

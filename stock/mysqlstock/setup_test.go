@@ -63,6 +63,7 @@ func several(t *testing.T, e *env) {
 		{"a version has one successor", versionHasOneSuccessor},
 		{"a lost reply is found", lostReplyIsFound},
 		{"an open transaction is waited for", openTransactionIsWaitedFor},
+		{"an open act is waited for", openActIsWaitedFor},
 		{"a stampede with killed sessions", stampede},
 		{"numbers differ", numbersDiffer},
 		{"a lost number is replaced", lostNumberIsReplaced},

@@ -209,7 +209,18 @@ func (r *reader) sales(ctx context.Context) error {
 	return nil
 }
 
+// acts waits for whoever is about to commit: an act may be refused without a row to write, and the same act may have an open
+// transaction of unknown outcome, which has locked the row of head.
 func (r *reader) acts(ctx context.Context) error {
+	if len(r.reads.Acts) > 0 {
+		var edition uint64
+		if err := r.tx.QueryRowContext(ctx, "SELECT edition FROM head WHERE one = 1 FOR UPDATE").Scan(&edition); err != nil {
+			return err
+		}
+		if edition != r.edition {
+			return fmt.Errorf("%w: a sale", errStale)
+		}
+	}
 	found := map[string]bool{}
 	wanted := list{len(r.reads.Acts), "SELECT id FROM audit WHERE id IN (", ")",
 		func(t *text, i int) { t.bytes(r.reads.Acts[i]) }}
