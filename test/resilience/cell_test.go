@@ -59,7 +59,7 @@ func (w *world) run(t *testing.T, id string, f fault, seed int64) (res result) {
 	begun, lines := time.Now(), w.lines()
 	var from, to time.Time
 	rep, err := w.Stampede(storm.Config{
-		Sale: sale, Rate: rate, Seed: seed, Pay: 1, Retry: 1, Double: 0.05, History: path,
+		Sale: sale, Rate: rate, Seed: seed, Pay: 1, Retry: 0.85, Double: 0.05, History: path,
 		Linger: 15 * time.Second, Settle: bound, Timeout: 8 * time.Second, Conns: 2048,
 	}, w.tokens[:buyers], func(ctx context.Context) { from, to = w.disturb(ctx, f, lasts, &res) })
 	lists := reader.stop()

@@ -20,7 +20,7 @@ const head = `# What the buyer sees when something breaks
 Made by ` + "`make soak`" + ` from what its runs measured (` + "`test/resilience`" + `); do not edit by hand.
 
 Five processes on real engines: operators; timers and relay; the payment provider; two that sell and write orders. Each engine stands behind a
-proxy that spoils its connections, or is itself stopped, killed or emptied. A run is a stampede of %.0f arrivals a second, all of whom ask again until the
+proxy that spoils its connections, or is itself stopped, killed or emptied. A run is a stampede of %.0f arrivals a second, most of whom ask again until the
 answer is final and pay when they win; the fault comes after %s and lasts %s unless its name says otherwise. Buyers give a call 8 s; an attempt is
 answered within 2 s, if need be by *not yet known* (202).
 
