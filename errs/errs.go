@@ -23,6 +23,12 @@ const (
 	StockHeld Code = "stock-held"
 	// NotEnoughLeft means that fewer units are free than were asked for; field "left" says how many.
 	NotEnoughLeft Code = "not-enough-left"
+	// NoWaitingList means that the sale keeps none.
+	NoWaitingList Code = "no-waiting-list"
+	// AlreadyWaiting means that the user waits for the SKU already; field "entry" says where.
+	AlreadyWaiting Code = "already-waiting"
+	// StockAvailable means that nobody needs to wait: the units are free.
+	StockAvailable Code = "stock-available"
 	// KeyInProgress means that another call with the same key is running.
 	KeyInProgress Code = "key-in-progress"
 	// KeyReused means that the key was used before with another body.
@@ -80,6 +86,7 @@ const (
 // Status is the one table from code to HTTP status.
 var status = map[Code]int{
 	SoldOut: 409, LimitReached: 409, StockHeld: 409, NotEnoughLeft: 409, KeyInProgress: 409, KeyReused: 422, KeyMissing: 400,
+	NoWaitingList: 409, AlreadyWaiting: 409, StockAvailable: 409,
 	SaleNotOpen: 403, SaleClosed: 403, SalePaused: 403, QuotaExceeded: 429, ReducedCapacity: 503, Unknown: 503,
 	IllegalTransition: 409, PaymentInProgress: 409, RefundTooLarge: 409, StockInUse: 409, VersionMismatch: 412, VersionRequired: 428,
 	Conflict: 409, NotFound: 404, Invalid: 400, TooLarge: 413, UnsupportedMedia: 415, MethodNotAllowed: 405,

@@ -191,7 +191,7 @@ func add(sums map[driver.StockRef]*driver.Stock, sold map[ident.ID]bool, e *driv
 		}
 		return
 	}
-	if e.Kind == driver.Refuse {
+	if e.Kind == driver.Refuse || e.Attempt == nil {
 		return
 	}
 	for _, l := range e.Attempt.Lines {

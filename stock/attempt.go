@@ -68,6 +68,8 @@ func (a *attempt) need(w *work) {
 	}
 }
 
+func (*attempt) phase() phase { return buying }
+
 // decide is the order of precedence: a known key, the sale's state, the user's limit, the stock.
 func (a *attempt) decide(w *work) {
 	if known := w.known[a.keyAt]; known != nil {
@@ -80,6 +82,10 @@ func (a *attempt) decide(w *work) {
 	sale := w.sales[a.saleAt]
 	if refused, no := Window(sale, w.now); no {
 		a.answer = refused
+		return
+	}
+	if strings.HasPrefix(a.key.Key, handOverKey) { // else a buyer could be in the way of a hand-over
+		a.answer = Answer{State: Lost, Reason: errs.Invalid}
 		return
 	}
 	if !a.inSale(sale) {
@@ -169,33 +175,40 @@ func (a *attempt) short(l *driver.Stock, it Item) (refused Answer, no bool) {
 
 // bind makes a final no durable under its key.
 func (a *attempt) bind(w *work, sale *driver.Sale, reason errs.Code, why Answer) {
-	rec := a.record(w, sale)
+	rec := record(w, sale, a.key, a.items)
+	rec.Body, rec.Trace = a.body, a.trace
 	rec.Reason, rec.SKU, rec.Left = reason, why.SKU, why.Left
 	rec.Amount, rec.State = 0, driver.None
 	a.commit(w, rec)
 }
 
 func (a *attempt) win(w *work, sale *driver.Sale) {
-	rec := a.record(w, sale)
-	rec.State = driver.Held
-	rec.PayBefore = w.now.Add(sale.Window)
-	rec.ReleaseAt = rec.PayBefore.Add(sale.Grace)
+	rec := record(w, sale, a.key, a.items)
+	rec.Body, rec.Trace = a.body, a.trace
+	hold(w, sale, rec)
 	for i, it := range a.items {
 		l := w.touch(a.levelAt[i])
 		l.Available -= it.Quantity
 		l.Held += it.Quantity
 		w.taken[a.takenAt[i]] += it.Quantity
 	}
-	w.won++
 	a.commit(w, rec)
 }
 
-func (a *attempt) record(w *work, sale *driver.Sale) *driver.Attempt {
+// hold makes a record a claim whose payment window begins now.
+func hold(w *work, sale *driver.Sale, rec *driver.Attempt) {
+	rec.State = driver.Held
+	rec.PayBefore = w.now.Add(sale.Window)
+	rec.ReleaseAt = rec.PayBefore.Add(sale.Grace)
+	w.won++
+}
+
+// record makes a bound answer about items of a sale at its prices.
+func record(w *work, sale *driver.Sale, key driver.Key, items []Item) *driver.Attempt {
 	rec := &driver.Attempt{
-		ID: w.stock.ids.Next(w.now, ident.SlotOf(a.key.User)), Key: a.key, Body: a.body, At: w.now, Trace: a.trace,
-		Lines: make([]driver.Line, len(a.items)),
+		ID: w.stock.ids.Next(w.now, ident.SlotOf(key.User)), Key: key, At: w.now, Lines: make([]driver.Line, len(items)),
 	}
-	for i, it := range a.items {
+	for i, it := range items {
 		si := item(sale, it.SKU)
 		rec.Lines[i] = driver.Line{SKU: it.SKU, Quantity: it.Quantity, Price: si.Price}
 		rec.Amount += si.Price * it.Quantity

@@ -10,11 +10,12 @@ import (
 	"penstock/stock/driver"
 )
 
-// call is one thing to decide. need and decide run in the committer, inside one batch; decide may run more than once and must
+// call is one thing to decide, in its phase of the batch. need and decide run in the committer, inside one batch; decide may run more than once and must
 // start from the work given to it each time. finish is called exactly once: with nil after the commit is durable, else with
 // the reason why nothing was written or why the outcome stays unknown.
 type call interface {
 	need(w *work)
+	phase() phase
 	decide(w *work)
 	finish(err error)
 }
@@ -135,9 +136,7 @@ func (s *Stock) transact(batch []call) error {
 		if s.node != nil {
 			s.ids.Use(s.node())
 		}
-		for _, c := range batch {
-			c.decide(w)
-		}
+		w.decide(batch)
 		return w.collect()
 	})
 	if err != nil {

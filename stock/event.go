@@ -32,11 +32,15 @@ type Event struct {
 	// At is when this event happened; Why explains a release: "expired", "cancelled", "refunded".
 	At  time.Time `json:"at"`
 	Why string    `json:"why,omitempty"`
+	// Entry is the entry of the waiting list that the claim was made for; "" for an attempt of a buyer.
+	Entry string `json:"entry,omitempty"`
 }
 
 // EventOf describes a claim at the moment of an event.
 func EventOf(a *driver.Attempt, at time.Time, why string) Event {
+	entry, _ := EntryOf(a.Key.Key)
 	return Event{
+		Entry: entry,
 		Order: a.ID.String(), User: a.Key.User, Sale: a.Key.Sale, Key: a.Key.Key, Items: a.Lines, Amount: a.Amount,
 		Currency: a.Currency, HeldAt: a.At, PayBefore: a.PayBefore, ReleaseAt: a.ReleaseAt, At: at, Why: why,
 	}

@@ -53,6 +53,7 @@ func (s *Stock) move(ctx context.Context, m *move) (MoveResult, error) {
 
 func (m *move) need(w *work, claim *driver.Attempt) {
 	m.claimAt = w.needClaim(m.id)
+	w.needSale(claim.Key.Sale)
 	m.levelAt, m.takenAt = m.levelAt[:0], m.takenAt[:0]
 	for _, l := range claim.Lines {
 		m.levelAt = append(m.levelAt, w.needLevel(driver.StockRef{Sale: claim.Key.Sale, SKU: l.SKU}))

@@ -57,7 +57,17 @@ func (s *Stock) UpdateSale(ctx context.Context, id string, version int64, change
 	var saleAt, actAt int
 	var after driver.Sale
 	a = named(a)
-	err := s.do(ctx, func(w *work) { saleAt, actAt = w.needSale(id), w.needAct(a.ID) }, func(w *work) error {
+	lists, err := s.listsOf(ctx, id)
+	if err != nil {
+		return driver.Sale{}, err
+	}
+	needs := func(w *work) {
+		saleAt, actAt = w.needSale(id), w.needAct(a.ID)
+		for _, ref := range lists { // a sale that goes on hands over what came back meanwhile
+			w.needLevel(ref)
+		}
+	}
+	err = s.do(ctx, needs, func(w *work) error {
 		now := w.sales[saleAt]
 		switch {
 		case w.acts[actAt]:
@@ -196,6 +206,7 @@ type toldSale struct {
 	Paused               bool              `json:"paused"`
 	ForcedSoldOut        bool              `json:"forcedSoldOut"`
 	ClosedAt             *time.Time        `json:"closedAt,omitempty"`
+	WaitingList          bool              `json:"waitingList,omitempty"`
 	Version              int64             `json:"version"`
 }
 
@@ -203,6 +214,7 @@ func told(s *driver.Sale) toldSale {
 	t := toldSale{
 		Title: s.Title, StartsAt: s.StartsAt, EndsAt: s.EndsAt, PaymentWindowSeconds: int64(s.Window / time.Second),
 		GraceSeconds: int64(s.Grace / time.Second), Items: s.Items, Paused: s.Paused, ForcedSoldOut: s.SoldOut, Version: s.Version,
+		WaitingList: s.WaitingList,
 	}
 	if !s.ClosedAt.IsZero() {
 		t.ClosedAt = &s.ClosedAt

@@ -28,6 +28,14 @@ type work struct {
 	sales  []*driver.Sale
 	acts   []bool
 
+	joinAt   map[driver.JoinRef]int
+	waiterAt map[uint64]int
+	joins    []driver.Join
+	waiters  []*driver.Waiter
+	next     func(driver.StockRef, uint64, int64) []*driver.Waiter
+	extra    map[driver.TakenRef]int64 // allowances that nobody asked for, after this batch's hand-overs
+	gone     map[uint64]bool           // entries that this batch has settled
+
 	oldLevel  []int64 // versions as read; 0 for a missing row
 	saleDirty []bool
 	changes   driver.Changes
@@ -38,15 +46,20 @@ func (w *work) reset(s *Stock) {
 	if w.keyAt == nil {
 		w.keyAt, w.stockAt = map[driver.Key]int{}, map[driver.StockRef]int{}
 		w.takenAt, w.claimAt, w.saleAt = map[driver.TakenRef]int{}, map[ident.ID]int{}, map[string]int{}
+		w.joinAt, w.waiterAt = map[driver.JoinRef]int{}, map[uint64]int{}
+		w.extra, w.gone = map[driver.TakenRef]int64{}, map[uint64]bool{}
 	}
 	clear(w.keyAt)
 	clear(w.stockAt)
 	clear(w.takenAt)
 	clear(w.claimAt)
 	clear(w.saleAt)
+	clear(w.joinAt)
+	clear(w.waiterAt)
 	r := &w.reads
 	r.Keys, r.Stock, r.Taken = r.Keys[:0], r.Stock[:0], r.Taken[:0]
 	r.Claims, r.Sales, r.Acts = r.Claims[:0], r.Sales[:0], r.Acts[:0]
+	r.Joins, r.Waiters = r.Joins[:0], r.Waiters[:0]
 }
 
 // place returns the index of k, adding it to list on first sight.
@@ -65,6 +78,8 @@ func (w *work) needLevel(k driver.StockRef) int { return place(w.stockAt, &w.rea
 func (w *work) needTaken(k driver.TakenRef) int { return place(w.takenAt, &w.reads.Taken, k) }
 func (w *work) needClaim(id ident.ID) int       { return place(w.claimAt, &w.reads.Claims, id) }
 func (w *work) needSale(id string) int          { return place(w.saleAt, &w.reads.Sales, id) }
+func (w *work) needJoin(r driver.JoinRef) int   { return place(w.joinAt, &w.reads.Joins, r) }
+func (w *work) needWaiter(seq uint64) int       { return place(w.waiterAt, &w.reads.Waiters, seq) }
 
 // needAct asks whether the audit row of an act is there already; ids are unique.
 func (w *work) needAct(id string) int {
@@ -95,9 +110,17 @@ func (w *work) load(st *driver.State) {
 		w.sales = append(w.sales, copyOf(s))
 		w.saleDirty = append(w.saleDirty, false)
 	}
+	w.next = st.Next
+	w.joins, w.waiters = append(w.joins[:0], st.Joins...), w.waiters[:0]
+	for _, e := range st.Waiters {
+		w.waiters = append(w.waiters, copyOf(e))
+	}
+	clear(w.extra)
+	clear(w.gone)
 	c := &w.changes
 	c.Sales, c.Stock, c.Attempts, c.Moves = c.Sales[:0], c.Stock[:0], c.Attempts[:0], c.Moves[:0]
 	c.Offers, c.Audit = c.Offers[:0], c.Audit[:0]
+	c.Waiters, c.Settled = c.Waiters[:0], c.Settled[:0]
 }
 
 func copyOf[T any](p *T) *T {
@@ -135,5 +158,5 @@ func (w *work) collect() *driver.Changes {
 
 func (w *work) empty() bool {
 	c := &w.changes
-	return len(c.Sales)+len(c.Stock)+len(c.Attempts)+len(c.Moves)+len(c.Offers)+len(c.Audit) == 0
+	return len(c.Sales)+len(c.Stock)+len(c.Attempts)+len(c.Moves)+len(c.Offers)+len(c.Audit)+len(c.Waiters)+len(c.Settled) == 0
 }

@@ -25,6 +25,7 @@ var ErrUnavailable = errors.New("stock database unavailable")
 type Driver interface {
 	Writer
 	Reader
+	Lister
 	// Close waits for running calls and releases the database. It is idempotent.
 	Close() error
 }
@@ -80,6 +81,9 @@ type Reads struct {
 	Sales  []string
 	// Acts are ids of audit rows: an operator's act whose commit was unknown asks whether its row is there.
 	Acts []string
+	// Joins and Waiters are what calls about waiting lists need; Stock names the rows of their lists.
+	Joins   []JoinRef
+	Waiters []uint64
 }
 
 // State answers Reads, index by index. A missing row is nil (zero for Taken).
@@ -92,6 +96,12 @@ type State struct {
 	Claims []*Attempt
 	Sales  []*Sale
 	Acts   []bool
+
+	Joins   []Join
+	Waiters []*Waiter
+	// Next walks the waiting list of a row that Reads.Stock names: up to a page of entries that wait and ask for at most so many
+	// units, behind the given place, in order, each with its user's allowance in use. None means that there are no more.
+	Next func(list StockRef, behind uint64, most int64) []*Waiter
 }
 
 // Changes is what a decision writes. Everything or nothing becomes durable.
@@ -111,6 +121,10 @@ type Changes struct {
 	Offers []Offer
 	// Audit rows are appended to the trail. Their ids are unique, unless empty.
 	Audit []Audit
+	// Waiters join waiting lists; the driver gives them their Seq. Settled entries leave them. An entry that does not wait, and
+	// a row whose Waiting does not change by the difference, are refused, and nothing is written.
+	Waiters []*Waiter
+	Settled []Settle
 }
 
 // ClaimState is the state of a claim: held → sold | released, sold → released (refund with return of stock).
@@ -193,8 +207,10 @@ type Sale struct {
 	ClosedAt time.Time
 	// SoldOut is set by an operator's force_sold_out and cleared by resume.
 	SoldOut bool
-	Version int64
-	Created time.Time
+	// WaitingList says that buyers may wait for units that come back.
+	WaitingList bool `json:",omitempty"`
+	Version     int64
+	Created     time.Time
 }
 
 // SaleItem is one SKU of a sale. Price is in minor units. Limit is units per user; 0 means no limit.
@@ -216,6 +232,8 @@ type Stock struct {
 	Sold      int64  `json:"sold"`
 	Withdrawn int64  `json:"withdrawn"`
 	Version   int64  `json:"version"`
+	// Waiting counts the entries that wait for this SKU.
+	Waiting int64 `json:"waiting"`
 }
 
 // Snapshot is everything about sales and stock as of one moment; Seq is the last number used in the journal and LastID the
@@ -231,7 +249,7 @@ type Snapshot struct {
 // Kind says what a journal entry is.
 type Kind uint8
 
-// Journal entry kinds. They are also the kinds of the stock ledger, except No.
+// Journal entry kinds. They are also the kinds of the stock ledger, except Refuse, Wait and Quit.
 const (
 	_ Kind = iota
 	Hold
@@ -240,10 +258,13 @@ const (
 	Release
 	OfferKind
 	Withdraw
+	// Wait is an entry that joined a waiting list, and Quit one that left it without an offer. An offer is a Hold.
+	Wait
+	Quit
 )
 
 func (k Kind) String() string {
-	return [...]string{"", "hold", "refuse", "sell", "release", "offer", "withdraw"}[k]
+	return [...]string{"", "hold", "refuse", "sell", "release", "offer", "withdraw", "wait", "quit"}[k]
 }
 
 // Entry is one journal entry: the stock ledger, the outgoing messages and the keys in commit order. An entry about n lines
@@ -256,8 +277,10 @@ type Entry struct {
 	Attempt *Attempt
 	// Offer is set for OfferKind and Withdraw.
 	Offer *Offer
-	Why   string
-	Trace string
+	// Waiter is set for Wait and Quit. As with an attempt, its State is the one at the time of reading.
+	Waiter *Waiter
+	Why    string
+	Trace  string
 }
 
 // Last returns the last number that the entry takes.

@@ -34,6 +34,7 @@ type tables struct {
 	bound   map[ident.ID]driver.Attempt
 	offered map[driver.Key]driver.Offer
 	entries []driver.Entry
+	waiters []driver.Waiter // in order of Seq
 	audits  []driver.Audit
 	sent    uint64
 }
@@ -195,6 +196,7 @@ func (m *memDriver) state(r *driver.Reads) *driver.State {
 		}
 		st.Sales = append(st.Sales, row)
 	}
+	m.waitState(r, st)
 	return st
 }
 
@@ -247,6 +249,9 @@ func (m *memDriver) guard(ch *driver.Changes) error {
 		}
 		seen[k] = true
 	}
+	if err := m.waitGuard(ch); err != nil {
+		return err
+	}
 	for _, mv := range ch.Moves {
 		if c := m.winner(mv.ID); (c == nil || c.State != mv.From) && !m.has("moves are not checked") {
 			return fmt.Errorf("claim %d is not %v", mv.ID, mv.From)
@@ -264,11 +269,13 @@ func (m *memDriver) apply(ch *driver.Changes) {
 		m.stock[driver.StockRef{Sale: s.Sale, SKU: s.SKU}] = s
 	}
 	now := m.clk.Now()
-	for _, a := range ch.Attempts {
-		a.Seq = m.bind(now, *a)
-	}
 	for _, mv := range ch.Moves {
 		m.move(now, mv)
+	}
+	defer m.join(now, ch) // the last numbers but for offers, which only tests make together with anything else
+	m.settle(now, ch)
+	for _, a := range ch.Attempts {
+		a.Seq = m.bind(now, *a)
 	}
 	for _, o := range ch.Offers {
 		k := driver.OfferKind

@@ -93,6 +93,9 @@ func (m *memDriver) Journal(_ context.Context, after uint64, limit int) ([]drive
 		if e.Attempt != nil {
 			e.Attempt = m.byID(e.Attempt.ID)
 		}
+		if e.Waiter != nil {
+			e.Waiter = m.waiter(e.Waiter.Seq)
+		}
 		again := m.has("pages overlap") && after > 1 && e.Seq == after
 		if (e.Seq > after || again) && len(out) < limit {
 			out = append(out, e)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"penstock/internal/ident"
+	"penstock/stock"
 	"penstock/stock/driver"
 )
 
@@ -103,6 +104,7 @@ type dump struct {
 	Claims   map[ident.ID]*driver.Attempt
 	Unsent   map[string][]*driver.Attempt
 	Taken    map[driver.TakenRef]int64
+	Waiters  map[uint64]placed
 	Seq      uint64
 	LastID   ident.ID
 }
@@ -114,7 +116,7 @@ func (d *db) dump() dump {
 	out := dump{
 		Sales: s.Sales, Stock: s.Stock, Seq: s.Seq, LastID: s.LastID, Journal: d.journal(), Audit: d.audits(), Due: d.due(far, 1<<20),
 		Attempts: map[driver.Key]*driver.Attempt{}, Claims: map[ident.ID]*driver.Attempt{},
-		Unsent: map[string][]*driver.Attempt{}, Taken: map[driver.TakenRef]int64{},
+		Unsent: map[string][]*driver.Attempt{}, Taken: map[driver.TakenRef]int64{}, Waiters: map[uint64]placed{},
 	}
 	slices.SortFunc(out.Sales, func(a, b driver.Sale) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(out.Stock, func(a, b driver.Stock) int {
@@ -123,6 +125,9 @@ func (d *db) dump() dump {
 	slices.Sort(out.Due)
 	r := &driver.Reads{}
 	for _, e := range out.Journal {
+		if e.Waiter != nil {
+			out.Waiters[e.Waiter.Seq] = d.waiter(e.Waiter.Seq)
+		}
 		if e.Attempt == nil {
 			continue
 		}
@@ -140,6 +145,21 @@ func (d *db) dump() dump {
 		}
 	})
 	return out
+}
+
+// placed is an entry of a waiting list with its place.
+type placed struct {
+	W     *driver.Waiter
+	Ahead int64
+}
+
+func (d *db) waiter(seq uint64) placed {
+	d.Helper()
+	w, ahead, err := d.drv.Waiter(d.Context(), seq)
+	if err != nil {
+		d.Fatalf("entry %d: %v", seq, err)
+	}
+	return placed{w, ahead}
 }
 
 var opts = gocmp.Options{cmpopts.EquateEmpty()}
@@ -167,6 +187,16 @@ func fold(entries []driver.Entry, seq uint64) map[driver.StockRef]driver.Stock {
 			foldOffer(rows, e.Offer)
 			continue
 		}
+		if e.Waiter != nil {
+			foldWaiter(rows, e)
+			continue
+		}
+		if _, yes := stock.EntryOf(e.Attempt.Key.Key); yes && e.Kind == driver.Hold {
+			ref := driver.StockRef{Sale: e.Attempt.Key.Sale, SKU: e.Attempt.Lines[0].SKU}
+			row := rows[ref]
+			row.Waiting--
+			rows[ref] = row
+		}
 		for _, l := range e.Attempt.Lines {
 			ref := driver.StockRef{Sale: e.Attempt.Key.Sale, SKU: l.SKU}
 			row := rows[ref]
@@ -182,6 +212,16 @@ func fold(entries []driver.Entry, seq uint64) map[driver.StockRef]driver.Stock {
 		}
 	}
 	return rows
+}
+
+func foldWaiter(rows map[driver.StockRef]driver.Stock, e driver.Entry) {
+	row := rows[e.Waiter.List()]
+	if e.Kind == driver.Wait {
+		row.Waiting++
+	} else {
+		row.Waiting--
+	}
+	rows[e.Waiter.List()] = row
 }
 
 func foldOffer(rows map[driver.StockRef]driver.Stock, o *driver.Offer) {

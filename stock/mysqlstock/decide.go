@@ -109,6 +109,9 @@ func (d *DB) once(ctx context.Context, reads *driver.Reads, late bool, f func(*d
 			d.early = early
 		}
 		changes := f(&r.state)
+		if r.failed != nil {
+			return r.failed
+		}
 		if late && !onlyWins(reads, &r.state, changes) {
 			return errLock
 		}

@@ -134,7 +134,7 @@ func copyPage(ctx context.Context, tx *sql.Tx, page []driver.Entry, after, last 
 		return errors.Join(errors.New("another import runs at the same time"), err)
 	}
 	w := &writer{tx: tx, plan: p}
-	for _, step := range []func(context.Context) error{w.taken, w.attempts, w.journal, w.offers} {
+	for _, step := range []func(context.Context) error{w.taken, w.attempts, w.journal, w.offers, w.joined} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -163,6 +163,10 @@ func planOf(page []driver.Entry) (*plan, error) {
 			row.ref, row.why, row.trace = e.Attempt.ID, e.Why, e.Trace
 		case driver.OfferKind, driver.Withdraw:
 			p.offers = append(p.offers, offerRow{e.Seq, e.Offer})
+		case driver.Wait:
+			p.joins = append(p.joins, joinRow{e.Seq, e.Waiter}) // as it is now: what became of it needs no page of its own
+		case driver.Quit:
+			row.ref, row.why = ident.ID(e.Waiter.Seq), e.Why
 		default:
 			return nil, fmt.Errorf("entry %d has the unknown kind %d", e.Seq, e.Kind)
 		}

@@ -33,13 +33,13 @@ func (d *DB) canBeLate(r *driver.Reads) bool {
 		d.early--
 		return false
 	}
-	return len(r.Keys) > 0 && len(r.Stock) > 0 && len(r.Claims) == 0 && len(r.Acts) == 0
+	return len(r.Keys) > 0 && len(r.Stock) > 0 && len(r.Claims) == 0 && len(r.Acts) == 0 && len(r.Joins)+len(r.Waiters) == 0
 }
 
 // plenty reports whether all rows have units for several batches, so that a late decision will hardly find too few.
 func plenty(r *driver.Reads, st *driver.State) bool {
 	for _, l := range st.Stock {
-		if l == nil || l.Available < int64(8*len(r.Keys)) {
+		if l == nil || l.Waiting > 0 || l.Available < int64(8*len(r.Keys)) {
 			return false
 		}
 	}
@@ -50,7 +50,7 @@ func plenty(r *driver.Reads, st *driver.State) bool {
 func onlyWins(r *driver.Reads, st *driver.State, c *driver.Changes) bool {
 	won := map[driver.Key]bool{}
 	if c != nil {
-		if len(c.Sales)+len(c.Moves)+len(c.Offers)+len(c.Audit) > 0 || len(c.Stock) > lateRows {
+		if len(c.Sales)+len(c.Moves)+len(c.Offers)+len(c.Audit)+len(c.Waiters)+len(c.Settled) > 0 || len(c.Stock) > lateRows {
 			return false
 		}
 		for _, a := range c.Attempts {
@@ -116,7 +116,7 @@ func (w *writer) lateStock(ctx context.Context) error {
 		var t text
 		t.raw("UPDATE stock SET available = available - ").num(take).raw(", held = held + ").num(take)
 		t.raw(", version = LAST_INSERT_ID(version + 1) WHERE sale = ").bytes(l.Sale).raw(" AND sku = ").bytes(l.SKU)
-		t.raw(" AND available >= ").num(take)
+		t.raw(" AND waiting = 0 AND available >= ").num(take) // whoever waits comes first
 		res, err := w.tx.ExecContext(ctx, string(t.b))
 		if err != nil {
 			return err
@@ -126,7 +126,7 @@ func (w *writer) lateStock(ctx context.Context) error {
 			return err
 		}
 		if n != 1 {
-			return fmt.Errorf("%w: too few units are left", errStale)
+			return fmt.Errorf("%w: too few units are left, or somebody waits for them", errStale)
 		}
 		if version, err := res.LastInsertId(); err != nil || version != l.Version {
 			if err = errors.Join(err, w.lookAgain(ctx, l)); err != nil {

@@ -25,6 +25,7 @@ type plan struct {
 	moves    map[edge][]ident.ID
 	journal  []journalRow
 	offers   []offerRow
+	joins    []joinRow
 	width    uint64 // numbers that the journal rows take
 }
 
@@ -59,35 +60,49 @@ func newPlan(reads *driver.Reads, st *driver.State, c *driver.Changes) (*plan, e
 		return nil, err
 	}
 	delta := map[driver.TakenRef]int64{}
-	// What frees units stands before what takes them, so that a reader who adds the ledger up line by line never sees less
-	// than nothing.
+	// Numbers follow the phases of a decision: what frees units, what withdraws them, who leaves a waiting list, who gets units,
+	// who begins to wait. So a reader who adds the ledger up line by line never sees less than nothing, and sees what each
+	// decision saw.
 	if err := p.planMoves(reads, st, delta); err != nil {
 		return nil, err
 	}
 	p.planOffers(func(d int64) bool { return d > 0 })
+	p.planOffers(func(d int64) bool { return d <= 0 })
+	p.planQuits()
 	if err := p.planAttempts(reads, st, delta); err != nil {
 		return nil, err
 	}
-	p.planOffers(func(d int64) bool { return d <= 0 })
+	p.planJoins()
 	return p, p.planTaken(reads, st, delta)
 }
 
 // checkRows asserts that sales and stock rows move by one version and that units add up.
 func (p *plan) checkRows(reads *driver.Reads, st *driver.State) error {
-	have := map[driver.StockRef]int64{}
+	have, queued := map[driver.StockRef]int64{}, p.changes.Queued()
+	waiting := map[driver.StockRef]int64{}
 	for i, l := range st.Stock {
 		if l != nil {
-			have[reads.Stock[i]] = l.Version
+			have[reads.Stock[i]], waiting[reads.Stock[i]] = l.Version, l.Waiting
 		}
 	}
 	for i := range p.changes.Stock {
 		l := &p.changes.Stock[i]
-		version := have[driver.StockRef{Sale: l.Sale, SKU: l.SKU}]
+		ref := driver.StockRef{Sale: l.Sale, SKU: l.SKU}
+		version := have[ref]
+		if l.Waiting != waiting[ref]+queued[ref] || l.Waiting < 0 {
+			return fmt.Errorf("%w: stock row %+v, of which %d wait", errGuard, *l, waiting[ref]+queued[ref])
+		}
+		delete(queued, ref)
 		if l.Version != version+1 || l.Available < 0 || l.Held < 0 || l.Sold < 0 || l.Offered-l.Withdrawn != l.Available+l.Held+l.Sold {
 			return fmt.Errorf("%w: stock row %+v after version %d", errGuard, *l, version)
 		}
 		if version == 0 {
 			p.stockNew++
+		}
+	}
+	for ref, n := range queued {
+		if n != 0 {
+			return fmt.Errorf("%w: the list of %+v changes and its row does not", errGuard, ref)
 		}
 	}
 	slices.SortFunc(p.changes.Stock, func(a, b driver.Stock) int {

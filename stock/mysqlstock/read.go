@@ -123,7 +123,7 @@ func (d *DB) snapshot(ctx context.Context) (*driver.Snapshot, error) {
 }
 
 // A sale or a release carries the claim it moved; an offer its row.
-const journalColumns = "j.seq, j.kind, j.at, j.why, j.trace, o.sale, o.sku, o.delta, o.akey, o.why"
+const journalColumns = "j.seq, j.kind, j.at, j.why, j.trace, o.sale, o.sku, o.delta, o.akey, o.why, " + waiterColumns
 
 // Journal reads one page in one statement.
 func (d *DB) Journal(ctx context.Context, after uint64, limit int) ([]driver.Entry, error) {
@@ -135,6 +135,7 @@ func (d *DB) Journal(ctx context.Context, after uint64, limit int) ([]driver.Ent
 	var t text
 	t.raw("SELECT " + journalColumns + ", h.seq, " + attemptColumnsOf + ` FROM journal j LEFT JOIN offer o ON o.seq = j.seq
 		LEFT JOIN attempt a ON a.id = j.ref LEFT JOIN journal h ON h.ref = j.ref AND h.kind IN (1, 2)
+		LEFT JOIN waiting q ON q.seq = CASE j.kind WHEN 7 THEN j.seq WHEN 8 THEN j.ref END
 		WHERE j.seq > `).raw(fmt.Sprint(after)).raw(" ORDER BY j.seq LIMIT ").num(int64(limit))
 	var page []driver.Entry
 	err = query(ctx, d.db, string(t.b), func(rows *sql.Rows) error {
@@ -156,6 +157,8 @@ func scanEntry(rows *sql.Rows) (driver.Entry, error) {
 	var r attemptRow
 	f := r.fields()
 	f[0], f[1] = f[1], f[0] // the number stands before the id here
+	var q waiterRow
+	f = append(q.fields(), f...)
 	err := rows.Scan(append([]any{&e.Seq, &kind, &at, &why, &trace, &sale, &sku, &delta, &key, &offerWhy}, f...)...)
 	if err != nil {
 		return e, err
@@ -169,6 +172,9 @@ func scanEntry(rows *sql.Rows) (driver.Entry, error) {
 	case driver.OfferKind, driver.Withdraw:
 		e.Why = offerWhy.String
 		e.Offer = &driver.Offer{Key: driver.Key{Sale: sale.String, Key: key.String}, SKU: sku.String, Delta: delta.Int64, Why: e.Why}
+		return e, nil
+	case driver.Wait, driver.Quit:
+		e.Why, e.Waiter = why.String, q.waiter()
 		return e, nil
 	default:
 		return e, fmt.Errorf("entry %d has the unknown kind %d", e.Seq, kind)

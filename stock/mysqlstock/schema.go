@@ -126,4 +126,25 @@ CREATE TABLE IF NOT EXISTS lease (
 	epoch   BIGINT NOT NULL,
 	expires BIGINT NOT NULL
 ) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+`, `
+CREATE TABLE IF NOT EXISTS waiting (
+	seq      BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+	sale     VARBINARY(255) NOT NULL,
+	sku      VARBINARY(255) NOT NULL,
+	user     VARBINARY(255) NOT NULL,
+	akey     VARBINARY(255) NOT NULL,
+	quantity BIGINT NOT NULL,
+	at       BIGINT NOT NULL,
+	state    TINYINT NOT NULL,
+	claim    BIGINT NOT NULL,
+	why      VARBINARY(64) NOT NULL,
+	UNIQUE KEY waiting_key (user, sale, akey),
+	KEY waiting_line (sale, sku, state, seq)
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+SET @penstock_step = IF((SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'stock'
+	AND column_name = 'waiting') = 0, 'ALTER TABLE stock ADD COLUMN waiting BIGINT NOT NULL DEFAULT 0', 'DO 0');
+PREPARE penstock_step FROM @penstock_step;
+EXECUTE penstock_step;
+DEALLOCATE PREPARE penstock_step;
 `}

@@ -23,6 +23,7 @@ type reader struct {
 	late    bool   // stock rows are read without a lock
 	stock0  map[driver.StockRef]*driver.Stock
 	taken0  map[driver.TakenRef]int64
+	failed  error // of a walk over a waiting list inside the decision
 }
 
 func (r *reader) writer(p *plan) *writer {
@@ -33,7 +34,7 @@ func (r *reader) writer(p *plan) *writer {
 // lock, so that what is read afterwards stays true until the commit. Sales are not locked: the edition they were read at is
 // asserted when the decision is written.
 func (r *reader) read(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{r.stock, r.moment, r.taken, r.keys, r.claims, r.sales, r.acts} {
+	for _, step := range []func(context.Context) error{r.stock, r.moment, r.taken, r.keys, r.claims, r.sales, r.acts, r.waiting} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -60,7 +61,7 @@ func compareKeys(a, b driver.Key) int {
 }
 
 const (
-	stockColumns = "sale, sku, offered, available, held, sold, withdrawn, version"
+	stockColumns = "sale, sku, offered, available, held, sold, withdrawn, version, waiting"
 	// The index is named so that a small table is not scanned, which would lock every row of it.
 	lockStock = "SELECT " + stockColumns + " FROM stock FORCE INDEX (PRIMARY) WHERE (sale, sku) IN ("
 )
@@ -92,7 +93,7 @@ func (r *reader) stock(ctx context.Context) error {
 }
 
 func stockFields(l *driver.Stock) []any {
-	return []any{&l.Sale, &l.SKU, &l.Offered, &l.Available, &l.Held, &l.Sold, &l.Withdrawn, &l.Version}
+	return []any{&l.Sale, &l.SKU, &l.Offered, &l.Available, &l.Held, &l.Sold, &l.Withdrawn, &l.Version, &l.Waiting}
 }
 
 // moment asserts that the number in ids is still ours, which whoever takes it must wait for, and reads the time and the

@@ -28,9 +28,9 @@ type writer struct {
 // numbers and editions are in the order of commits, and the time spent there is everybody's.
 func (w *writer) write(ctx context.Context) error {
 	steps := []func(context.Context) error{
-		w.stock, w.moves, w.taken, w.attempts, // rows that are ours by the locks on stock
+		w.stock, w.moves, w.taken, w.attempts, w.settled, // rows that are ours by the locks on stock
 		w.head,
-		w.sales, w.journal, w.offers, w.trail,
+		w.sales, w.journal, w.offers, w.joined, w.trail,
 	}
 	if w.late {
 		steps = []func(context.Context) error{w.lateTaken, w.attempts, w.lateStock, w.head, w.journal}
@@ -49,7 +49,7 @@ func (w *writer) stock(ctx context.Context) error {
 	rows := w.plan.changes.Stock
 	put := list{len(rows), insertStock,
 		` ON DUPLICATE KEY UPDATE offered = VALUES(offered), available = VALUES(available), held = VALUES(held), sold = VALUES(sold),
-		withdrawn = VALUES(withdrawn), version = VALUES(version)`,
+		withdrawn = VALUES(withdrawn), version = VALUES(version), waiting = VALUES(waiting)`,
 		func(t *text, i int) { putStock(t, &rows[i]) }}
 	n, err := put.exec(ctx, w.tx)
 
@@ -66,7 +66,7 @@ const insertStock = "INSERT INTO stock (" + stockColumns + ") VALUES "
 
 func putStock(t *text, l *driver.Stock) {
 	t.raw("(").bytes(l.Sale).raw(",").bytes(l.SKU)
-	for _, v := range []int64{l.Offered, l.Available, l.Held, l.Sold, l.Withdrawn, l.Version} {
+	for _, v := range []int64{l.Offered, l.Available, l.Held, l.Sold, l.Withdrawn, l.Version, l.Waiting} {
 		t.raw(",").num(v)
 	}
 	t.raw(")")
@@ -169,6 +169,9 @@ func (p *plan) number(first uint64) {
 	}
 	for i := range p.offers {
 		p.offers[i].seq += first
+	}
+	for i := range p.joins {
+		p.joins[i].w.Seq = p.joins[i].seq + first
 	}
 }
 

@@ -36,6 +36,7 @@ func (d *Driver) Archive(ctx context.Context) (int, error) {
 func (d *Driver) forget(ctx context.Context, id string) error {
 	closed := *d.mem.sales[id]
 	closed.archived, closed.keys, closed.more, closed.taken, closed.noes = true, nil, nil, nil, nil
+	closed.lists = nil
 	if closed.doc.ClosedAt.IsZero() {
 		closed.doc.ClosedAt = closed.doc.EndsAt
 	}
@@ -82,6 +83,11 @@ func (m *memory) holds(s *sale) bool {
 func (d *Driver) copyKeys(ctx context.Context, num int64, after, upto uint64) error {
 	err := d.exec(ctx, `INSERT OR REPLACE INTO closed_key SELECT sale, user, key, seq FROM journal
 		WHERE seq > ? AND seq <= ? AND sale = ? AND key IS NOT NULL AND kind IN (1, 2, 5, 6)`, -1, int64(after), int64(upto), num)
+	if err != nil {
+		return err
+	}
+	err = d.exec(ctx, `INSERT OR REPLACE INTO closed_wait SELECT sale, user, key, seq FROM journal
+		WHERE seq > ? AND seq <= ? AND sale = ? AND kind = 7`, -1, int64(after), int64(upto), num)
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (d *Driver) read(ctx context.Context, r *driver.Reads, now time.Time) error
 		}
 		st.Acts = append(st.Acts, done)
 	}
-	return nil
+	return d.readWaiting(ctx, r)
 }
 
 // execute writes a plan in one transaction. After any error the file is reopened before the next decision.

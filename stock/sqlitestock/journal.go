@@ -58,6 +58,11 @@ func (d *Driver) entry(r *row, hold *optionalRow) (driver.Entry, error) {
 	case driver.OfferKind, driver.Withdraw:
 		e.Why = r.why.String
 		e.Offer = &driver.Offer{Key: driver.Key{Sale: saleID, Key: r.key.String}, SKU: r.sku.String, Delta: r.quantity.Int64, Why: e.Why}
+	case driver.Wait:
+		e.Waiter = r.waiter(saleID)
+	case driver.Quit:
+		e.Why = r.why.String
+		e.Waiter = hold.hold().waiter(saleID)
 	default:
 		err = fmt.Errorf("journal row %d has the unknown kind %d", r.seq, r.kind)
 	}

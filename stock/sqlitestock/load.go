@@ -64,14 +64,14 @@ func (m *memory) loadSales(ctx context.Context, db *sql.DB) (from uint64, err er
 }
 
 func (m *memory) loadStock(ctx context.Context, db *sql.DB) error {
-	rows, err := db.QueryContext(ctx, "SELECT sale, sku, offered, available, held, sold, withdrawn, version FROM stock")
+	rows, err := db.QueryContext(ctx, "SELECT sale, sku, offered, available, held, sold, withdrawn, version, waiting FROM stock")
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		l, num := &driver.Stock{}, int64(0)
-		if err := rows.Scan(&num, &l.SKU, &l.Offered, &l.Available, &l.Held, &l.Sold, &l.Withdrawn, &l.Version); err != nil {
+		if err := rows.Scan(&num, &l.SKU, &l.Offered, &l.Available, &l.Held, &l.Sold, &l.Withdrawn, &l.Version, &l.Waiting); err != nil {
 			return err
 		}
 		s := m.byNum[num]
@@ -196,6 +196,9 @@ func (m *memory) learnRow(b *brief, sent uint64, sums map[driver.StockRef]*drive
 		sum(b.sku).Offered += b.quantity
 	case driver.Withdraw:
 		sum(b.sku).Withdrawn -= b.quantity
+	case driver.Wait:
+		s.loadWaiter(b)
+		return
 	case driver.Hold, driver.Refuse:
 		m.addKey(s, b.user, b.key, uint64(b.seq))
 		m.addID(ident.ID(b.id), uint64(b.seq))
@@ -257,6 +260,9 @@ func (m *memory) check(sums map[driver.StockRef]*driver.Stock) error {
 			return fmt.Errorf("stock of %q in sale %q does not add up: the row says offered %d, withdrawn %d, available %d, held %d, sold %d; "+
 				"the journal says offered %d, withdrawn %d, held %d, sold %d", ref.SKU, ref.Sale, l.Offered, l.Withdrawn, l.Available,
 				l.Held, l.Sold, sum.Offered, sum.Withdrawn, sum.Held, sum.Sold)
+		}
+		if n := m.sales[ref.Sale].lists.len(ref.SKU); n != l.Waiting {
+			return fmt.Errorf("the waiting list of %q in sale %q has %d entries that wait, the row says %d", ref.SKU, ref.Sale, n, l.Waiting)
 		}
 	}
 	return nil

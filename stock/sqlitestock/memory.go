@@ -39,6 +39,7 @@ type sale struct {
 	more  map[uint64][]uint64
 	taken map[string]map[string]int64 // sku → user → units held and sold
 	noes  map[string]int              // user → final noes bound
+	lists *lists                      // nil without a waiting list
 }
 
 func newSale(num int64, first uint64) *sale {

@@ -21,6 +21,8 @@ type plan struct {
 	held   []heldRow
 	moves  []moveRow
 	offers []offerRow
+	joins  []joinRow
+	quits  []quitRow
 }
 
 type heldRow struct {
@@ -53,18 +55,25 @@ func (d *Driver) plan(ctx context.Context, c *driver.Changes, now time.Time) (*p
 	if err := d.unbound(ctx, c.Attempts); err != nil {
 		return nil, err
 	}
-	// Numbers are given so that a reader who adds the ledger up line by line never sees less than nothing: what frees units
-	// stands before what takes them.
+	// Numbers follow the phases of a decision: what frees units, what withdraws them, who leaves a waiting list, who gets units,
+	// who begins to wait. So a reader who adds the ledger up line by line never sees less than nothing, and sees what each
+	// decision saw.
 	if err := p.planMoves(d.state.Claims, m); err != nil {
 		return nil, err
 	}
 	if err := p.planOffers(m, func(delta int64) bool { return delta > 0 }); err != nil {
 		return nil, err
 	}
+	if err := p.planOffers(m, func(delta int64) bool { return delta <= 0 }); err != nil {
+		return nil, err
+	}
+	if err := p.planQuits(m); err != nil {
+		return nil, err
+	}
 	if err := p.planAttempts(m); err != nil {
 		return nil, err
 	}
-	if err := p.planOffers(m, func(delta int64) bool { return delta <= 0 }); err != nil {
+	if err := p.planJoins(m); err != nil {
 		return nil, err
 	}
 	return p, p.guard(m)
@@ -160,14 +169,25 @@ func (p *plan) planSale(m *memory, doc *driver.Sale) error {
 
 // guard asserts that every stock row moves by one version and adds up.
 func (p *plan) guard(m *memory) error {
+	queued := p.changes.Queued()
 	for i := range p.changes.Stock {
 		l := &p.changes.Stock[i]
-		have := int64(0)
-		if old := m.levels[driver.StockRef{Sale: l.Sale, SKU: l.SKU}]; old != nil {
+		ref := driver.StockRef{Sale: l.Sale, SKU: l.SKU}
+		have, waiting := int64(0), queued[ref]
+		if old := m.levels[ref]; old != nil {
 			have = old.Version
+			waiting += old.Waiting
+		}
+		if delete(queued, ref); l.Waiting != waiting {
+			return fmt.Errorf("%w: stock row %+v, of which %d wait", errGuard, *l, waiting)
 		}
 		if l.Version != have+1 || l.Available < 0 || l.Held < 0 || l.Sold < 0 || l.Offered-l.Withdrawn != l.Available+l.Held+l.Sold {
 			return fmt.Errorf("%w: stock row %+v after version %d", errGuard, *l, have)
+		}
+	}
+	for ref, n := range queued {
+		if n != 0 {
+			return fmt.Errorf("%w: the list of %+v changes and its row does not", errGuard, ref)
 		}
 	}
 	return nil
@@ -196,6 +216,7 @@ func (p *plan) apply(m *memory) {
 	for _, h := range p.held {
 		m.learn(h.a, h.sale)
 	}
+	p.applyWaiting()
 	for _, mv := range p.moves {
 		if mv.move.To == driver.Released {
 			for _, l := range mv.claim.Lines {

@@ -76,4 +76,16 @@ CREATE TABLE audit (
 	id     TEXT NOT NULL
 );
 CREATE UNIQUE INDEX audit_id ON audit (id) WHERE id <> '';
+`, `
+-- A row of kind 7 is an entry of a waiting list: user, key, sku, quantity; state 1 waiting, 2 offered, 3 left, 4 skipped; id is
+-- the order it was offered. A row of kind 8 is an entry that left without an offer: ref is its row, why the reason.
+ALTER TABLE stock ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0 CHECK (waiting >= 0);
+
+CREATE TABLE closed_wait (
+	sale INTEGER NOT NULL,
+	user TEXT NOT NULL,
+	key  TEXT NOT NULL,
+	seq  INTEGER NOT NULL,
+	PRIMARY KEY (sale, user, key)
+) WITHOUT ROWID;
 `}

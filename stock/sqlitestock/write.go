@@ -18,9 +18,9 @@ const (
 	assertEpoch = `UPDATE meta SET sent = sent WHERE one = 1 AND epoch = ?`
 	putSale     = `INSERT INTO sale (n, id, doc, version, first_seq, archived) VALUES (?,?,?,?,?,0)
 		ON CONFLICT (n) DO UPDATE SET doc = excluded.doc, version = excluded.version`
-	putStock = `INSERT INTO stock (sale, sku, offered, available, held, sold, withdrawn, version) VALUES (?,?,?,?,?,?,?,?)
+	putStock = `INSERT INTO stock (sale, sku, offered, available, held, sold, withdrawn, version, waiting) VALUES (?,?,?,?,?,?,?,?,?)
 		ON CONFLICT (sale, sku) DO UPDATE SET offered = excluded.offered, available = excluded.available, held = excluded.held,
-		sold = excluded.sold, withdrawn = excluded.withdrawn, version = excluded.version WHERE version = excluded.version - 1`
+		sold = excluded.sold, withdrawn = excluded.withdrawn, version = excluded.version, waiting = excluded.waiting WHERE version = excluded.version - 1`
 	moveClaim   = `UPDATE journal SET state = ?, why = ? WHERE seq = ? AND state = ?`
 	insertAudit = `INSERT INTO audit (seq, at, who, act, object, why, before, after, id) VALUES (?,?,?,?,?,?,?,?,?)`
 )
@@ -60,7 +60,7 @@ func (d *Driver) writeRows(ctx context.Context, p *plan) error {
 	for i := range p.changes.Stock {
 		l := &p.changes.Stock[i]
 		num := p.find(d.mem, l.Sale).num
-		err := d.exec(ctx, putStock, 1, num, l.SKU, l.Offered, l.Available, l.Held, l.Sold, l.Withdrawn, l.Version)
+		err := d.exec(ctx, putStock, 1, num, l.SKU, l.Offered, l.Available, l.Held, l.Sold, l.Withdrawn, l.Version, l.Waiting)
 		if err != nil {
 			return err
 		}
@@ -86,6 +86,9 @@ func (d *Driver) writeRows(ctx context.Context, p *plan) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := d.writeWaiting(ctx, p, at); err != nil {
+		return err
 	}
 	for i, a := range p.changes.Audit {
 		err := d.exec(ctx, insertAudit, 1, int64(p.audit)+int64(i)+1, at, a.Who, a.Act, a.Object, a.Why, a.Before, a.After, a.ID)
