@@ -79,7 +79,7 @@ func (h *Hooks) again(tx txn, d *Delivery) error {
 }
 
 // replayPage is how many events one transaction of a replay deals with.
-const replayPage = 200
+const replayPage = 100
 
 // ReplaySince queues every kept event since a time that the endpoint wants: those it never got, as after a time when it was
 // disabled, those given up, and with delivered those that it took too. It returns how many; after an error, repeat it.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 )
@@ -168,19 +169,21 @@ func (r *runner) room() int {
 	return r.row.Concurrency - len(r.inFlight)
 }
 
-// due returns up to n deliveries that are due and not in flight.
+// due returns up to n deliveries that are due and not in flight. What is in flight is noted before the rows are read: a delivery
+// that ends meanwhile is due in what is read, and must not be made again.
 func (r *runner) due(ctx context.Context, now time.Time, n int) ([]Delivery, error) {
+	r.mu.Lock()
+	busy := maps.Clone(r.inFlight)
+	r.mu.Unlock()
 	rows, err := r.h.db.Query(ctx, `SELECT `+deliveryColumns+` FROM webhook_deliveries WHERE endpoint=? AND state=1 AND next_at<=?
 		ORDER BY next_at, seq LIMIT ?`, r.id, now.UnixMilli(), maxConcurrency+n)
 	all, err := collect(rows, err, scanDelivery)
 	if err != nil {
 		return nil, fmt.Errorf("read due deliveries: %w", err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var out []Delivery
 	for _, d := range all {
-		if !r.inFlight[d.Seq] && len(out) < n {
+		if !busy[d.Seq] && len(out) < n {
 			out = append(out, d)
 		}
 	}
