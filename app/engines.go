@@ -97,7 +97,7 @@ func Check(cfg config.Config) error {
 			return
 		}
 		if err := parse(value); err != nil {
-			found = append(found, config.Problem{Key: key, Value: value, What: "is not a URL that can be used: " + err.Error(), Example: example})
+			found = append(found, config.Problem{Key: key, Value: config.Masked(value), What: "is not a URL that can be used: " + err.Error(), Example: example})
 		}
 	}
 	look("stock", cfg.Stock, "mysql://", mysql.Example, func(s string) error { _, err := mysql.Parse(s); return err })

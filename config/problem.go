@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"regexp"
 	"strings"
 )
 
@@ -19,11 +18,21 @@ type Problem struct {
 	Example, Near string
 }
 
-// password finds the password in a URL.
-var password = regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]*@`)
-
-// Masked returns s with the passwords of its URLs as stars.
-func Masked(s string) string { return password.ReplaceAllString(s, "${1}"+stars+"@") }
+// Masked returns s with the passwords of its URLs as stars. A password that was not escaped may hold anything: all up to the
+// last @ of a URL is taken for it.
+func Masked(s string) string {
+	urls := strings.Split(s, "://")
+	for i, u := range urls[1:] {
+		at := strings.LastIndexByte(u, '@')
+		if at < 0 {
+			continue
+		}
+		if user, _, secret := strings.Cut(u[:at], ":"); secret && !strings.ContainsAny(user, "/@") {
+			urls[i+1] = user + ":" + stars + u[at:]
+		}
+	}
+	return strings.Join(urls, "://")
+}
 
 func (p Problem) Error() string {
 	value := Masked(p.Value)

@@ -115,7 +115,11 @@ func (c *Config) parameters(q url.Values) error {
 // checkName refuses what would need quoting rules, or what servers refuse.
 func checkName(database string) error {
 	if len(database) > longestName || !databaseName.MatchString(database) {
-		return fmt.Errorf("database name %q must be 1 to %d of the characters A-Z a-z 0-9 _ $ -", database, longestName)
+		shown := strconv.Quote(database)
+		if strings.ContainsAny(database, ":@") { // another URL, perhaps with its password
+			shown = "after the host"
+		}
+		return fmt.Errorf("database name %s must be 1 to %d of the characters A-Z a-z 0-9 _ $ -", shown, longestName)
 	}
 	return nil
 }

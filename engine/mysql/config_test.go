@@ -32,21 +32,22 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{
-		"":                                      "begin with mysql://",
-		"postgres://ann:secret@db/shop":         "begin with mysql://",
-		"ann:secret@tcp(db:3306)/shop":          "begin with mysql://",
-		"mysql://ann:secret@:3306/shop":         "names no host",
-		"mysql://db:3306/shop":                  "names no user",
-		"mysql://ann:secret@db:0/shop":          `port "0"`,
-		"mysql://ann:secret@db:http/shop":       "the port is a number",
-		"mysql://ann:secret%zz@db/shop":         "% as %25",
-		"mysql://ann:secret@db/a/b":             `database name "a/b"`,
-		"mysql://ann:secret@db/shop?parse=1":    `parameter "parse" is unknown`,
-		"mysql://ann:secret@db/shop?tls=yes":    "tls=yes is none of",
-		"mysql://ann:secret@db/shop?ca=/x.pem":  "ca is given without tls=true",
-		"mysql://ann:secret@x#secret@db/shop":   "#",
-		"mysql://ann:secret/1@db:3306/shop":     "/ as %2F",
-		"mysql://ann:secret@db/" + longName(65): "database name",
+		"":                                         "begin with mysql://",
+		"postgres://ann:secret@db/shop":            "begin with mysql://",
+		"ann:secret@tcp(db:3306)/shop":             "begin with mysql://",
+		"mysql://ann:secret@:3306/shop":            "names no host",
+		"mysql://db:3306/shop":                     "names no user",
+		"mysql://ann:secret@db:0/shop":             `port "0"`,
+		"mysql://ann:secret@db:http/shop":          "the port is a number",
+		"mysql://ann:secret%zz@db/shop":            "% as %25",
+		"mysql://ann:secret@db/a/b":                `database name "a/b"`,
+		"mysql://ann:x@a/b,mysql://bob:secret@c/d": "database name after the host",
+		"mysql://ann:secret@db/shop?parse=1":       `parameter "parse" is unknown`,
+		"mysql://ann:secret@db/shop?tls=yes":       "tls=yes is none of",
+		"mysql://ann:secret@db/shop?ca=/x.pem":     "ca is given without tls=true",
+		"mysql://ann:secret@x#secret@db/shop":      "#",
+		"mysql://ann:secret/1@db:3306/shop":        "/ as %2F",
+		"mysql://ann:secret@db/" + longName(65):    "database name",
 	} {
 		_, err := mysql.Parse(raw)
 		switch {
