@@ -23,7 +23,10 @@ const (
 	fates
 )
 
-var errUnknown, errNo = errors.New("no reply"), participant.Refuse(errors.New("no"))
+var (
+	errUnknown = errors.New("no reply")
+	errNo      = fmt.Errorf("%w: no", participant.ErrRefused)
+)
 
 // service is a participant with a barrier, as a model.
 type service struct {

@@ -52,6 +52,7 @@ var rooms = []room{
 	{"order", []string{"stock", "bus", "engine", "sale", "webhook/standard"}, "follows the claims; keeps its shards"},
 	{"saga/participant", nil, "the port: what a service does to take part"},
 	{"saga/barrier", []string{"saga/participant", "engine/sqldb"}, "a table in a participant's own database"},
+	{"saga", []string{"order", "stock", "engine", "webhook/standard"}, "transactions across services; package shop is what of ours takes part"},
 	{"auth", nil, "keys and tokens; who may do what is the gateway's"},
 	{"limit", nil, "counts calls; it knows neither HTTP nor sales"},
 	{"lock/driver", nil, "the port"},
@@ -69,7 +70,7 @@ var rooms = []room{
 	{"storm", []string{"check"}, "buys from outside, over HTTP"},
 	{"config", nil, "keys and values; it starts nothing"},
 	{"telemetry", nil, "rooms are handed recorders; it knows none of them"},
-	{"gateway", []string{"sale", "stock", "order", "bus/driver", "telemetry", "auth", "limit", "reconcile", "docs/problems"}, "speaks HTTP to the rooms"},
+	{"gateway", []string{"sale", "stock", "order", "saga", "bus", "telemetry", "auth", "limit", "reconcile", "docs/problems"}, "speaks HTTP to the rooms"},
 
 	{"app", []string{"*"}, "the only place that knows everything"},
 	{"cmd", []string{"*"}, "subcommands over app"},
