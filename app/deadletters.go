@@ -48,7 +48,7 @@ func (a *App) exportDeadLetters(ctx context.Context, w io.Writer) error {
 	enc := json.NewEncoder(w)
 	letters := a.bus.DeadLetters()
 	for after := int64(0); ; {
-		page, err := letters.List(ctx, after, deadLetterPage, true)
+		page, err := letters.List(ctx, bus.Filter{All: true}, after, deadLetterPage)
 		if err != nil || len(page) == 0 {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
-	"strings"
 
 	"golang.org/x/time/rate"
 
@@ -32,13 +31,15 @@ type DeadLetters struct {
 	store      driver.DeadLetters
 	clock      clock.Clock
 	limit      *rate.Limiter
+	rate       float64
 	maxReplays int
+	contracts  map[string]Contract
 	audit      func(ctx context.Context, act Act) error
 }
 
 func newDeadLetters(store driver.DeadLetters, o Options) *DeadLetters {
 	d := &DeadLetters{
-		store: store, clock: o.Clock, maxReplays: o.MaxReplays, audit: o.Audit,
+		store: store, clock: o.Clock, maxReplays: o.MaxReplays, audit: o.Audit, rate: o.ReplayRate, contracts: o.Contracts,
 		limit: rate.NewLimiter(rate.Limit(o.ReplayRate), int(math.Ceil(o.ReplayRate))),
 	}
 	if d.audit == nil {
@@ -47,12 +48,12 @@ func newDeadLetters(store driver.DeadLetters, o Options) *DeadLetters {
 	return d
 }
 
-// List returns up to limit letters with an id above after, in order of id; settled ones only when all is true.
-func (d *DeadLetters) List(ctx context.Context, after int64, limit int, all bool) ([]driver.DeadLetter, error) {
+// List returns up to limit letters with an id above after that the filter lets through, in order of id.
+func (d *DeadLetters) List(ctx context.Context, f driver.Filter, after int64, limit int) ([]driver.DeadLetter, error) {
 	if limit <= 0 {
 		limit = defaultList
 	}
-	return d.store.List(ctx, after, min(limit, maxList), all)
+	return d.store.List(ctx, f, after, min(limit, maxList))
 }
 
 // Get returns a letter; errs.NotFound when there is none with this id.
@@ -76,33 +77,38 @@ func (d *DeadLetters) Replay(ctx context.Context, who string, id int64, reason s
 		return errs.New(errs.Conflict, "dead letter %d was replayed %d times and failed each time; "+
 			"mend its cause, then discard it and send a new message", id, l.Replays)
 	}
+	if err := d.take(id); err != nil {
+		return err
+	}
+	a := Act{Who: who, Act: ActReplay, Why: reason, Before: outline(l, l.State), After: outline(l, driver.Replayed)}
+	return d.act(ctx, l, a, func() error { return d.store.Replay(ctx, id, d.clock.Now()) })
+}
+
+// take takes a place in the rate of replays.
+func (d *DeadLetters) take(id int64) error {
 	now := d.clock.Now()
 	slot := d.limit.ReserveN(now, 1)
-	if wait := slot.DelayFrom(now); wait > 0 {
-		slot.CancelAt(now)
-		e := errs.New(errs.QuotaExceeded, "too many replays at once; dead letter %d was not replayed", id)
-		e.RetryAfter = wait
-		return e
+	wait := slot.DelayFrom(now)
+	if wait <= 0 {
+		return nil
 	}
-	return d.act(ctx, l, driver.Replayed, Act{Who: who, Act: ActReplay, Why: reason}, func() error {
-		return d.store.Replay(ctx, id, now)
-	})
+	slot.CancelAt(now)
+	e := errs.New(errs.QuotaExceeded, "too many replays at once; dead letter %d was not replayed", id)
+	e.RetryAfter = wait
+	return e
 }
 
 // Discard gives a letter up. The reason must say why: errs.Invalid without one, errs.NotFound, errs.Conflict when settled.
 func (d *DeadLetters) Discard(ctx context.Context, who string, id int64, reason string) error {
-	if strings.TrimSpace(reason) == "" {
-		e := errs.New(errs.Invalid, "a dead letter is discarded only with a reason")
-		e.Fields = []errs.Field{{Pointer: "/reason", Detail: "must not be empty"}}
-		return e
+	if err := wantReason(reason); err != nil {
+		return err
 	}
 	l, err := d.open(ctx, id)
 	if err != nil {
 		return err
 	}
-	return d.act(ctx, l, driver.Discarded, Act{Who: who, Act: ActDiscard, Why: reason}, func() error {
-		return d.store.Discard(ctx, id, reason, d.clock.Now())
-	})
+	a := Act{Who: who, Act: ActDiscard, Why: reason, Before: outline(l, l.State), After: outline(l, driver.Discarded)}
+	return d.act(ctx, l, a, func() error { return d.store.Discard(ctx, id, reason, d.clock.Now()) })
 }
 
 // open returns the letter if it is still to be settled.
@@ -116,10 +122,8 @@ func (d *DeadLetters) open(ctx context.Context, id int64) (*driver.DeadLetter, e
 
 // act records what will be done, does it, and records the failure if it failed: the trail may name an act that did not
 // happen, and says so; it never lacks one that did.
-func (d *DeadLetters) act(ctx context.Context, l *driver.DeadLetter, next string, a Act, do func() error) error {
+func (d *DeadLetters) act(ctx context.Context, l *driver.DeadLetter, a Act, do func() error) error {
 	a.Object = "dead-letter/" + strconv.FormatInt(l.ID, 10)
-	a.Before = outline(l, l.State)
-	a.After = outline(l, next)
 	if err := d.audit(ctx, a); err != nil {
 		return errs.Wrap(errs.ReducedCapacity, err, "the act could not be recorded and was not done")
 	}

@@ -69,7 +69,7 @@ func (d *desk) letter(t *testing.T, n, replays int) int64 {
 	if err := d.store.Settle(t.Context(), testGroup, []driver.Outcome{{Parked: p, Dead: l}}); err != nil {
 		t.Fatal(err)
 	}
-	all, err := d.List(t.Context(), 0, 1000, true)
+	all, err := d.List(t.Context(), driver.Filter{All: true}, 0, 1000)
 	if err != nil || len(all) == 0 {
 		t.Fatal(all, err)
 	}

@@ -7,16 +7,17 @@ import (
 	"penstock/bus/driver"
 )
 
-// wellFormed keeps from a handler what the engine could not make sense of: it is poison, whoever handles it.
+// wellFormed keeps from a handler what the engine could not make sense of, and what is too large for anybody: it is poison,
+// whoever handles it.
 func wellFormed(h Handler) Handler {
 	return func(ctx context.Context, batch []driver.Message) []error {
 		var bad []error
-		for i, m := range batch {
-			if why, ok := m.Headers[driver.HeaderMalformed]; ok {
+		for i := range batch {
+			if err := malformed(&batch[i]); err != nil {
 				if bad == nil {
 					bad = make([]error, len(batch))
 				}
-				bad[i] = fmt.Errorf("%w: malformed: %s", ErrPoison, why)
+				bad[i] = err
 			}
 		}
 		if bad == nil {
@@ -24,6 +25,16 @@ func wellFormed(h Handler) Handler {
 		}
 		return without(ctx, h, batch, bad)
 	}
+}
+
+func malformed(m *driver.Message) error {
+	if why, ok := m.Headers[driver.HeaderMalformed]; ok {
+		return fmt.Errorf("%w: malformed: %s", ErrPoison, why)
+	}
+	if len(m.Payload) > MaxPayload {
+		return fmt.Errorf("%w: its payload has %d bytes, over %d", ErrPoison, len(m.Payload), MaxPayload)
+	}
+	return nil
 }
 
 // without runs the handler on the messages that have no error yet and returns its answers among the errors.

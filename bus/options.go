@@ -31,6 +31,8 @@ type Options struct {
 	ReplayRate float64
 	// MaxReplays is how often one message may come back from the dead letters; 0 means 5.
 	MaxReplays int
+	// Contracts are what messages must look like that operators write, by topic; a topic that is not there has the zero Contract.
+	Contracts map[string]Contract
 	// Audit records an operator's act before it is done; its failure refuses the act. Nil records nothing.
 	Audit func(ctx context.Context, act Act) error
 	// Fault injects failures at the points named Point…; nil never fails.

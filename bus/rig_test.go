@@ -198,7 +198,7 @@ func (r *rig) committed() uint64 {
 
 func (r *rig) letters() []driver.DeadLetter {
 	r.t.Helper()
-	all, err := r.bus.DeadLetters().List(context.Background(), 0, 0, true)
+	all, err := r.bus.DeadLetters().List(context.Background(), driver.Filter{All: true}, 0, 0)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -71,21 +71,7 @@ type Store interface {
 	Settle(ctx context.Context, group string, outcomes []Outcome) error
 	// Count returns how many messages the group has parked and how many of its dead letters nobody has settled.
 	Count(ctx context.Context, group string) (parked, dead int64, err error)
-	// Dead pages through the dead letters, with their replays and discards.
 	DeadLetters
-}
-
-// DeadLetters lists and settles dead letters.
-type DeadLetters interface {
-	// List returns up to limit dead letters with id > after, in order of id; discarded and replayed ones only when all is true.
-	List(ctx context.Context, after int64, limit int, all bool) ([]DeadLetter, error)
-	// Get returns one dead letter, or nil.
-	Get(ctx context.Context, id int64) (*DeadLetter, error)
-	// Replay puts the message back at the end of its user's parked queue with a fresh count of tries, and marks the letter.
-	// Replay and Discard fail with errs.NotFound for an unknown id and with errs.Conflict for a letter that is settled.
-	Replay(ctx context.Context, id int64, at time.Time) error
-	// Discard marks the letter as given up for the stated reason.
-	Discard(ctx context.Context, id int64, reason string, at time.Time) error
 }
 
 // Parked is a message that waits behind a failure of its user.
@@ -107,24 +93,3 @@ type Outcome struct {
 	// Dead is what the message became, or nil.
 	Dead *DeadLetter
 }
-
-// DeadLetter is a message that failed for good, with its full origin.
-type DeadLetter struct {
-	ID       int64
-	Group    string
-	Message  Message
-	Reason   string
-	Attempts int
-	FailedAt time.Time
-	Replays  int
-	// State is Dead, Replayed or Discarded; Note is why it was discarded.
-	State string
-	Note  string
-}
-
-// States of a dead letter. A replayed message that dies again becomes a new letter.
-const (
-	Dead      = "dead"
-	Replayed  = "replayed"
-	Discarded = "discarded"
-)

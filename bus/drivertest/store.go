@@ -52,7 +52,7 @@ func bury(t *testing.T, h Harness, p driver.Parked) driver.DeadLetter {
 			must(t, "done", done(t.Context(), h, head, letter(head)))
 		}
 	}
-	all, err := h.Store.List(t.Context(), 0, 1000, false)
+	all, err := h.Store.List(t.Context(), driver.Filter{}, 0, 1000)
 	must(t, "list", err)
 	if len(all) == 0 {
 		t.Fatal("no dead letter after Done with one")
@@ -177,7 +177,7 @@ func replay(t *testing.T, h Harness) {
 		t.Fatalf("replayed message is parked as %+v", back)
 	}
 	must(t, "die again", done(ctx, h, back[0], letter(back[0])))
-	open, err := h.Store.List(ctx, 0, 10, false)
+	open, err := h.Store.List(ctx, driver.Filter{}, 0, 10)
 	must(t, "list", err)
 	if len(open) != 1 || open[0].ID <= l.ID || open[0].Replays != 1 {
 		t.Fatalf("open letters after a second death: %+v", open)
@@ -200,9 +200,9 @@ func discard(t *testing.T, h Harness) {
 	if err := h.Store.Discard(ctx, l.ID+100, "x", t0); !errs.Is(err, errs.NotFound) {
 		t.Fatalf("a discard of no letter returned %v, wanted not-found", err)
 	}
-	open, err := h.Store.List(ctx, 0, 10, false)
+	open, err := h.Store.List(ctx, driver.Filter{}, 0, 10)
 	must(t, "list", err)
-	all, err := h.Store.List(ctx, 0, 10, true)
+	all, err := h.Store.List(ctx, driver.Filter{All: true}, 0, 10)
 	must(t, "list all", err)
 	if len(open) != 0 || len(all) != 1 || all[0].State != driver.Discarded || all[0].Note != "sent by mistake" {
 		t.Fatalf("open %+v, all %+v", open, all)
@@ -216,7 +216,7 @@ func paging(t *testing.T, h Harness) {
 	}
 	var got []string
 	for after := int64(0); ; {
-		page, err := h.Store.List(t.Context(), after, 2, true)
+		page, err := h.Store.List(t.Context(), driver.Filter{All: true}, after, 2)
 		must(t, "list", err)
 		for _, l := range page {
 			if l.ID <= after {

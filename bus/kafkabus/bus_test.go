@@ -42,7 +42,7 @@ func (b *bench) drained(all *bus.Bus) bool {
 
 func (b *bench) letters(all *bus.Bus) map[string]driver.DeadLetter {
 	b.t.Helper()
-	list, err := all.DeadLetters().List(b.t.Context(), 0, 1000, true)
+	list, err := all.DeadLetters().List(b.t.Context(), driver.Filter{All: true}, 0, 1000)
 	b.ok("list", err)
 	letters := map[string]driver.DeadLetter{}
 	for _, l := range list {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"penstock/bus/driver"
@@ -12,12 +13,32 @@ import (
 )
 
 // List pages through the letters.
-func (s *Store) List(ctx context.Context, after int64, limit int, all bool) ([]driver.DeadLetter, error) {
-	open := ` AND state = '` + driver.Dead + `'`
-	if all {
-		open = ""
+func (s *Store) List(ctx context.Context, f driver.Filter, after int64, limit int) ([]driver.DeadLetter, error) {
+	where, args := conditions(f)
+	return s.letters(ctx, `id > ?`+where+` ORDER BY id LIMIT ?`, append(append([]any{after}, args...), limit)...)
+}
+
+// conditions are those of a filter.
+func conditions(f driver.Filter) (where string, args []any) {
+	add := func(condition string, set bool, value any) {
+		if set {
+			where, args = where+` AND `+condition, append(args, value)
+		}
 	}
-	rows, err := s.db.QueryContext(ctx, `SELECT `+letterColumns+`, id FROM dead_letter WHERE id > ?`+open+` ORDER BY id LIMIT ?`, after, limit)
+	add(`state = ?`, !f.All, driver.Dead)
+	add(`consumer_group = ?`, f.Group != "", f.Group)
+	add(`topic = ?`, f.Topic != "", f.Topic)
+	add(`user = ?`, f.User != "", f.User)
+	add(`message_key = ?`, f.Key != "", f.Key)
+	add(`type = ?`, f.Type != "", f.Type)
+	add(`LOCATE(CAST(? AS BINARY), reason) > 0`, f.Reason != "", f.Reason)
+	add(`failed_at >= ?`, !f.From.IsZero(), nanos(f.From))
+	add(`failed_at < ?`, !f.To.IsZero(), nanos(f.To))
+	return where, args
+}
+
+func (s *Store) letters(ctx context.Context, where string, args ...any) ([]driver.DeadLetter, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT `+letterColumns+`, id FROM dead_letter WHERE `+where, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -31,6 +52,12 @@ func (s *Store) List(ctx context.Context, after int64, limit int, all bool) ([]d
 		out = append(out, *l)
 	}
 	return out, rows.Err()
+}
+
+// Last returns the highest id.
+func (s *Store) Last(ctx context.Context) (id int64, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT COALESCE(MAX(id), 0) FROM dead_letter`).Scan(&id)
+	return id, err
 }
 
 const oneLetter = `SELECT ` + letterColumns + `, id FROM dead_letter WHERE id = ?`
@@ -48,6 +75,13 @@ func (s *Store) Get(ctx context.Context, id int64) (*driver.DeadLetter, error) {
 func (s *Store) Replay(ctx context.Context, id int64, at time.Time) error {
 	return s.end(ctx, id, verdict{driver.Replayed, "", at}, func(q *queues, l *driver.DeadLetter) error {
 		return q.add(ctx, []driver.Parked{{Message: l.Message, Due: at, Replays: l.Replays + 1}})
+	})
+}
+
+// Replace parks another message instead of that of an open letter.
+func (s *Store) Replace(ctx context.Context, id int64, other driver.Message, note string, at time.Time) error {
+	return s.end(ctx, id, verdict{driver.Replayed, note, at}, func(q *queues, _ *driver.DeadLetter) error {
+		return q.add(ctx, []driver.Parked{{Message: other, Due: at}})
 	})
 }
 
@@ -89,4 +123,29 @@ func (s *Store) end(ctx context.Context, id int64, v verdict, then func(*queues,
 		return errs.Wrap(errs.Unknown, err, "the answer to settling dead letter %d was lost: look at its state", id)
 	}
 	return err
+}
+
+var _ driver.Copies = (*Store)(nil)
+
+// Untold implements [driver.Copies].
+func (s *Store) Untold(ctx context.Context, limit int) ([]driver.DeadLetter, error) {
+	return s.letters(ctx, `told = 0 ORDER BY id LIMIT ?`, limit)
+}
+
+// Told implements [driver.Copies].
+func (s *Store) Told(ctx context.Context, ids []int64) error {
+	return inTx(ctx, s.db, func(tx *sql.Tx) error {
+		for some := range slices.Chunk(ids, chunk) {
+			if _, err := tx.ExecContext(ctx, `UPDATE dead_letter SET told = 1 WHERE id IN `+list(len(some)), args[int64](nil, some)...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// CountUntold implements [driver.Copies].
+func (s *Store) CountUntold(ctx context.Context) (n int64, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM dead_letter WHERE told = 0`).Scan(&n)
+	return n, err
 }

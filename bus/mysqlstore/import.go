@@ -17,7 +17,7 @@ const importPage = 200
 // messages are not copied: whoever reads the outbox from its beginning meets them again.
 func (s *Store) Import(ctx context.Context, from driver.DeadLetters, at time.Time) (n int64, err error) {
 	for after := int64(0); ; {
-		page, err := from.List(ctx, after, importPage, true)
+		page, err := from.List(ctx, driver.Filter{All: true}, after, importPage)
 		if err != nil || len(page) == 0 {
 			return n, err
 		}

@@ -23,6 +23,8 @@ import (
 // only one that may be tried. Whoever changes the queue of a user locks that row first, so that a head is never lost or made
 // twice by two processes that each see half of the queue.
 //
+// dead_letter.told is 1 on letters that were copied to where else they are wanted.
+//
 // The comment with T! asks TiDB to number rows in the order in which they come, as the others do; its servers would each number
 // from a range of their own.
 func migrations() []string {
@@ -92,6 +94,8 @@ CREATE TABLE IF NOT EXISTS dead_letter (
 	KEY dead_letter_open (consumer_group, state),
 	KEY dead_letter_state (state, id)
 ) ENGINE=InnoDB /*T![auto_id_cache] AUTO_ID_CACHE 1 */;
+`, `
+ALTER TABLE dead_letter ADD COLUMN told TINYINT NOT NULL DEFAULT 0, ADD KEY dead_letter_untold (told, id);
 `}
 }
 

@@ -179,7 +179,7 @@ func (c *cutter) clear() {
 // letter checks that one letter is open, and returns its id.
 func (c *cutter) letter() int64 {
 	c.t.Helper()
-	letters, err := c.truth.List(c.t.Context(), 0, 1000, false)
+	letters, err := c.truth.List(c.t.Context(), driver.Filter{}, 0, 1000)
 	ok(c.t, err)
 	if len(letters) != 1 {
 		c.t.Fatalf("%d letters are open, wanted one", len(letters))

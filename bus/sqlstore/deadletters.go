@@ -27,9 +27,32 @@ func insertLetter(ctx context.Context, tx *sql.Tx, group string, l *driver.DeadL
 }
 
 // List pages through the letters.
-func (s *Store) List(ctx context.Context, after int64, limit int, all bool) ([]driver.DeadLetter, error) {
-	rows, err := s.db.R.QueryContext(ctx, `SELECT `+letterColumns+` FROM dead_letter
-		WHERE id > ? AND (? OR state = 'dead') ORDER BY id LIMIT ?`, after, all, limit)
+func (s *Store) List(ctx context.Context, f driver.Filter, after int64, limit int) ([]driver.DeadLetter, error) {
+	where, args := conditions(f)
+	return s.letters(ctx, `id > ?`+where+` ORDER BY id LIMIT ?`, append(append([]any{after}, args...), limit)...)
+}
+
+// conditions are those of a filter.
+func conditions(f driver.Filter) (where string, args []any) {
+	add := func(condition string, set bool, value any) {
+		if set {
+			where, args = where+` AND `+condition, append(args, value)
+		}
+	}
+	add(`state = ?`, !f.All, driver.Dead)
+	add(`consumer_group = ?`, f.Group != "", f.Group)
+	add(`topic = ?`, f.Topic != "", f.Topic)
+	add(`user = ?`, f.User != "", f.User)
+	add(`message_key = ?`, f.Key != "", f.Key)
+	add(`type = ?`, f.Type != "", f.Type)
+	add(`instr(reason, ?) > 0`, f.Reason != "", f.Reason)
+	add(`failed_at >= ?`, !f.From.IsZero(), nanos(f.From))
+	add(`failed_at < ?`, !f.To.IsZero(), nanos(f.To))
+	return where, args
+}
+
+func (s *Store) letters(ctx context.Context, where string, args ...any) ([]driver.DeadLetter, error) {
+	rows, err := s.db.R.QueryContext(ctx, `SELECT `+letterColumns+` FROM dead_letter WHERE `+where, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -43,6 +66,12 @@ func (s *Store) List(ctx context.Context, after int64, limit int, all bool) ([]d
 		out = append(out, *l)
 	}
 	return out, rows.Err()
+}
+
+// Last returns the highest id.
+func (s *Store) Last(ctx context.Context) (id int64, err error) {
+	err = s.db.R.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM dead_letter`).Scan(&id)
+	return id, err
 }
 
 // Get returns one letter, or nil.
@@ -67,8 +96,21 @@ func scanLetter(row scanner) (*driver.DeadLetter, error) {
 
 // Replay parks the message of an open letter again.
 func (s *Store) Replay(ctx context.Context, id int64, at time.Time) error {
+	return s.revive(ctx, id, verdict{driver.Replayed, "", at}, func(l *driver.DeadLetter) driver.Parked {
+		return driver.Parked{Message: l.Message, Due: at, Replays: l.Replays + 1}
+	})
+}
+
+// Replace parks another message instead of that of an open letter.
+func (s *Store) Replace(ctx context.Context, id int64, other driver.Message, note string, at time.Time) error {
+	return s.revive(ctx, id, verdict{driver.Replayed, note, at}, func(*driver.DeadLetter) driver.Parked {
+		return driver.Parked{Message: other, Due: at}
+	})
+}
+
+func (s *Store) revive(ctx context.Context, id int64, v verdict, parked func(*driver.DeadLetter) driver.Parked) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
-		l, err := settle(ctx, tx, id, verdict{driver.Replayed, "", at})
+		l, err := settle(ctx, tx, id, v)
 		if err != nil {
 			return err
 		}
@@ -77,7 +119,7 @@ func (s *Store) Replay(ctx context.Context, id int64, at time.Time) error {
 			return err
 		}
 		defer st.Close()
-		return park(ctx, st, l.Group, driver.Parked{Message: l.Message, Due: at, Replays: l.Replays + 1})
+		return park(ctx, st, l.Group, parked(l))
 	})
 }
 
@@ -108,4 +150,29 @@ func settle(ctx context.Context, tx *sql.Tx, id int64, v verdict) (*driver.DeadL
 	_, err = tx.ExecContext(ctx, `UPDATE dead_letter SET state = ?, note = ?, settled_at = ? WHERE id = ?`,
 		v.state, v.note, nanos(v.at), id)
 	return l, err
+}
+
+var _ driver.Copies = (*Store)(nil)
+
+// Untold implements [driver.Copies].
+func (s *Store) Untold(ctx context.Context, limit int) ([]driver.DeadLetter, error) {
+	return s.letters(ctx, `told = 0 ORDER BY id LIMIT ?`, limit)
+}
+
+// Told implements [driver.Copies].
+func (s *Store) Told(ctx context.Context, ids []int64) error {
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
+		for _, id := range ids {
+			if _, err := tx.ExecContext(ctx, `UPDATE dead_letter SET told = 1 WHERE id = ?`, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// CountUntold implements [driver.Copies].
+func (s *Store) CountUntold(ctx context.Context) (n int64, err error) {
+	err = s.db.R.QueryRowContext(ctx, `SELECT count(*) FROM dead_letter WHERE told = 0`).Scan(&n)
+	return n, err
 }

@@ -13,6 +13,8 @@ import (
 
 // migrations are applied in order and never edited. Times are Unix nanoseconds, 0 for none; headers are a JSON object.
 //
+// dead_letter.told is 1 on letters that were copied to where else they are wanted.
+//
 // parked.head is 1 on the oldest message of each (consumer_group, user) and 0 on the others.
 var migrations = []string{`
 CREATE TABLE cursor (
@@ -73,6 +75,9 @@ CREATE TABLE dead_letter (
 );
 CREATE UNIQUE INDEX dead_letter_once ON dead_letter (consumer_group, topic, message_id, replays);
 CREATE INDEX dead_letter_open ON dead_letter (consumer_group) WHERE state = 'dead';
+`, `
+ALTER TABLE dead_letter ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX dead_letter_untold ON dead_letter (id) WHERE told = 0;
 `}
 
 // Open opens the file, creating and migrating it as needed. The caller closes it, after the bus has stopped.

@@ -86,17 +86,18 @@ func (s *surface) deadLetterCalls() {
 	register(s, operator("discard-dead-letter", http.MethodPost, "/dead-letters/{letter}/discard", "Give a dead letter up"), s.settle(func(ctx context.Context, id int64, reason string) error {
 		return s.d.DeadLetters.Discard(ctx, acting(ctx), id, reason)
 	}))
+	s.manyLetterCalls()
 }
 
 func (s *surface) listLetters(ctx context.Context, in *struct {
 	PageQuery
-	All bool `query:"all" doc:"also those replayed and discarded"`
+	LetterQuery
 }) (*listOf[DeadLetter], error) {
 	after, err := afterCursor(in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	letters, err := s.d.DeadLetters.List(ctx, int64(after), in.Limit, in.All)
+	letters, err := s.d.DeadLetters.List(ctx, in.filter(), int64(after), in.Limit)
 	if err != nil {
 		return nil, err
 	}

@@ -33,15 +33,20 @@ func TestActsAreSigned(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	for what, want := range map[string]string{
-		`POST /admin/v1/sales/flash/actions {"action":"pause","reason":"r"}`:       "act root pause r",
-		`POST /admin/v1/sales/flash/stock {"sku":"sku-1","delta":-2,"reason":"r"}`: "offer root key-1 r",
-		"POST " + adminOrder + `/fulfilment {"reason":"r"}`:                        "fulfil root r",
-		"POST " + adminOrder + `/cancellation`:                                     "cancel /root cancelled by an operator",
-		"POST " + adminOrder + `/refunds {"amount":5}`:                             "refund /root key-1",
-		`POST /admin/v1/dead-letters/7/replay {"reason":"r"}`:                      "replay root r",
-		`POST /admin/v1/dead-letters/7/discard {"reason":"r"}`:                     "discard root r",
-		`POST /admin/v1/reconcile {"reason":"r"}`:                                  "repair root r",
-		`GET /admin/v1/orders?cursor=c`:                                            "list  c",
+		`POST /admin/v1/sales/flash/actions {"action":"pause","reason":"r"}`:                                            "act root pause r",
+		`POST /admin/v1/sales/flash/stock {"sku":"sku-1","delta":-2,"reason":"r"}`:                                      "offer root key-1 r",
+		"POST " + adminOrder + `/fulfilment {"reason":"r"}`:                                                             "fulfil root r",
+		"POST " + adminOrder + `/cancellation`:                                                                          "cancel /root cancelled by an operator",
+		"POST " + adminOrder + `/refunds {"amount":5}`:                                                                  "refund /root key-1",
+		`POST /admin/v1/dead-letters/7/replay {"reason":"r"}`:                                                           "replay root r",
+		`POST /admin/v1/dead-letters/7/discard {"reason":"r"}`:                                                          "discard root r",
+		`POST /admin/v1/dead-letters/7/edit {"payload":{"a":1},"type":"t","version":"2","reason":"r"}`:                  `edit root {"a":1} t2 r`,
+		`POST /admin/v1/dead-letters/replay {"filter":{"reason":"no order"},"rate":5,"reason":"mended"}`:                `replay all root "no order" mended 5 0 0`,
+		`POST /admin/v1/dead-letters/replay {"filter":{"reason":"no order"},"rate":5,"reason":"mended","cursor":"7-9"}`: `replay all root "no order" mended 5 7 9`,
+		`POST /admin/v1/dead-letters/discard {"filter":{"topic":"stock"},"reason":"r"}`:                                 "discard all root stock r",
+		`GET /admin/v1/dead-letters?topic=a&group=b&user=c&key=d&type=e&reason=f&from=2026-11-11T00:00:00Z`:             "letters abcdef",
+		`POST /admin/v1/reconcile {"reason":"r"}`:                                                                       "repair root r",
+		`GET /admin/v1/orders?cursor=c`:                                                                                 "list  c",
 	} {
 		if w := h.ask(h.admin, "operator", what); w.Code != 200 || h.rooms.last() != want {
 			t.Errorf("%s: %d, the room saw %q, want %q", what, w.Code, h.rooms.last(), want)
@@ -97,6 +102,27 @@ func TestOperatorReads(t *testing.T) {
 	problem(t, h.ask(h.admin, "operator", "GET /admin/v1/dead-letters/8"), errs.NotFound)
 	problem(t, h.ask(h.admin, "operator", "GET /admin/v1/dead-letters/x"), errs.NotFound)
 	problem(t, h.ask(h.admin, "operator", "GET /admin/v1/export/secrets"), errs.NotFound)
+}
+
+// Many letters are settled only by a filter or by saying "all"; a batch that is not the last says where to go on.
+func TestManyLetters(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	for _, body := range []string{`{}`, `{"filter":{}}`, `{"all":true,"cursor":"x"}`, `{"all":true,"cursor":"1"}`} {
+		problem(t, h.ask(h.admin, "operator", "POST /admin/v1/dead-letters/replay "+body), errs.Invalid)
+	}
+	first := object(t, h.ask(h.admin, "operator", `POST /admin/v1/dead-letters/replay {"all":true}`), 200)
+	if first["settled"] != 2.0 || first["next"] != "7-9" || first["skipped"].([]any)[0].(map[string]any)["id"] != "6" {
+		t.Errorf("first batch: %v", first)
+	}
+	if last := object(t, h.ask(h.admin, "operator", `POST /admin/v1/dead-letters/replay {"all":true,"cursor":"7-9"}`), 200); last["next"] != "" {
+		t.Errorf("last batch: %v", last)
+	}
+	edited := object(t, h.ask(h.admin, "operator", `POST /admin/v1/dead-letters/7/edit {"payload":[1],"reason":"r"}`), 200)
+	if edited["messageId"] != "edit-7" || edited["letter"].(map[string]any)["id"] != "7" {
+		t.Errorf("edited: %v", edited)
+	}
+	problem(t, h.ask(h.admin, "operator", `POST /admin/v1/dead-letters/8/edit {"payload":{},"reason":"r"}`), errs.NotFound)
 }
 
 // An export that fails midway breaks its connection, so that it is never taken for a whole one; one that fails before its

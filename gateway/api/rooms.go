@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 
+	messages "penstock/bus"
 	bus "penstock/bus/driver"
 	"penstock/internal/ident"
 	"penstock/order"
@@ -55,10 +56,15 @@ type Payments interface {
 
 // DeadLetters is what the operator's calls about dead letters need.
 type DeadLetters interface {
-	List(ctx context.Context, after int64, limit int, all bool) ([]bus.DeadLetter, error)
+	List(ctx context.Context, f bus.Filter, after int64, limit int) ([]bus.DeadLetter, error)
 	Get(ctx context.Context, id int64) (*bus.DeadLetter, error)
 	Replay(ctx context.Context, who string, id int64, reason string) error
 	Discard(ctx context.Context, who string, id int64, reason string) error
+	// Edit sends a new message in place of a dead one.
+	Edit(ctx context.Context, who string, id int64, e messages.Edit) (bus.Message, error)
+	// ReplayAll and DiscardAll do a batch; the caller calls again until it is done.
+	ReplayAll(ctx context.Context, who string, b messages.Bulk) (messages.Progress, error)
+	DiscardAll(ctx context.Context, who string, b messages.Bulk) (messages.Progress, error)
 }
 
 // Export writes one NDJSON export ("orders", "order-events", "claims", "stock-ledger", "payments", "outbox", "dead-letters",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"penstock/auth"
+	messages "penstock/bus"
 	bus "penstock/bus/driver"
 	"penstock/errs"
 	"penstock/gateway"
@@ -202,7 +204,8 @@ func (r paymentsRoom) Refund(_ context.Context, f payment.Refund) (order.Order, 
 
 type lettersRoom struct{ *rooms }
 
-func (r lettersRoom) List(_ context.Context, after int64, limit int, _ bool) ([]bus.DeadLetter, error) {
+func (r lettersRoom) List(_ context.Context, f bus.Filter, after int64, limit int) ([]bus.DeadLetter, error) {
+	r.note("letters " + f.Topic + f.Group + f.User + f.Key + f.Type + f.Reason)
 	if after >= 7 {
 		return nil, nil
 	}
@@ -225,6 +228,22 @@ func (r lettersRoom) Replay(_ context.Context, who string, id int64, reason stri
 func (r lettersRoom) Discard(_ context.Context, who string, _ int64, reason string) error {
 	r.note("discard " + who + " " + reason)
 	return nil
+}
+
+func (r lettersRoom) Edit(_ context.Context, who string, id int64, e messages.Edit) (bus.Message, error) {
+	r.note("edit " + who + " " + string(e.Payload) + " " + e.Type + e.Version + " " + e.Reason)
+	if id != 7 {
+		return bus.Message{}, noLetter()
+	}
+	return bus.Message{ID: "edit-7"}, nil
+}
+func (r lettersRoom) ReplayAll(_ context.Context, who string, b messages.Bulk) (messages.Progress, error) {
+	r.note(fmt.Sprintf("replay all %s %q %s %v %d %d", who, b.Filter.Reason, b.Reason, b.Rate, b.After, b.Upto))
+	return messages.Progress{Settled: 2, Skipped: []messages.Skipped{{ID: 6, Why: "too often"}}, After: 7, Upto: 9, Done: b.After > 0}, nil
+}
+func (r lettersRoom) DiscardAll(_ context.Context, who string, b messages.Bulk) (messages.Progress, error) {
+	r.note("discard all " + who + " " + b.Filter.Topic + " " + b.Reason)
+	return messages.Progress{Done: true}, nil
 }
 
 type exportRoom struct{ *rooms }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"penstock/bus"
+	busdriver "penstock/bus/driver"
 	"penstock/bus/outboxbus"
 	"penstock/bus/sqlstore"
 	"penstock/check"
@@ -237,7 +238,7 @@ func (w *world) export(ctx context.Context, name string, out io.Writer) error {
 	case "payments":
 		return w.payments.Export(ctx, out)
 	case "dead-letters":
-		letters, err := w.bus.DeadLetters().List(ctx, 0, 10, true)
+		letters, err := w.bus.DeadLetters().List(ctx, busdriver.Filter{All: true}, 0, 10)
 		if err == nil && len(letters) > 0 {
 			err = fmt.Errorf("%d dead letters, the first because %s", len(letters), letters[0].Reason)
 		}
