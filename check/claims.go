@@ -7,15 +7,18 @@ import (
 	"penstock/internal/ident"
 )
 
-// claimLine is one line of the claims export: one SKU of one purchase.
+// claimLine is one line of the claims export: one SKU of one purchase. The attempt is another id than the order's where late
+// money claimed the units of an expired order again.
 type claimLine struct {
-	order                        ident.ID
+	attempt, order               ident.ID
 	user, sale, sku, key, state  string
 	quantity, payBefore, release int64
 }
 
 func (c *claimLine) field(name []byte, v ndjson.Value) (err error) {
 	switch string(name) {
+	case "attempt":
+		c.attempt, err = ident.Parse(v.Text())
 	case "order":
 		c.order, err = ident.Parse(v.Text())
 	case "user":
@@ -50,9 +53,12 @@ func (w *world) claim(line []byte) error {
 	if !ok {
 		return fmt.Errorf("claim of order %v has state %q", c.order, c.state)
 	}
+	if c.attempt == 0 {
+		c.attempt = c.order
+	}
 	w.counts["claims"]++
 	at := w.shelfAt(c.sale, c.sku)
-	p, n := w.buys.get(c.order)
+	p, n := w.buys.get(c.attempt)
 	if p.hasClaim && p.state != state {
 		w.tally.bad("I2", "order %v has claims both %v and %v", c.order, p.state, state)
 	}
@@ -61,6 +67,10 @@ func (w *world) claim(line []byte) error {
 		p.user = canonical([]byte(c.user))
 		p.key = scoped(c.sale, []byte(c.user), []byte(c.key))
 		w.bind(p, n)
+		if c.order != c.attempt {
+			p.again = c.order
+			w.late = append(w.late, n)
+		}
 	}
 	p.claimed += lineHash(at, c.quantity)
 	sh := w.shelves[at]

@@ -48,5 +48,6 @@ func (w *world) event(line []byte) error {
 	}
 	p.lastEvent, p.lastTo = int32(n), b
 	p.wasPaid = p.wasPaid || b == orderPaid
+	p.revived = p.revived || a == orderExpired && b == orderPaid
 	return nil
 }

@@ -7,6 +7,7 @@ func (w *world) finish() {
 	for _, sh := range w.shelves {
 		w.judgeShelf(sh)
 	}
+	w.judgeLate()
 	w.buys.each(func(p *purchase) {
 		w.judgeMatch(p)
 		w.judgeConservation(p)
@@ -20,7 +21,7 @@ func (w *world) finish() {
 		w.tally.note("I13", "the ledger's clock went back %d times; the sequence decides, not the clock", w.clocks)
 	}
 	if n := w.counts["operatorCases"]; n > 0 {
-		w.tally.note("I8", "%d captures of another amount wait for an operator", n)
+		w.tally.note("I8", "%d captures of another amount, or late, wait for an operator", n)
 	}
 	if w.opt.Route == nil {
 		w.tally.note("I20", "against other orders of the same slot, as no placement was given")
@@ -63,6 +64,7 @@ func (w *world) judgeMatch(p *purchase) {
 	}
 	w.tally.ran("I4", 1)
 	switch {
+	case p.again != 0 && p.orders == 0: // judgeLate has judged it
 	case !p.hasClaim:
 		w.tally.bad("I4", "order %v has no claim", p.id)
 	case p.orders > 1:
@@ -101,10 +103,10 @@ func (w *world) judgeConservation(p *purchase) {
 	if p.orders != 1 || !w.drained || w.dead[p.id] > 0 {
 		return
 	}
-	o := p.order
-	if o.taken() && p.state != claimSold || o.gone() && p.state != claimReleased ||
-		p.state == claimSold && !o.taken() && o != orderRefunded || p.state == claimReleased && !o.gone() && o != orderRefunded {
-		w.tally.bad("I2", "order %v is %v, its claim is %v", p.id, o, p.state)
+	o, state := p.order, w.holder(p).state
+	if o.taken() && state != claimSold || o.gone() && state != claimReleased ||
+		state == claimSold && !o.taken() && o != orderRefunded || state == claimReleased && !o.gone() && o != orderRefunded {
+		w.tally.bad("I2", "order %v is %v, its claim is %v", p.id, o, state)
 	}
 }
 
@@ -118,14 +120,14 @@ func (w *world) judgeLife(p *purchase) {
 	if p.lastEvent != p.version || p.lastTo != p.order {
 		w.tally.bad("I9", "order %v is %v at version %d, its events end with %v at %d", p.id, p.order, p.version, p.lastTo, p.lastEvent)
 	}
-	if p.wasPaid && p.state == claimReleased && p.order != orderRefunded {
+	if p.wasPaid && w.holder(p).state == claimReleased && p.order != orderRefunded {
 		w.tally.bad("I9", "order %v was paid and its units were released", p.id)
 	}
 }
 
 // judgeMoney compares what was captured and given back with what the order's state says.
 func (w *world) judgeMoney(p *purchase) {
-	if !w.drained || p.mismatch || p.orders > 1 || w.dead[p.id] > 0 {
+	if !w.drained || p.mismatch || p.waits && p.order.gone() || p.orders > 1 || w.dead[p.id] > 0 {
 		return
 	}
 	net := p.captured - p.refunded

@@ -80,6 +80,9 @@ func (m *made) shop() {
 	for i := range 3 {
 		m.pay(m.buy(fmt.Sprintf("kim-%d", i), "k1", "hat", 1), "captured")
 	}
+	again := m.buy("noa", "k1", "hat", 1)
+	m.release(again, "expired", "expired")
+	m.revive(again)
 	m.add("dead-letters", row{"id": "1", "topic": "stock", "partition": 0, "offset": 4, "key": "none", "reason": "poison", "attempts": 4, "failedAt": m.now})
 }
 
@@ -207,6 +210,30 @@ func (m *made) release(p *purchased, state, why string) {
 	m.ledger(p.sku, "release", p.id, p.quantity)
 	p.claim["state"] = "released"
 	m.step(p, state, why)
+}
+
+// again makes a claim for late money of an expired order, and sells it.
+func (m *made) again(p *purchased) row {
+	id := m.ids.Next(m.now, ident.SlotOf(p.user)).String()
+	m.shift(p.sku, "available", "held", p.quantity)
+	m.ledger(p.sku, "hold", id, -p.quantity)
+	m.shift(p.sku, "held", "sold", p.quantity)
+	m.ledger(p.sku, "sell", id, p.quantity)
+	return m.add("claims", row{"attempt": id, "order": p.id, "user": p.user, "sale": "s1", "sku": p.sku, "quantity": p.quantity, "key": "·late:" + p.id + ":" + id,
+		"state": "sold", "at": m.now, "payBefore": m.now.Add(10 * time.Minute)})
+}
+
+// revive pays an expired order by a claim that its late money made.
+func (m *made) revive(p *purchased) {
+	m.payment(p, "captured")
+	m.again(p)
+	m.step(p, "paid", "paid")
+}
+
+// purchase returns the rows of the user's first purchase.
+func (m *made) purchase(user string) *purchased {
+	o, c := m.find("orders", "user", user), m.find("claims", "user", user)
+	return &purchased{id: o["id"].(string), user: user, key: "k1", sku: c["sku"].(string), quantity: c["quantity"].(int), amount: o["amount"].(int), claim: c, order: o}
 }
 
 func (m *made) refund(p *purchased) {

@@ -13,6 +13,7 @@ type paymentLine struct {
 	provider, ref, state       string
 	currency                   string
 	amount, captured, refunded int64
+	late                       bool
 }
 
 func (l *paymentLine) field(name []byte, v ndjson.Value) (err error) {
@@ -29,6 +30,8 @@ func (l *paymentLine) field(name []byte, v ndjson.Value) (err error) {
 		l.state = v.Text()
 	case "currency":
 		l.currency = v.Text()
+	case "late":
+		l.late = string(v.Bytes()) == "true"
 	case "amount":
 		l.amount, err = v.Int()
 	case "captured":
@@ -76,6 +79,10 @@ func (w *world) settle(l *paymentLine, p *purchase) {
 			if l.state == "refunded" {
 				l.refunded = l.captured
 			}
+		}
+		if l.late && l.state == "captured" {
+			p.waits = true
+			w.counts["operatorCases"]++
 		}
 		p.captured += l.captured
 		p.refunded += l.refunded

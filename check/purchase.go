@@ -24,6 +24,12 @@ type purchase struct {
 	hasClaim, hasHold, wasPaid, refund bool // refund: a refund is on its way
 	orders                             uint8
 	mismatch                           bool
+
+	again ident.ID // the expired order that this claim was made for, or 0
+	// heir is the number, plus one, of the claim that late money made and that was sold; revived says that the order went from
+	// expired to paid, waits that its late money waits for an operator.
+	heir           uint32
+	revived, waits bool
 }
 
 // purchases keeps records in blocks, so that growing copies nothing.
@@ -102,6 +108,7 @@ var legal = map[[2]orderState]bool{
 	{orderPending, orderCancelled}: true, {orderPending, orderExpired}: true,
 	{orderPending, orderPaid}: true, {orderPaid, orderFulfilled}: true,
 	{orderPaid, orderRefunded}: true, {orderFulfilled, orderRefunded}: true,
+	{orderExpired, orderPaid}: true, // judgeLate asks for the claim that allows it
 }
 
 // taken reports whether an order in this state must have its units.

@@ -46,6 +46,7 @@ type world struct {
 	byKey   map[uint64]uint32 // hash of (sale, user, key) → purchase
 	taken   map[uint64]int64  // hash of (shelf, user) → units held or sold, by ledger replay
 	refs    map[uint64]struct{}
+	late    []uint32 // purchases that are claims made for late money
 	slots   [ident.Slots]placement
 	perDB   map[int64]int64
 
