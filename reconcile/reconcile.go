@@ -248,16 +248,20 @@ func (r *Reconciler) compareOrders(ctx context.Context) ([]Difference, error) {
 }
 
 func (r *Reconciler) compareOrder(ctx context.Context, claim *driver.Attempt, behind bool) (*Difference, error) {
-	o, err := r.orders.Get(ctx, "", claim.ID)
+	of := stock.OrderOf(claim)
+	o, err := r.orders.Get(ctx, "", of)
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		return nil, err
 	}
 	want, ok := agrees(claim, o.State, behind)
+	if of != claim.ID || paidLate(&o) {
+		want, ok = agreesLate(claim, &o, behind)
+	}
 	if ok {
 		return nil, nil
 	}
 	return &Difference{
-		Kind: KindOrder, Object: claim.ID.String(), Expected: want, Found: string(o.State), At: r.clock.Now().UTC(), claim: claim,
+		Kind: KindOrder, Object: of.String(), Expected: want, Found: string(o.State), At: r.clock.Now().UTC(), claim: claim,
 	}, nil
 }
 
