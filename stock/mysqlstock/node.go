@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"penstock/internal/ident"
+	"penstock/stock/driver"
 )
 
 // errNodeLost says that our number in ids has run out and another process may have taken it.
@@ -34,8 +35,8 @@ func (d *DB) takeNode(ctx context.Context) error {
 		var n int
 		err := d.db.QueryRowContext(ctx, "SELECT n FROM node WHERE expires < "+nowMicros+" ORDER BY expires, n LIMIT 1").Scan(&n)
 		if errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("all %d numbers of processes are in use (table node): at most so many run on one stock database; "+
-				"a number of one that died is free %v later", ident.MaxNode+1, d.opt.Lease)
+			return fmt.Errorf("%w: all %d numbers of processes are in use (table node): at most so many run on one stock database; "+
+				"a number of one that died is free %v later", driver.ErrUnavailable, ident.MaxNode+1, d.opt.Lease)
 		}
 		if err != nil {
 			return err
@@ -51,7 +52,7 @@ func (d *DB) takeNode(ctx context.Context) error {
 			return d.tookNode(ctx, n)
 		}
 	}
-	return errors.New("other processes took every free number in table node first; start again")
+	return fmt.Errorf("%w: other processes took every free number in table node first; start again", driver.ErrUnavailable)
 }
 
 // tookNode reads the highest id after the number is ours: nobody makes another one under it.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"penstock/engine/mysql"
+	"penstock/errs"
 	"penstock/stock"
 	"penstock/stock/mysqlstock"
 )
@@ -71,12 +72,16 @@ func lostNumberIsReplaced(t *testing.T, e *env) {
 	audit(t, paused)
 }
 
-// When all numbers are in use, a further process is refused by name.
+// When all numbers are in use, a further process is refused by name, and one that has lost its own can take nothing now.
 func numbersRunOut(t *testing.T, e *env) {
 	t.Parallel()
 	url := e.server.Database(t)
-	e.open(t, url, slow())
-	must(t, e.admin(t, url), "UPDATE node SET expires = 9000000000000000")
+	p := e.process(t, url, slow())
+	p.sell(t, 1, 1)
+	must(t, e.admin(t, url), "UPDATE node SET expires = 9000000000000000, epoch = epoch + 1")
+	if a := p.buy("u", "k"); a.State != stock.Lost || a.Reason != errs.ReducedCapacity {
+		t.Errorf("without a number a call is told %v %s", a.State, a.Reason)
+	}
 	_, err := mysqlstock.Open(t.Context(), config(t, url), slow())
 	if err == nil || !strings.Contains(err.Error(), "all 32 numbers") {
 		t.Errorf("opening without a free number: %v", err)
