@@ -61,5 +61,5 @@ var brief = []string{
 	"redis/back empty",
 	"mysql/black-holed",
 	"mysql/replies lost after the request was applied",
-	"kafka/gone for 10 s",
+	"kafka/refused",
 }
