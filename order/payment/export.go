@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"time"
-
 )
 
 const exportPage = 500
