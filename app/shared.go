@@ -37,7 +37,7 @@ func (a *App) mysqlStock(ctx context.Context) (stockDB, error) {
 		return stockDB{}, err
 	}
 	db, err := mysqlstock.Open(ctx, cfg, mysqlstock.Options{
-		Logger: a.log, Fault: a.opt.Fault, Busy: func() int64 {
+		Logger: a.log, Fault: a.opt.Fault, Engine: quick(), Busy: func() int64 {
 			if f := a.busy.Load(); f != nil {
 				return (*f)()
 			}
@@ -50,6 +50,12 @@ func (a *App) mysqlStock(ctx context.Context) (stockDB, error) {
 	}
 	a.leader.lease = db.Lease("timers")
 	return stockDB{Driver: db, ready: db.Ready, repair: db.Repair, shared: db}, nil
+}
+
+// quick are the connections that callers wait for. A reply that has not come by then will not be waited for by them either, and
+// a process that was paused in a transaction keeps its rows from the others no longer than Abandon.
+func quick() mysql.Options {
+	return mysql.Options{Reply: 6 * time.Second, LockWait: 3 * time.Second, Abandon: 6 * time.Second}
 }
 
 // progress logs the steps of a migration.
@@ -72,7 +78,7 @@ func (a *App) mysqlPayments(ctx context.Context) (payment.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := mysql.Open(ctx, servers.Base(), mysql.Options{})
+	db, err := mysql.Open(ctx, servers.Base(), quick())
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ type replicas struct {
 	turn    atomic.Uint32
 	fresh   time.Duration
 	log     *slog.Logger
+	lost    atomic.Bool // the position of the primary is not known, and that was told
 }
 
 // replica is one of them, connected when it is first wanted.
@@ -61,8 +62,11 @@ func (s *replicas) pick(ctx context.Context) *replica {
 		}
 		if position == "" {
 			var err error
-			if position, err = s.position(ctx); err != nil {
+			position, err = s.position(ctx)
+			if was := s.lost.Swap(err != nil); err != nil && !was && ctx.Err() == nil {
 				s.log.Warn("the position of the primary is not known, so no replica is read", "primary", s.primary.Config().Addr(), "error", err)
+			}
+			if err != nil {
 				return nil
 			}
 		}
@@ -93,8 +97,12 @@ func (s *replicas) position(ctx context.Context) (p string, err error) {
 // leave takes a replica out for a while.
 func (s *replicas) leave(r *replica, err error) {
 	r.mu.Lock()
+	known := !r.out.IsZero() // told when it went out; it will be told when it is back
 	r.out = time.Now().Add(rest)
 	r.mu.Unlock()
+	if known {
+		return
+	}
 	s.log.Warn("replica is left out", "replica", r.config.Addr(), "for", rest, "error", err)
 }
 
