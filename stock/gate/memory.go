@@ -76,6 +76,20 @@ func (m *Memory) Observe(c stock.Committed) {
 	}
 }
 
+// replace takes over a row or a sale whatever its version.
+func (m *Memory) replace(row *driver.Stock, doc *driver.Sale) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if row != nil {
+		level := *row
+		m.board(row.Sale).level(row.SKU).Store(&level)
+	}
+	if doc != nil {
+		sale := *doc
+		m.board(doc.ID).doc.Store(&sale)
+	}
+}
+
 func (m *Memory) board(id string) *Board {
 	sales := *m.sales.Load()
 	if b := sales[id]; b != nil {

@@ -39,7 +39,10 @@ type Resync struct {
 	source Source
 	opt    ResyncOptions
 
-	one  sync.Mutex // held while a snapshot is read
+	one sync.Mutex // held while a snapshot is read
+	// behind are rows (and sales, without a SKU) that the snapshot before had in an older version than memory. Guarded by one.
+	behind map[driver.StockRef]bool
+
 	life sync.Mutex
 	stop context.CancelFunc
 	done chan struct{}
@@ -74,6 +77,7 @@ func (r *Resync) Once(ctx context.Context) (*driver.Snapshot, error) {
 	}
 	r.memory.measured(snap.Now, at, r.opt.Clock.Now())
 	r.opt.Observe(stock.Committed{Stock: snap.Stock, Sales: snap.Sales})
+	r.older(snap)
 	if r.opt.Index == nil {
 		return snap, nil
 	}
@@ -81,6 +85,37 @@ func (r *Resync) Once(ctx context.Context) (*driver.Snapshot, error) {
 		return snap, fmt.Errorf("read the journal for the gate: %w", err)
 	}
 	return snap, nil
+}
+
+// older takes over what is older in the database than in memory, when two snapshots in a row say so: the second was begun after
+// memory had its version, so the database has lost commits (a failover, a restore). One snapshot proves nothing, it may have been
+// begun before a commit that memory was told of.
+func (r *Resync) older(snap *driver.Snapshot) {
+	behind := map[driver.StockRef]bool{}
+	for i := range snap.Stock {
+		row := &snap.Stock[i]
+		ref := driver.StockRef{Sale: row.Sale, SKU: row.SKU}
+		if have := r.memory.Level(ref.Sale, ref.SKU); have == nil || have.Version <= row.Version {
+			continue
+		}
+		if behind[ref] = true; r.behind[ref] {
+			r.opt.Logger.Error("the stock database has lost commits; the gate follows it", "sale", row.Sale, "sku", row.SKU)
+			r.memory.replace(row, nil)
+			delete(behind, ref)
+		}
+	}
+	for i := range snap.Sales {
+		doc := &snap.Sales[i]
+		ref := driver.StockRef{Sale: doc.ID}
+		if have := r.memory.Sale(doc.ID); have == nil || have.Version <= doc.Version {
+			continue
+		}
+		if behind[ref] = true; r.behind[ref] {
+			r.memory.replace(nil, doc)
+			delete(behind, ref)
+		}
+	}
+	r.behind = behind
 }
 
 // Pause returns how long to wait after a call of Once that took so long: the calls begin at most Every and at least four fifths
