@@ -27,10 +27,12 @@ import (
 	"penstock/order"
 	"penstock/order/payment"
 	"penstock/reconcile"
+	"penstock/saga"
 	"penstock/sale"
 	"penstock/stock"
 	"penstock/stock/gate"
 	"penstock/telemetry"
+	"penstock/webhook"
 	"penstock/webhook/standard"
 )
 
@@ -63,6 +65,8 @@ type App struct {
 	sales    *sale.Sales
 	orders   *order.Orders
 	payments *payment.Payments
+	webhooks *webhook.Hooks
+	sagas    *saga.Coordinator
 	secret   standard.Secret
 	leader   *leader
 	desk     desk

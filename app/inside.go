@@ -54,7 +54,11 @@ func (a *App) Drained(ctx context.Context) (map[string]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]int64{"payments": money, "attempts": a.stock.InFlight(), "orders": a.orders.InFlight()}
+	across, err := a.sagas.InFlight(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]int64{"payments": money, "transactions": across, "attempts": a.stock.InFlight(), "orders": a.orders.InFlight()}
 	if shared := a.stockDB.shared; shared != nil {
 		others, _, err := shared.Others(ctx)
 		if err != nil {
@@ -73,7 +77,7 @@ func (a *App) Drained(ctx context.Context) (map[string]int64, error) {
 // Write writes one export; the names are those of the operator's API.
 func (a *App) Write(ctx context.Context, name string, w io.Writer) error {
 	switch name {
-	case "claims", "stock-ledger", "outbox", "audit":
+	case "claims", "stock-ledger", "waiting", "outbox", "audit":
 		return a.stock.Export(ctx, name, w)
 	case "orders":
 		return a.orders.ExportOrders(ctx, w)

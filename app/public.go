@@ -25,14 +25,18 @@ func (a *App) deps() api.Deps {
 		Events: a.events, Export: a, Drained: a.Drained, Audit: a.stock,
 	}
 	if a.sales != nil {
-		d.Sales = a.sales
+		d.Sales, d.Waiting = a.sales, a.sales
 	}
 	if a.orders != nil {
 		orders := audited{a.orders, a.stock.Record}
 		d.Orders, d.Payments = orders, auditedMoney{a.payments, orders}
 	}
+	a.sagaDeps(&d)
 	if a.bus != nil {
 		d.DeadLetters = a.bus.DeadLetters()
+	}
+	if a.webhooks != nil {
+		d.Webhooks = a.webhooks
 	}
 	if a.repair != nil {
 		d.Reconcile = a.repair

@@ -46,6 +46,8 @@ func (a *App) steps() []step {
 		{"sale", a.startSale, []string{sale, admin}},                         // needs the stock and its gate
 		{"orders", a.startOrders, []string{order, admin, timers}},            // needs the claims
 		{"payments", a.startPayments, []string{order, admin, timers}},        // needs orders, claims and the provider
+		{"transactions", a.startSaga, []string{order, admin, timers}},        // needs its participants: stock, orders, balances
+		{"webhooks", a.startWebhooks, []string{admin, relay}},                // must be there when the bus begins to deliver
 		{"bus", a.startBus, []string{order, admin, relay}},                   // delivers to the orders
 		{"timers", a.startTimers, nil},                                       // expiry and housekeeping, once their consumers stand
 		{"public", a.startPublic, []string{sale, order}},                     // buyers come last
@@ -237,6 +239,9 @@ func (a *App) startBus(ctx context.Context) (func(context.Context) error, error)
 	}
 	if a.cfg.Has(config.RoleOrder) {
 		err = a.bus.Consume(orderGroup, stock.Topic, a.giveWay(a.orders.Handle))
+	}
+	if err == nil {
+		err = a.consumeWebhooks()
 	}
 	if err == nil {
 		err = a.bus.Start(ctx)

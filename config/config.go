@@ -28,6 +28,8 @@ type Config struct {
 	Limits         Limits
 	TrustedProxies []netip.Prefix
 	Payment        Payment
+	Transactions   Transactions
+	Webhooks       Webhooks
 	Problems       string
 	BodyLimit      int64 // bytes
 	HeaderLimit    int64 // bytes
@@ -59,6 +61,22 @@ type Payment struct {
 	Sandbox  string // base URL of the sandbox provider in another process; "" means this process
 	Callback string // base URL of the public listener that providers report to; "" means this process
 	Secret   string // "" means that one is made and kept in the data directory
+}
+
+// Webhooks is about telling other systems.
+type Webhooks struct {
+	Key           string // seals the secrets of endpoints; "" means that one is made and kept in the data directory
+	AllowInsecure bool
+	AllowPrivate  bool
+}
+
+// Transactions is about transactions across services.
+type Transactions struct {
+	Participants []Named // services elsewhere that take part
+	Secret       string  // signs the calls to them; "" means that one is made and kept in the data directory
+	Timeout      time.Duration
+	Call         time.Duration
+	Tries        int
 }
 
 // Timeouts bound how long each thing may take.

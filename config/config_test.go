@@ -52,7 +52,7 @@ func TestLaterSourceWins(t *testing.T) {
 func TestErrorsNameKeyValueAndExample(t *testing.T) {
 	t.Parallel()
 	for _, k := range Keys() {
-		if _, free := k.v.(text); free || k.Name == "payment.secret" {
+		if _, free := k.v.(text); free || k.Secret {
 			continue
 		}
 		const bad = "№ wrong"

@@ -57,16 +57,18 @@ func Default() Config {
 
 // sections says what each group of keys is about.
 var sections = map[string]string{
-	"":            "Where things are kept, by which engine, and what belongs to no group.",
-	"listen":      "Addresses, host:port. Port 0 takes a free one; the addresses in use are written to `<data>/listen.json` and logged. Nothing of one listener answers on another.",
-	"keys":        "Tokens and the keys that sign them.",
-	"limits":      "Quotas of the public listener. `off` switches one off. Refused calls do not count.",
-	"payment":     "Paying. Window and grace are those of a sale that names none.",
-	"timeouts":    "How long each thing may take.",
-	"batch":       "The group commit that decides attempts. An idle writer commits at once; nobody waits for a batch to fill.",
-	"orderWriter": "The batch insert of orders, for each of the eight order databases.",
-	"log":         "The log: JSON lines on standard error.",
-	"trace":       "Spans. Trace ids are made, passed on and answered whatever is set here.",
+	"":             "Where things are kept, by which engine, and what belongs to no group.",
+	"listen":       "Addresses, host:port. Port 0 takes a free one; the addresses in use are written to `<data>/listen.json` and logged. Nothing of one listener answers on another.",
+	"keys":         "Tokens and the keys that sign them.",
+	"limits":       "Quotas of the public listener. `off` switches one off. Refused calls do not count.",
+	"payment":      "Paying. Window and grace are those of a sale that names none.",
+	"webhooks":     "Telling other systems (`docs/webhooks.md`).",
+	"transactions": "Transactions across services: TCC and saga.",
+	"timeouts":     "How long each thing may take.",
+	"batch":        "The group commit that decides attempts. An idle writer commits at once; nobody waits for a batch to fill.",
+	"orderWriter":  "The batch insert of orders, for each of the eight order databases.",
+	"log":          "The log: JSON lines on standard error.",
+	"trace":        "Spans. Trace ids are made, passed on and answered whatever is set here.",
 }
 
 // define is the one place where keys exist: each is bound to its field of c.
@@ -151,6 +153,14 @@ func selling(c *Config) []Key {
 		{Name: "payment.sandbox", Default: "", Example: "http://sandbox:8082", v: link{&c.Payment.Sandbox}, Help: "Where the sandbox provider is, when another process has its role. Empty: in this process."},
 		{Name: "payment.callback", Default: "", Example: "https://shop.example.com", v: link{&c.Payment.Callback}, Help: "Where a provider reaches a public listener with role order. Empty: the one of this process."},
 		{Name: "payment.secret", Secret: true, Default: "", Example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", v: webhookSecret{&c.Payment.Secret}, Help: "Standard Webhooks secret that signs callbacks. Empty: one is made and kept in the data directory. Processes that share engines need the same."},
+		{Name: "webhooks.key", Secret: true, Default: "", Example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", v: webhookSecret{&c.Webhooks.Key}, Help: "Encrypts the secrets of webhook endpoints where they are stored. Empty: one is made and kept in the data directory. Processes that share engines need the same."},
+		{Name: "webhooks.allowInsecure", Default: "false", Example: "false", v: onOff{&c.Webhooks.AllowInsecure}, Help: "Let webhooks go to `http` URLs too."},
+		{Name: "webhooks.allowPrivate", Default: "false", Example: "false", v: onOff{&c.Webhooks.AllowPrivate}, Help: "Let webhooks go to addresses of this machine and network, and to any port. For tests and closed networks."},
+		{Name: "transactions.participants", Default: "", Example: "shipping=http://shipping:7000/tcc, points=http://points:7000", v: named{&c.Transactions.Participants}, Help: "Services elsewhere that take part in transactions (`docs/transactions.md`). `stock`, `order` and `balance` are this Penstock's own."},
+		{Name: "transactions.secret", Secret: true, Default: "", Example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", v: webhookSecret{&c.Transactions.Secret}, Help: "Standard Webhooks secret that signs calls to participants. Empty: one is made and kept in the data directory, `participants.secret`. Processes that share engines need the same."},
+		{Name: "transactions.timeout", Default: "30s", Example: "30s", v: span{&c.Transactions.Timeout, 100 * time.Millisecond, 24 * time.Hour}, Help: "How long a transaction may try before it cancels, if it names no time of its own. Shorter than any payment window."},
+		{Name: "transactions.call", Default: "3s", Example: "3s", v: span{&c.Transactions.Call, 10 * time.Millisecond, 10 * time.Minute}, Help: "One call to a participant."},
+		{Name: "transactions.tries", Default: "12", Example: "12", v: number{&c.Transactions.Tries, 1, 1000}, Help: "Calls of one step without an outcome, with growing pauses (200 ms to 30 s), before a person is asked. 12 take about two minutes."},
 		{Name: "batch.size", Default: "512", Example: "512", v: number{&c.Batch.Size, 1, 4096}, Help: "Attempts in one transaction."},
 		{Name: "batch.wait", Default: "1ms", Example: "2ms", v: span{&c.Batch.Wait, 0, 100 * time.Millisecond}, Help: "How long a batch waits for company while there is a crowd. An idle writer commits at once."},
 		{Name: "orderWriter.rows", Default: "100", Example: "100", v: number{&c.OrderWriter.Rows, 1, 1000}, Help: "Orders in one insert."},

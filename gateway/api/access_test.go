@@ -71,6 +71,26 @@ var adminCallsByAccess = []call{
 	{"GET /admin/v1/audit", 401, 403, 403, 200, 403, 403},
 	{"GET /admin/v1/drained", 401, 403, 403, 200, 403, 403},
 	{"GET /admin/v1/export/orders", 401, 403, 403, 200, 403, 403},
+	{"GET /admin/v1/webhooks", 401, 403, 403, 200, 403, 403},
+	{`POST /admin/v1/webhooks {"url":"https://a.example","events":["*"]}`, 401, 403, 403, 201, 403, 403},
+	{"GET " + hook1, 401, 403, 403, 200, 403, 403},
+	{"PATCH " + hook1 + ` {"rate":1}`, 401, 403, 403, 200, 403, 403},
+	{"DELETE " + hook1, 401, 403, 403, 204, 403, 403},
+	{"POST " + hook1 + "/enable", 401, 403, 403, 200, 403, 403},
+	{"POST " + hook1 + "/disable", 401, 403, 403, 200, 403, 403},
+	{"POST " + hook1 + "/rotate", 401, 403, 403, 200, 403, 403},
+	{"POST " + hook1 + "/ping", 401, 403, 403, 200, 403, 403},
+	{"GET " + hook1 + "/deliveries", 401, 403, 403, 200, 403, 403},
+	{"POST " + hook1 + "/deliveries/7/replay", 401, 403, 403, 200, 403, 403},
+	{"POST " + hook1 + `/replay {"since":"2026-11-11T00:00:00Z"}`, 401, 403, 403, 200, 403, 403},
+	{"GET /admin/v1/transactions?state=needs_human", 401, 403, 403, 200, 403, 403},
+	{"POST /admin/v1/transactions {" + oneBranch + "}", 401, 403, 403, 201, 403, 403},
+	{"GET /admin/v1/transactions/t-1", 401, 403, 403, 200, 403, 403},
+	{"GET /admin/v1/transactions/t-2", 401, 403, 403, 404, 403, 403},
+	{`POST /admin/v1/transactions/t-1/resolve {"action":"retry","reason":"test"}`, 401, 403, 403, 200, 403, 403},
+	{`POST /admin/v1/participants/stock/try {"transaction":"t","branch":"b","payload":{}}`, 401, 403, 403, 200, 403, 403},
+	{`POST /admin/v1/participants/stock/confirm {"transaction":"t","branch":"b","payload":{}}`, 401, 403, 403, 500, 403, 403},
+	{`POST /admin/v1/participants/stock/cancel {"transaction":"t","branch":"b","payload":{}}`, 401, 403, 403, 200, 403, 403},
 	{"GET /admin/v1/nope", 401, 403, 403, 404, 403, 403},
 	{"DELETE /admin/v1/sales", 401, 403, 403, 405, 403, 403},
 }
@@ -114,7 +134,7 @@ func shape(call string) string {
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
 		switch parts[max(i-1, 0)] {
-		case "sales", "attempts", "orders", "dead-letters", "export", "payment-callbacks":
+		case "sales", "attempts", "orders", "dead-letters", "export", "payment-callbacks", "webhooks", "deliveries", "transactions", "participants":
 			if p != "" {
 				parts[i] = "*"
 			}

@@ -14,7 +14,7 @@ const adminPrefix = "/admin/v1"
 func Admin(d Deps) (*gateway.Gateway, error) {
 	err := need("admin", map[string]bool{
 		"Verifier": d.Verifier != nil, "Sales": d.Sales != nil, "Orders": d.Orders != nil, "Payments": d.Payments != nil,
-		"DeadLetters": d.DeadLetters != nil, "Export": d.Export != nil, "Drained": d.Drained != nil, "Reconcile": d.Reconcile != nil, "Audit": d.Audit != nil,
+		"DeadLetters": d.DeadLetters != nil, "Export": d.Export != nil, "Drained": d.Drained != nil, "Reconcile": d.Reconcile != nil, "Audit": d.Audit != nil, "Webhooks": d.Webhooks != nil, "Transactions": d.Transactions != nil,
 	})
 	if err != nil {
 		return nil, err
@@ -32,6 +32,8 @@ func adminCalls(d Deps, spec *huma.OpenAPI) *surface {
 	s.deadLetterCalls()
 	s.trailCalls()
 	s.exportCalls()
+	s.webhookCalls()
+	s.transactionCalls()
 	return s
 }
 

@@ -9,6 +9,7 @@ import (
 	"penstock/gateway"
 	"penstock/internal/clock"
 	"penstock/order"
+	"penstock/saga/participant"
 )
 
 // Passes mints passes; *auth.Ring is one.
@@ -36,6 +37,7 @@ type Deps struct {
 	Passes   Passes
 
 	Sales       Sales
+	Waiting     WaitingLists
 	Orders      Orders
 	Payments    Payments
 	Events      Events
@@ -44,6 +46,10 @@ type Deps struct {
 	Drained     Drained
 	Reconcile   Reconcile
 	Audit       Audit
+	Webhooks    Webhooks
+	// Participants take part in transactions of this and other coordinators, by name.
+	Transactions Transactions
+	Participants map[string]participant.Participant
 
 	// PassTTL is how long a pass is good for, at most until its token ends; 0 means 15 minutes.
 	PassTTL time.Duration

@@ -24,6 +24,7 @@ import (
 	"penstock/order"
 	"penstock/order/payment"
 	"penstock/reconcile"
+	"penstock/saga/participant"
 	"penstock/sale"
 	"penstock/stock"
 	"penstock/stock/driver"
@@ -320,10 +321,11 @@ func setup(t testing.TB, edit ...func(*Deps)) *house {
 	d := Deps{
 		Gateway:  gateway.Options{Clock: h.clock, Attempts: attemptRoom{r}, Drain: h.drain},
 		Verifier: ring, Passes: ring, Sales: salesRoom{r}, Orders: ordersRoom{r}, Payments: paymentsRoom{r}, Events: eventsRoom{r},
-		DeadLetters: lettersRoom{r}, Export: exportRoom{r}, Reconcile: reconcileRoom{r}, Audit: auditRoom{},
+		DeadLetters: lettersRoom{r}, Export: exportRoom{r}, Reconcile: reconcileRoom{r}, Audit: auditRoom{}, Webhooks: hooksRoom{r},
 		Drained: func(context.Context) (map[string]int64, error) { return r.drain, nil },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
 	}
+	d.Transactions, d.Participants = sagaRoom{r}, map[string]participant.Participant{"stock": sagaRoom{r}}
 	d.Health.Live = func(context.Context) error { return r.live }
 	d.Health.Ready, d.Health.Startup = d.Health.Live, d.Health.Live
 	for _, e := range edit {
