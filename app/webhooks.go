@@ -1,0 +1,113 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"penstock/config"
+	"penstock/engine/groupcommit"
+	"penstock/engine/mysql"
+	"penstock/engine/sqldb"
+	"penstock/stock"
+	"penstock/stock/driver"
+	"penstock/webhook"
+	"penstock/webhook/standard"
+)
+
+// startWebhooks opens the outgoing webhooks. Operators see them in every process; the processes that relay deliver them.
+func (a *App) startWebhooks(ctx context.Context) (func(context.Context) error, error) {
+	key, err := a.webhookKey()
+	if err != nil {
+		return nil, err
+	}
+	seal, err := webhook.NewSealer([]byte(key.Reveal()))
+	if err != nil {
+		return nil, err
+	}
+	db, err := open(ctx, "stock", a.cfg.Stock, map[string]func(context.Context) (webhook.Store, error){"sqlite": a.sqliteWebhooks, "mysql": a.mysqlWebhooks})
+	if err != nil {
+		return nil, err
+	}
+	a.webhooks, err = webhook.New(db, seal, a.webhookOptions())
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if a.cfg.Has(config.RoleRelay) {
+		if err := a.webhooks.Start(ctx); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	return func(ctx context.Context) error { return errors.Join(a.webhooks.Stop(ctx), db.Close()) }, nil
+}
+
+// webhookKey is what seals the secrets of endpoints.
+func (a *App) webhookKey() (standard.Secret, error) {
+	if a.cfg.Webhooks.Key != "" {
+		return standard.ParseSecret(a.cfg.Webhooks.Key)
+	}
+	return a.keptSecret("webhooks.key")
+}
+
+func (a *App) sqliteWebhooks(ctx context.Context) (webhook.Store, error) {
+	return webhook.OpenSQLite(ctx, a.path("webhooks.db"), groupcommit.Options{Logger: a.log, Fault: a.opt.Fault})
+}
+
+// webhookPool is small: deliveries are few, and slow for other reasons.
+const webhookPool = 6
+
+func (a *App) mysqlWebhooks(ctx context.Context) (webhook.Store, error) {
+	cfg, err := mysql.Parse(a.cfg.Stock)
+	if err != nil {
+		return nil, err
+	}
+	db, err := mysql.Open(ctx, cfg, mysql.Options{Pool: webhookPool})
+	if err != nil {
+		return nil, err
+	}
+	store, err := webhook.OpenMySQL(ctx, db, sqldb.Options{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("webhooks")})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return closing{store, db}, nil
+}
+
+// webhookOptions binds the metrics and the trail. A warning goes to the log when private addresses are open.
+func (a *App) webhookOptions() webhook.Options {
+	if a.cfg.Webhooks.AllowPrivate {
+		a.log.Warn("webhooks may reach addresses inside; webhooks.allowPrivate is for tests and closed networks")
+	}
+	tries := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "penstock_webhook_tries_total", Help: "Tries of outgoing webhooks by result: delivered, failed, given-up."}, []string{"result"})
+	disabled := prometheus.NewCounter(prometheus.CounterOpts{Name: "penstock_webhook_disabled_total", Help: "Endpoints disabled by what they answered or by days of failure."})
+	a.metrics.Registry().MustRegister(tries, disabled)
+	for _, result := range []string{"delivered", "failed", "given-up"} {
+		tries.WithLabelValues(result)
+	}
+	calls := a.metrics.External("webhook")
+	return webhook.Options{
+		Clock: a.opt.Clock, Logger: a.log, Fault: a.opt.Fault,
+		Guard: webhook.Guard{AllowInsecure: a.cfg.Webhooks.AllowInsecure, AllowPrivate: a.cfg.Webhooks.AllowPrivate},
+		Audit: func(ctx context.Context, act webhook.Act) error {
+			return a.stock.Record(ctx, driver.Audit{Who: act.Who, Act: act.Act, Object: act.Object, Why: act.Why, Before: act.Before, After: act.After, ID: act.ID})
+		},
+		Tried: func(result string, took time.Duration) {
+			tries.WithLabelValues(result).Inc()
+			var err error
+			if result != "delivered" {
+				err = errors.New(result)
+			}
+			calls.Called(took, err)
+		},
+		Disabled: func(string, string) { disabled.Inc() },
+	}
+}
+
+// consumeWebhooks lets the webhooks read what the bus says, where they are delivered.
+func (a *App) consumeWebhooks() error {
+	if a.webhooks == nil || !a.cfg.Has(config.RoleRelay) {
+		return nil
+	}
+	return a.bus.Consume(webhook.Group, stock.Topic, a.webhooks.Handle)
+}
