@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"penstock/bus/mysqlstore"
@@ -24,16 +25,20 @@ import (
 // movedFile marks a data directory whose content lives elsewhere now.
 const movedFile = "moved.json"
 
-// moved is what the mark says.
+// moved is what the mark says. It is there from the beginning of a move, so that nobody sells from what is being copied; Done says
+// that everything was copied and compared.
 type moved struct {
-	To string    `json:"to"`
-	At time.Time `json:"at"`
+	To   string    `json:"to"`
+	At   time.Time `json:"at"`
+	Done bool      `json:"done"`
+	// Parts are those that were copied and compared: a move that goes on passes them over.
+	Parts []string `json:"parts,omitempty"`
 }
 
 // Migrate copies the embedded engines of a data directory into the empty databases that cfg names: the stock with its ledger,
 // the orders with their events, the payments, the dead letters. Every number and id stays the same, and each part is read back and
-// compared. No process may run on the directory or on the databases meanwhile. The source is only read; in the end it is marked,
-// so that nobody sells from it again. Broken off before the payments were reached, it may be repeated as it is. say is told how
+// compared. No process may run on the directory or on the databases meanwhile. The source is only read, and marked, so that nobody
+// sells from it again. Broken off before the payments were reached, it may be repeated as it is. say is told how
 // far each part is; total 0 means that it is not known.
 //
 // Messages that the orders have not got yet are not copied: they are in the stock's journal, which the orders read from its
@@ -49,7 +54,18 @@ func Migrate(ctx context.Context, from string, cfg config.Config, o Options, say
 		return err
 	}
 	defer func() { err = errors.Join(err, own.Release()) }()
-	if err = notMoved(from); err != nil {
+	mark, err := readMark(from)
+	to := config.Masked(cfg.Stock)
+	switch {
+	case err != nil:
+		return err
+	case mark != nil && (mark.Done || mark.To != to):
+		return notMoved(from)
+	}
+	if mark == nil {
+		mark = &moved{To: to, At: time.Now().UTC()}
+	}
+	if err = writeMark(from, mark); err != nil {
 		return err
 	}
 	old := cfg
@@ -63,34 +79,63 @@ func Migrate(ctx context.Context, from string, cfg config.Config, o Options, say
 		return err
 	}
 	m := migration{source: source, target: target, say: say}
-	for _, part := range []func(context.Context) error{m.stock, m.orders, m.letters, m.payments} {
-		if err = part(ctx); err != nil {
+	for _, part := range []struct {
+		name string
+		move func(context.Context) error
+	}{{"stock", m.stock}, {"orders", m.orders}, {"dead-letters", m.letters}, {"payments", m.payments}} {
+		if slices.Contains(mark.Parts, part.name) {
+			continue
+		}
+		if err = part.move(ctx); err != nil {
+			return err
+		}
+		mark.Parts = append(mark.Parts, part.name)
+		if err = writeMark(from, mark); err != nil {
 			return err
 		}
 	}
-	text, err := json.Marshal(moved{config.Masked(cfg.Stock), time.Now().UTC()})
+	mark.At, mark.Done = time.Now().UTC(), true
+	return writeMark(from, mark)
+}
+
+func writeMark(dir string, m *moved) error {
+	text, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(filepath.Join(from, movedFile), append(text, '\n'), 0o640)
+	return durable.WriteFile(filepath.Join(dir, movedFile), append(text, '\n'), 0o640)
 }
 
-// notMoved refuses a directory whose content lives elsewhere.
-func notMoved(dir string) error {
+// readMark returns the mark of a directory, or nil.
+func readMark(dir string) (*moved, error) {
 	path := filepath.Join(dir, movedFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var m moved
 	if err := json.Unmarshal(text, &m); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &m, nil
+}
+
+// notMoved refuses a directory whose content lives elsewhere, or is on its way.
+func notMoved(dir string) error {
+	m, err := readMark(dir)
+	if err != nil || m == nil {
+		return err
+	}
+	path, at := filepath.Join(dir, movedFile), m.At.Format(time.RFC3339)
+	if !m.Done {
+		return fmt.Errorf("the content of %s began to move to %s on %s: run penstock migrate again to its end; who wants to stay removes %s and empties the target",
+			dir, m.To, at, path)
 	}
 	return fmt.Errorf("the content of %s was moved to %s on %s: start with that engine; who wants the old copy back removes %s, and loses what was sold since",
-		dir, m.To, m.At.Format(time.RFC3339), path)
+		dir, m.To, at, path)
 }
 
 // migration moves one part after the other.

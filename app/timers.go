@@ -21,12 +21,12 @@ func (a *App) startTimers(ctx context.Context) (func(context.Context) error, err
 			return nil, err
 		}
 		if err := a.orders.Start(ctx); err != nil {
-			return nil, err
+			return nil, errors.Join(err, a.leader.resign(ctx))
 		}
 	}
 	if a.payments != nil { // work that is due is locked by whoever does it
 		if err := a.payments.Start(ctx); err != nil {
-			return nil, err
+			return nil, errors.Join(err, a.leader.resign(ctx))
 		}
 	}
 	stop := a.housekeep()

@@ -14,7 +14,8 @@ const importPage = 200
 
 // Import copies every dead letter, settled ones too, under its own id, and returns how many there are. It may be repeated: a
 // letter that is here already is left as it is. When a letter was settled is not known to the port; at stands for it. Parked
-// messages are not copied: whoever reads the outbox from its beginning meets them again.
+// messages are not copied: whoever reads the outbox from its beginning meets them again. For the same reason a letter that was
+// replayed comes here as a dead one: what became of its message may still be parked over there.
 func (s *Store) Import(ctx context.Context, from driver.DeadLetters, at time.Time) (n int64, err error) {
 	for after := int64(0); ; {
 		page, err := from.List(ctx, driver.Filter{All: true}, after, importPage)
@@ -36,6 +37,11 @@ func (s *Store) adopt(ctx context.Context, l *driver.DeadLetter, at time.Time) e
 		return err
 	}
 	var settled int64
+	if l.State == driver.Replayed {
+		copied := *l
+		copied.State = driver.Dead
+		l = &copied
+	}
 	if l.State != driver.Dead {
 		settled = nanos(at)
 	}
