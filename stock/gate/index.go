@@ -17,8 +17,10 @@ type Journal interface {
 }
 
 const (
-	indexPage  = 1024
-	indexPages = 64 // in one Follow: what is left waits for the next
+	indexPage = 1024
+	// In one Follow; what is left waits for the next.
+	indexPages = 64
+	indexTime  = 200 * time.Millisecond
 )
 
 // Index knows which users have anything bound in a sale, so that a refusal of anybody else needs no look-up in the database. It
@@ -101,8 +103,9 @@ func (x *Index) Follow(ctx context.Context, at time.Time, snap *driver.Snapshot)
 	if !x.wanted.Swap(false) {
 		return nil
 	}
+	begun := time.Now() // real time, because it is about I/O: the next snapshot must not wait for a long journal
 	for range indexPages {
-		if x.seq >= snap.Seq {
+		if x.seq >= snap.Seq || time.Since(begun) > indexTime {
 			break
 		}
 		page, err := x.journal.Journal(ctx, x.seq, indexPage)
