@@ -4,6 +4,7 @@ import "time"
 
 // finish judges what can be judged only when everything was read.
 func (w *world) finish() {
+	w.finishWaits()
 	for _, sh := range w.shelves {
 		w.judgeShelf(sh)
 	}

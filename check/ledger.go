@@ -42,6 +42,7 @@ func (w *world) ledger(line []byte) error {
 	}
 	w.counts["ledger"]++
 	w.sequence(&l)
+	w.replayWaits(uint64(max(l.seq, 0)))
 	at := w.shelfAt(l.sale, l.sku)
 	sh := w.shelves[at]
 	switch l.kind {
@@ -53,6 +54,9 @@ func (w *world) ledger(line []byte) error {
 		sh.replay.withdrawn += l.units
 		sh.replay.available -= l.units
 	case "hold", "release", "sell":
+		if l.kind == "hold" {
+			w.turn(&l, sh)
+		}
 		if err := w.move(&l, sh, at); err != nil {
 			return err
 		}

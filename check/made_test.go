@@ -80,6 +80,7 @@ func (m *made) shop() {
 	for i := range 3 {
 		m.pay(m.buy(fmt.Sprintf("kim-%d", i), "k1", "hat", 1), "captured")
 	}
+	m.queue()
 	again := m.buy("noa", "k1", "hat", 1)
 	m.release(again, "expired", "expired")
 	m.revive(again)

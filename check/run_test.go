@@ -168,7 +168,7 @@ func TestOverHTTP(t *testing.T) {
 	make1(t).save(dir)
 	srv := serve(t, dir, false)
 	rep, err := Run(t.Context(), HTTP(srv.URL+"/", "op", srv.Client()), quick())
-	if err != nil || rep.Verdict != Pass || rep.Figures["claims"] != 12 {
+	if err != nil || rep.Verdict != Pass || rep.Figures["claims"] != 14 {
 		t.Errorf("%v\n%s", err, rep.Text())
 	}
 	if _, err = Run(t.Context(), HTTP(srv.URL, "wrong", srv.Client()), quick()); !errors.Is(err, ErrUnreachable) {

@@ -5,11 +5,12 @@ import (
 	"io"
 	"time"
 
+	"penstock/stock"
 	"penstock/stock/driver"
 )
 
 // Exports lists the exports that a check reads, by name.
-var Exports = [...]string{"audit", "claims", "stock-ledger", "orders", "order-events", "payments", "outbox", "dead-letters"}
+var Exports = [...]string{"audit", "claims", "waiting", "stock-ledger", "orders", "order-events", "payments", "outbox", "dead-letters"}
 
 // Source is where the records come from. Export and Snapshot are enough; gateway/api.Export.Write is an Export.
 type Source struct {
@@ -37,6 +38,7 @@ type StockRow struct {
 	Sold      int64  `json:"sold"`
 	Withdrawn int64  `json:"withdrawn"`
 	Version   int64  `json:"version"`
+	Waiting   int64  `json:"waiting"`
 }
 
 // Sale is what a check needs to know of a sale, in the field names of /admin/v1/sales.
@@ -45,6 +47,7 @@ type Sale struct {
 	StartsAt     time.Time  `json:"startsAt"`
 	EndsAt       time.Time  `json:"endsAt"`
 	GraceSeconds int64      `json:"graceSeconds"`
+	State        string     `json:"state"`
 	Items        []SaleItem `json:"items"`
 }
 
@@ -62,6 +65,9 @@ func SnapshotOf(s *driver.Snapshot) Snapshot {
 	for i := range s.Sales {
 		from := &s.Sales[i]
 		to := Sale{ID: from.ID, StartsAt: from.StartsAt, EndsAt: from.EndsAt, GraceSeconds: int64(from.Grace / time.Second)}
+		if _, no := stock.Window(from, s.Now); !no && !from.SoldOut {
+			to.State = "open"
+		}
 		for _, it := range from.Items {
 			to.Items = append(to.Items, SaleItem{SKU: it.SKU, Price: it.Price, Currency: it.Currency, LimitPerUser: it.Limit})
 		}
@@ -69,7 +75,8 @@ func SnapshotOf(s *driver.Snapshot) Snapshot {
 	}
 	for _, r := range s.Stock {
 		out.Stock = append(out.Stock, StockRow{Sale: r.Sale, SKU: r.SKU, Offered: r.Offered, Available: r.Available,
-			Held: r.Held, Sold: r.Sold, Withdrawn: r.Withdrawn, Version: r.Version})
+			Held: r.Held, Sold: r.Sold, Withdrawn: r.Withdrawn, Version: r.Version,
+			Waiting: r.Waiting})
 	}
 	return out
 }

@@ -21,6 +21,8 @@ type shelf struct {
 	claims       levels // from the claims; only held and sold
 	claimed      int64  // claims seen
 	lastRise     int64  // when units last became free, ns
+	line         []waiter
+	open         bool // the sale takes attempts
 }
 
 // levels are the parts of a stock row.
@@ -50,6 +52,7 @@ type world struct {
 	slots   [ident.Slots]placement
 	perDB   map[int64]int64
 
+	waits    []waitLine // of the lists, not yet replayed
 	seq      uint64
 	auditSeq int64
 	earlier  *earlierAudit
@@ -74,6 +77,7 @@ func newWorld(s Snapshot, drained bool, o *Options) *world {
 		for _, it := range sale.Items {
 			sh := w.shelf(sale.ID, it.SKU)
 			sh.limit, sh.price, sh.currency, sh.sold = it.LimitPerUser, it.Price, it.Currency, true
+			sh.open = sale.State == "open"
 		}
 	}
 	for i := range s.Stock {

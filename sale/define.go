@@ -65,6 +65,7 @@ func (s *Sales) build(d *Definition) (driver.Sale, map[string]int64, error) {
 	}
 	sale := driver.Sale{
 		ID: d.ID, Title: d.Title, StartsAt: micro(d.StartsAt), EndsAt: micro(d.EndsAt), Admission: "open", Window: s.opt.Window, Grace: s.opt.Grace,
+		WaitingList: d.WaitingList,
 	}
 	if d.PaymentWindowSeconds != 0 {
 		sale.Window = f.seconds("/paymentWindowSeconds", d.PaymentWindowSeconds, 1, maxWindow)

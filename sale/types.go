@@ -60,6 +60,8 @@ type View struct {
 	ServerTime time.Time  `json:"serverTime"`
 	Items      []ItemView `json:"items"`
 	Admission  string     `json:"admission" enum:"open,line,draw"`
+	// WaitingList says that buyers may wait for units that come back.
+	WaitingList bool `json:"waitingList" doc:"whether buyers may wait for units that come back"`
 }
 
 // ItemView is one SKU of a View. Price is in minor units of Currency; LimitPerUser 0 means no limit.
@@ -81,6 +83,7 @@ type Definition struct {
 	PaymentWindowSeconds int64            `json:"paymentWindowSeconds,omitempty"`
 	GraceSeconds         *int64           `json:"graceSeconds,omitempty"`
 	Admission            string           `json:"admission,omitempty"`
+	WaitingList          bool             `json:"waitingList,omitempty"`
 	Items                []ItemDefinition `json:"items"`
 }
 

@@ -27,11 +27,11 @@ type saleView struct {
 
 type levelView struct {
 	Sale, SKU                                          string
-	Offered, Available, Held, Sold, Withdrawn, Version int64
+	Offered, Available, Held, Sold, Withdrawn, Waiting, Version int64
 }
 
 func saleRows(all []saleView) [][]string {
-	rows := [][]string{{"SALE", "STATE", "STARTS", "ENDS", "VERSION", "SKU", "OFFERED", "AVAILABLE", "HELD", "SOLD", "WITHDRAWN"}}
+	rows := [][]string{{"SALE", "STATE", "STARTS", "ENDS", "VERSION", "SKU", "OFFERED", "AVAILABLE", "HELD", "SOLD", "WITHDRAWN", "WAITING"}}
 	for _, s := range all {
 		head := []string{s.ID, s.State, s.StartsAt.Format(time.RFC3339), s.EndsAt.Format(time.RFC3339), strconv.FormatInt(s.Version, 10)}
 		for _, l := range s.Stock {
@@ -47,14 +47,14 @@ func saleRows(all []saleView) [][]string {
 
 func levelCells(l levelView) []string {
 	cells := []string{l.SKU}
-	for _, n := range []int64{l.Offered, l.Available, l.Held, l.Sold, l.Withdrawn} {
+	for _, n := range []int64{l.Offered, l.Available, l.Held, l.Sold, l.Withdrawn, l.Waiting} {
 		cells = append(cells, strconv.FormatInt(n, 10))
 	}
 	return cells
 }
 
 func levelRows(all []levelView) [][]string {
-	rows := [][]string{{"SALE", "SKU", "OFFERED", "AVAILABLE", "HELD", "SOLD", "WITHDRAWN"}}
+	rows := [][]string{{"SALE", "SKU", "OFFERED", "AVAILABLE", "HELD", "SOLD", "WITHDRAWN", "WAITING"}}
 	for _, l := range all {
 		rows = append(rows, append([]string{l.Sale}, levelCells(l)...))
 	}

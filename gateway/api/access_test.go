@@ -28,6 +28,9 @@ var publicCallsByAccess = []call{
 	{`POST /v1/sales/fl%61sh/attempts {"sku":"sku-1","quantity":1}`, 401, 201, 201, 201, 201, 403},
 	{"GET /v1/sales/flash/attempts/k%2F1", 401, 200, 404, 404, 200, 403},
 	{"GET /v1/sales/flash/attempts/k%2F1/why", 401, 200, 404, 404, 200, 403},
+	{`POST /v1/sales/flash/waiting {"sku":"sku-1","quantity":1}`, 401, 201, 201, 201, 201, 403},
+	{"GET /v1/sales/flash/waiting/17", 401, 200, 404, 404, 200, 403},
+	{"DELETE /v1/sales/flash/waiting/17", 401, 200, 404, 404, 200, 403},
 	{"GET /v1/orders", 401, 200, 200, 200, 200, 200},
 	{"GET " + order1, 401, 200, 404, 404, 200, 200},
 	{"GET /v1/orders/1", 401, 404, 404, 404, 404, 404},
@@ -134,7 +137,7 @@ func shape(call string) string {
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
 		switch parts[max(i-1, 0)] {
-		case "sales", "attempts", "orders", "dead-letters", "export", "payment-callbacks", "webhooks", "deliveries", "transactions", "participants":
+		case "sales", "attempts", "waiting", "orders", "dead-letters", "export", "payment-callbacks", "webhooks", "deliveries", "transactions", "participants":
 			if p != "" {
 				parts[i] = "*"
 			}

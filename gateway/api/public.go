@@ -17,7 +17,8 @@ func Public(d Deps) (*gateway.Gateway, error) {
 	sales, orders := d.Sales != nil, d.Orders != nil
 	err := need("public", map[string]bool{
 		"Verifier": d.Verifier != nil, "Sales or Orders": sales || orders,
-		"Passes": !sales || d.Passes != nil, "Gateway.Attempts": !sales || d.Gateway.Attempts != nil,
+		"Waiting": !sales || d.Waiting != nil,
+		"Passes":  !sales || d.Passes != nil, "Gateway.Attempts": !sales || d.Gateway.Attempts != nil,
 		"Payments": !orders || d.Payments != nil, "Events": !orders || d.Events != nil,
 	})
 	if err != nil {
@@ -66,6 +67,7 @@ func publicCalls(d Deps, spec *huma.OpenAPI) *surface {
 func (s *surface) buying() {
 	s.saleCalls()
 	s.attemptCalls()
+	s.waitingCalls()
 }
 
 // owning registers the calls about what a buyer has.

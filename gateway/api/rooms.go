@@ -67,7 +67,7 @@ type DeadLetters interface {
 	DiscardAll(ctx context.Context, who string, b messages.Bulk) (messages.Progress, error)
 }
 
-// Export writes one NDJSON export ("orders", "order-events", "claims", "stock-ledger", "payments", "outbox", "dead-letters",
+// Export writes one NDJSON export ("orders", "order-events", "claims", "stock-ledger", "waiting", "payments", "outbox", "dead-letters",
 // "audit") in stable order, up to what was committed when the call began, reading in short pages.
 type Export interface {
 	Write(ctx context.Context, name string, w io.Writer) error

@@ -95,6 +95,9 @@ func DriverCases() []Case {
 		{"everything survives a crash", everythingSurvivesACrash},
 		{"an unknown commit settles to one outcome", unknownCommitSettles},
 		{"tidying closed sales changes no answer", tidyingChangesNoAnswer},
+		{"a waiting list is walked in order", listIsWalkedInOrder},
+		{"a broken list writes nothing", brokenListWritesNothing},
+		{"a list's journal tells what happened", listJournalTells},
 		{"close is idempotent and final", closeIsIdempotentAndFinal},
 	}
 }

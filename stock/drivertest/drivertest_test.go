@@ -116,6 +116,16 @@ func TestDriverCasesCatchMistakes(t *testing.T) {
 		"a crash loses the last entry":        "everything survives a crash",
 		"a lost reply forgets keys":           "an unknown commit settles to one outcome",
 		"close stops nothing":                 "close is idempotent and final",
+		"positions count who has left":        "a waiting list is walked in order",
+		"a join forgets its key":              "a waiting list is walked in order",
+		"who has left still waits":            "a waiting list is walked in order",
+		"the last comes first":                "a waiting list is walked in order",
+		"lists of all skus are one":           "a waiting list is walked in order",
+		"a big wish stops the list":           "a waiting list is walked in order",
+		"the list does not know allowances":   "a waiting list is walked in order",
+		"who waits is not counted":            "a broken list writes nothing",
+		"an entry may be settled twice":       "a broken list writes nothing",
+		"offers leave the entry waiting":      "a list's journal tells what happened",
 	} {
 		t.Run(mistake, func(t *testing.T) {
 			t.Parallel()

@@ -272,11 +272,6 @@ func (m *memDriver) apply(ch *driver.Changes) {
 	for _, mv := range ch.Moves {
 		m.move(now, mv)
 	}
-	defer m.join(now, ch) // the last numbers but for offers, which only tests make together with anything else
-	m.settle(now, ch)
-	for _, a := range ch.Attempts {
-		a.Seq = m.bind(now, *a)
-	}
 	for _, o := range ch.Offers {
 		k := driver.OfferKind
 		if o.Delta < 0 {
@@ -287,6 +282,11 @@ func (m *memDriver) apply(ch *driver.Changes) {
 		}
 		m.append(driver.Entry{At: now, Kind: k, Offer: &o, Why: o.Why}, 1)
 	}
+	m.settle(now, ch)
+	for _, a := range ch.Attempts {
+		a.Seq = m.bind(now, *a)
+	}
+	m.join(now, ch)
 	for _, a := range ch.Audit {
 		a.At, a.Seq = now, uint64(len(m.audits)+1)
 		m.audits = append(m.audits, a)

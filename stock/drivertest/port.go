@@ -17,12 +17,19 @@ type port interface {
 	buyer
 	mover
 	operator
+	waitingRoom
 	Close(ctx context.Context) error
 }
 
 type buyer interface {
 	Attempt(ctx context.Context, r stock.Request) stock.Answer
 	Lookup(ctx context.Context, sale, user, key string) (stock.Answer, bool, error)
+}
+
+type waitingRoom interface {
+	Join(ctx context.Context, r stock.JoinRequest) (stock.Entry, error)
+	Leave(ctx context.Context, sale, user string, entry uint64) (stock.Entry, error)
+	Waiting(ctx context.Context, sale, user string, entry uint64) (stock.Entry, error)
 }
 
 type mover interface {
@@ -248,6 +255,9 @@ func (s *shop) audit() {
 		if row.Held != held[ref] || row.Sold != sold[ref] {
 			s.Errorf("the claims hold %d and sold %d of %+v", held[ref], sold[ref], row)
 		}
+	}
+	if err := checkLists(all.Sales, all.Journal); err != nil {
+		s.Error(err)
 	}
 	maps.DeleteFunc(all.Taken, func(_ driver.TakenRef, n int64) bool { return n == 0 })
 	same(s, "allowances against claims", all.Taken, taken)

@@ -220,6 +220,13 @@ func TestPortCasesCatchDriverMistakes(t *testing.T) {
 		"a crash loses the last entry": "answers survive a restart",
 		"offers leave no key":          "an offer counts once and never takes what is held",
 		"due is late by one":           "nothing is sold after its release time",
+
+		"the last comes first":              "what comes back goes to who waits first",
+		"a big wish stops the list":         "a wish too big keeps its place",
+		"the list does not know allowances": "an entry over the limit is skipped",
+		"a join forgets its key":            "a join is known by its key",
+		"positions count who has left":      "who leaves a list gets nothing",
+		"lists of all skus are one":         "lists survive a restart and a crash",
 	} {
 		t.Run(mistake, func(t *testing.T) {
 			t.Parallel()
