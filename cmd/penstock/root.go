@@ -32,6 +32,7 @@ func newRoot(e *env) *cobra.Command {
 		newSale(e),
 		newOrder(e),
 		newDLQ(e),
+		newWebhook(e),
 		newSaga(e),
 		newExport(e),
 		newReconcile(e),
