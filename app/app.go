@@ -65,6 +65,7 @@ type App struct {
 	sales    *sale.Sales
 	orders   *order.Orders
 	payments *payment.Payments
+	pays     map[string]payment.Provider
 	webhooks *webhook.Hooks
 	sagas    *saga.Coordinator
 	secret   standard.Secret

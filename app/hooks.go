@@ -28,16 +28,20 @@ func (a *App) orderHooks() order.Hooks {
 }
 
 func (a *App) paymentOptions() payment.Options {
-	provider := a.metrics.External("payment:" + a.cfg.Payment.Provider)
+	called := map[string]telemetry.External{}
+	for _, name := range a.cfg.Payment.Providers {
+		called[name] = a.metrics.External("payment:" + name)
+	}
 	node := func() int { return a.cfg.Node }
 	if shared := a.stockDB.shared; shared != nil {
 		node = func() int { n, _ := shared.Node(); return n }
 	}
 	return payment.Options{
 		Clock: a.opt.Clock, Logger: a.log, NodeNow: node, Fault: a.opt.Fault,
-		Ended:  func(method string, ok bool) { a.metrics.Payment(method, ok) },
-		Called: func(_, _ string, took time.Duration, err error) { provider.Called(took, err) },
-		Raised: func(kind string) { a.log.Warn("a payment needs a look", "case", kind) },
+		Ended: func(method string, ok bool) { a.metrics.Payment(method, ok) },
+		Late:  payment.LateMoney(a.cfg.Payment.LateMoney), CaseAfter: a.cfg.Payment.CaseAfter, MaxBackoff: a.cfg.Payment.QueryMax,
+		Called: func(name, _ string, took time.Duration, err error) { called[name].Called(took, err) },
+		Raised: a.metrics.PaymentCase, Lately: a.metrics.LateMoney,
 	}
 }
 

@@ -30,6 +30,8 @@ func (a *App) deps() api.Deps {
 	if a.orders != nil {
 		orders := audited{a.orders, a.stock.Record}
 		d.Orders, d.Payments = orders, auditedMoney{a.payments, orders}
+		d.Cases = auditedCases{a.payments, a.stock.Record}
+		d.Statements = statements{a.payments, a.pays, a.stock.Record}
 	}
 	a.sagaDeps(&d)
 	if a.bus != nil {

@@ -18,7 +18,6 @@ import (
 	"penstock/order"
 	"penstock/order/payment"
 	"penstock/order/payment/sandbox"
-	"penstock/order/payment/sandbox/client"
 	"penstock/reconcile"
 	"penstock/sale"
 	"penstock/stock"
@@ -202,25 +201,22 @@ func (a *App) startSandbox(ctx context.Context) (func(context.Context) error, er
 }
 
 func (a *App) startPayments(ctx context.Context) (func(context.Context) error, error) {
-	base := func() string { return or(a.cfg.Payment.Sandbox, "http://"+a.Addrs()["sandbox"]) }
-	callback := func() string {
-		return or(a.cfg.Payment.Callback, "http://"+a.Addrs()["public"]) + "/v1/payment-callbacks/sandbox"
-	}
-	provider, err := client.New(base, callback, []webhookSecret{a.secret}, client.Options{Clock: a.opt.Clock})
+	providers, closed, err := a.providers(ctx)
 	if err != nil {
 		return nil, err
 	}
 	db, err := open(ctx, "orders", a.cfg.OrdersEngine(), a.engines().payments)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, closed())
 	}
+	a.pays = providers
 	a.payments, err = payment.Over(ctx, db, payment.Deps{
-		Orders: a.orders, Stock: a.stock, Providers: map[string]payment.Provider{"sandbox": provider},
+		Orders: a.orders, Stock: a.stock, Providers: providers,
 	}, a.paymentOptions())
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.Close(), closed())
 	}
-	return func(context.Context) error { provider.Close(); return a.payments.Stop() }, nil
+	return func(context.Context) error { return errors.Join(a.payments.Stop(), closed()) }, nil
 }
 
 func or(s, otherwise string) string {

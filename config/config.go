@@ -58,9 +58,14 @@ type Payment struct {
 	Window   time.Duration
 	Grace    time.Duration
 	Provider string
-	Sandbox  string // base URL of the sandbox provider in another process; "" means this process
-	Callback string // base URL of the public listener that providers report to; "" means this process
-	Secret   string // "" means that one is made and kept in the data directory
+	// Providers are the methods that a buyer may name, Provider the one that metrics of new orders are counted under.
+	Providers []string
+	LateMoney string
+	CaseAfter time.Duration
+	QueryMax  time.Duration
+	Sandbox   string // base URL of the sandbox provider in another process; "" means this process
+	Callback  string // base URL of the public listener that providers report to; "" means this process
+	Secret    string // "" means that one is made and kept in the data directory
 }
 
 // Webhooks is about telling other systems.

@@ -51,6 +51,8 @@ const (
 	IllegalTransition Code = "illegal-transition"
 	// PaymentInProgress means that another payment of the order is live.
 	PaymentInProgress Code = "payment-in-progress"
+	// MethodUnknown means that the shop does not take this payment method.
+	MethodUnknown Code = "payment-method-unknown"
 	// RefundTooLarge means that more would be refunded than was captured.
 	RefundTooLarge Code = "refund-too-large"
 	// StockInUse means that a withdrawal would go below what is held and sold.
@@ -88,7 +90,7 @@ var status = map[Code]int{
 	SoldOut: 409, LimitReached: 409, StockHeld: 409, NotEnoughLeft: 409, KeyInProgress: 409, KeyReused: 422, KeyMissing: 400,
 	NoWaitingList: 409, AlreadyWaiting: 409, StockAvailable: 409,
 	SaleNotOpen: 403, SaleClosed: 403, SalePaused: 403, QuotaExceeded: 429, ReducedCapacity: 503, Unknown: 503,
-	IllegalTransition: 409, PaymentInProgress: 409, RefundTooLarge: 409, StockInUse: 409, VersionMismatch: 412, VersionRequired: 428,
+	IllegalTransition: 409, PaymentInProgress: 409, MethodUnknown: 422, RefundTooLarge: 409, StockInUse: 409, VersionMismatch: 412, VersionRequired: 428,
 	Conflict: 409, NotFound: 404, Invalid: 400, TooLarge: 413, UnsupportedMedia: 415, MethodNotAllowed: 405,
 	Unauthenticated: 401, Forbidden: 403, BadSignature: 401, RequestTimeout: 408, Internal: 500,
 }

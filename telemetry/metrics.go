@@ -38,6 +38,7 @@ type Metrics struct {
 	amounts  *prometheus.HistogramVec
 	external *prometheus.HistogramVec
 	payments *payments
+	money    money
 }
 
 // Results of an attempt that are not the code of a refusal.

@@ -17,6 +17,7 @@ func (m *Metrics) registerBusiness(c clock.Clock) {
 	m.external = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "external_service_call_duration_seconds", Help: "Calls to services outside, by service and result (ok, error).",
 		Buckets: prometheus.DefBuckets}, []string{"service", "result"})
 	m.payments = newPayments(c)
+	m.money = newMoney(m.registry)
 	m.registry.MustRegister(m.orders, m.amounts, m.external, m.payments, m.payments.total)
 }
 

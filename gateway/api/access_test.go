@@ -69,6 +69,11 @@ var adminCallsByAccess = []call{
 	{`POST /admin/v1/dead-letters/7/edit {"payload":{},"reason":"r"}`, 401, 403, 403, 200, 403, 403},
 	{`POST /admin/v1/dead-letters/replay {"all":true}`, 401, 403, 403, 200, 403, 403},
 	{`POST /admin/v1/dead-letters/discard {"all":true,"reason":"r"}`, 401, 403, 403, 200, 403, 403},
+	{"GET /admin/v1/cases", 401, 403, 403, 200, 403, 403},
+	{"GET /admin/v1/cases/7", 401, 403, 403, 200, 403, 403},
+	{`POST /admin/v1/cases/7/resolve {"action":"accept","reason":"test"}`, 401, 403, 403, 200, 403, 403},
+	{`POST /admin/v1/statements {"provider":"sandbox","lines":[]}`, 401, 403, 403, 200, 403, 403},
+	{"GET /admin/v1/ledger?provider=sandbox&day=2026-11-11", 401, 403, 403, 200, 403, 403},
 	{"GET /admin/v1/reconcile", 401, 403, 403, 200, 403, 403},
 	{"POST /admin/v1/reconcile", 401, 403, 403, 200, 403, 403},
 	{"GET /admin/v1/audit", 401, 403, 403, 200, 403, 403},
@@ -137,7 +142,7 @@ func shape(call string) string {
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
 		switch parts[max(i-1, 0)] {
-		case "sales", "attempts", "waiting", "orders", "dead-letters", "export", "payment-callbacks", "webhooks", "deliveries", "transactions", "participants":
+		case "sales", "attempts", "waiting", "orders", "dead-letters", "cases", "export", "payment-callbacks", "webhooks", "deliveries", "transactions", "participants":
 			if p != "" {
 				parts[i] = "*"
 			}

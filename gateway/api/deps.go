@@ -40,6 +40,8 @@ type Deps struct {
 	Waiting     WaitingLists
 	Orders      Orders
 	Payments    Payments
+	Cases       Cases
+	Statements  Statements
 	Events      Events
 	DeadLetters DeadLetters
 	Export      Export

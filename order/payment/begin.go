@@ -18,7 +18,7 @@ const PointBegun = "payment.begun"
 // Begin starts a payment, or returns the one that the key started before (replayed). The payment is pending until the
 // provider says otherwise; a provider that cannot be reached leaves it pending.
 //
-// Errors: [errs.Invalid], [errs.NotFound] (also for another user's order), [errs.KeyReused], [errs.IllegalTransition] (not
+// Errors: [errs.Invalid], [errs.MethodUnknown], [errs.NotFound] (also for another user's order), [errs.KeyReused], [errs.IllegalTransition] (not
 // payable, or after the payment window), [errs.PaymentInProgress].
 func (p *Payments) Begin(ctx context.Context, b Begin) (Payment, bool, error) {
 	if err := p.check(b); err != nil {
@@ -52,7 +52,7 @@ func (p *Payments) check(b Begin) error {
 	}
 	prov, ok := p.deps.Providers[b.Method]
 	if !ok {
-		e := errs.New(errs.Invalid, "the payment method is not known")
+		e := errs.New(errs.MethodUnknown, "the payment method is not known")
 		e.Fields = []errs.Field{{Pointer: "/method", Detail: fmt.Sprintf("there is no payment method %q", b.Method)}}
 		return e
 	}
