@@ -16,9 +16,9 @@ type listReplay struct {
 	line   map[driver.StockRef][]driver.Waiter
 }
 
-// checkLists replays the journal: each offer went to the first whom the free units served, nothing was sold past somebody
+// CheckLists replays the whole journal of a database, beginning at its first entry: each offer went to the first whom the free units served, nothing was sold past somebody
 // who could have had it, whoever was skipped was over his limit, and nobody was offered twice.
-func checkLists(sales []driver.Sale, entries []driver.Entry) error {
+func CheckLists(sales []driver.Sale, entries []driver.Entry) error {
 	r := &listReplay{map[driver.StockRef]int64{}, map[driver.StockRef]int64{}, map[driver.TakenRef]int64{}, map[driver.StockRef][]driver.Waiter{}}
 	for _, s := range sales {
 		for _, it := range s.Items {

@@ -256,7 +256,7 @@ func (s *shop) audit() {
 			s.Errorf("the claims hold %d and sold %d of %+v", held[ref], sold[ref], row)
 		}
 	}
-	if err := checkLists(all.Sales, all.Journal); err != nil {
+	if err := CheckLists(all.Sales, all.Journal); err != nil {
 		s.Error(err)
 	}
 	maps.DeleteFunc(all.Taken, func(_ driver.TakenRef, n int64) bool { return n == 0 })

@@ -55,10 +55,41 @@ func embedded(t *testing.T) (*sqlitestock.Driver, *stock.Stock) {
 			t.Error(err)
 		}
 	}
+	queued(t, s)
 	if err := d.Sent(t.Context(), 777); err != nil {
 		t.Fatal(err)
 	}
 	return d, s
+}
+
+// queued makes a sale in which some wait, one was offered, one has left and one was skipped.
+func queued(t *testing.T, s *stock.Stock) {
+	t.Helper()
+	now := time.Now()
+	_, err := s.CreateSale(t.Context(), driver.Sale{
+		ID: "list", Title: "list", StartsAt: now.Add(-time.Hour), EndsAt: now.Add(time.Hour), Window: time.Hour, Admission: "open", WaitingList: true,
+		Items: []driver.SaleItem{{SKU: "a", Price: 100, Currency: "CNY", Limit: 1}},
+	}, map[string]int64{"a": 2}, driver.Audit{Who: "op", Act: "create", Why: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []stock.ID
+	for _, user := range []string{"x", "q0"} {
+		a := s.Attempt(t.Context(), stock.Request{Sale: "list", User: user, Key: "k", Items: []stock.Item{{SKU: "a", Quantity: 1}}})
+		ids = append(ids, a.Attempt.ID)
+	}
+	for i := range 5 {
+		e, err := s.Join(t.Context(), stock.JoinRequest{Sale: "list", User: fmt.Sprint("q", i), Key: "j", SKU: "a", Quantity: 1})
+		if err == nil && i == 2 {
+			_, err = s.Leave(t.Context(), "list", "q2", e.Seq)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Release(t.Context(), ids[0], driver.Held, stock.WhyCancelled, ""); err != nil { // q0 is skipped, q1 served
+		t.Fatal(err)
+	}
 }
 
 func attemptAndMove(t *testing.T, s *stock.Stock, i int) {
@@ -129,7 +160,7 @@ func importIsTheSame(t *testing.T, e *env) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close(context.Background()) })
-	for _, name := range []string{"claims", "stock-ledger", "outbox", "audit"} {
+	for _, name := range []string{"claims", "stock-ledger", "waiting", "outbox", "audit"} {
 		var a, b bytes.Buffer
 		if err := errors.Join(old.Export(t.Context(), name, &a), s.Export(t.Context(), name, &b)); err != nil {
 			t.Fatal(err)
@@ -149,6 +180,13 @@ func importIsTheSame(t *testing.T, e *env) {
 	over := s.Attempt(t.Context(), stock.Request{Sale: "sale ☕0", User: "new", Key: "l", Items: []stock.Item{{SKU: "a", Quantity: 1}}})
 	if won.State != stock.Won || over.State != stock.Lost {
 		t.Errorf("after the import: %+v, %+v", won, over)
+	}
+	if _, err := s.Offer(t.Context(), stock.OfferRequest{Sale: "list", SKU: "a", Delta: 1, Why: "more"}, driver.Audit{Who: "op"}); err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Join(t.Context(), stock.JoinRequest{Sale: "list", User: "q3", Key: "j", SKU: "a", Quantity: 1})
+	if err != nil || !again.Replayed || again.State != driver.Offered {
+		t.Errorf("who waited first before the import: %+v, %v", again, err)
 	}
 	if err := d.Import(t.Context(), from, nil); err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("an import into a database in use: %v", err)

@@ -75,6 +75,8 @@ func several(t *testing.T, e *env) {
 		{"a lease has one holder", leaseHasOneHolder},
 		{"wrong databases are refused", wrongDatabasesAreRefused},
 		{"an import is the same", importIsTheSame},
+		{"racing releases hand over once", racingReleases},
+		{"carts at two processes", cartsAtTwoProcesses},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, e) })
 	}
