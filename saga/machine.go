@@ -35,6 +35,7 @@ func (t *Transaction) calls() (op barrier.Op, at []int) {
 
 // apply notes the outcomes of the calls at the given branches and moves on as far as they allow. It is pure but for t.
 func (t *Transaction) apply(now time.Time, op barrier.Op, at []int, outcome []error, lim limits) {
+	t.next = now
 	for k, i := range at {
 		b, err := &t.Branches[i], outcome[k]
 		b.Tries++

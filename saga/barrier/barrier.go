@@ -45,15 +45,15 @@ const (
 	void      = "void"
 )
 
-// SQLite returns the migration that makes the table in a SQLite file.
+// SQLite returns the statement of a migration that makes the table in a SQLite file.
 func (t Table) SQLite() string {
-	return `CREATE TABLE ` + string(t) + ` (tx TEXT NOT NULL, branch TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (tx, branch)) STRICT, WITHOUT ROWID;`
+	return `CREATE TABLE ` + string(t) + ` (tx TEXT NOT NULL, branch TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (tx, branch)) STRICT, WITHOUT ROWID;` + "\n"
 }
 
-// MySQL returns the migration that makes the table in a MySQL database.
+// MySQL returns the statement of a migration that makes the table in a MySQL database.
 func (t Table) MySQL() string {
 	return `CREATE TABLE IF NOT EXISTS ` + string(t) + ` (tx VARBINARY(64) NOT NULL, branch VARBINARY(64) NOT NULL, state VARBINARY(16) NOT NULL,
-	PRIMARY KEY (tx, branch)) ENGINE=InnoDB;`
+	PRIMARY KEY (tx, branch)) ENGINE=InnoDB;` + "\n"
 }
 
 // Enter notes a call in the transaction that will have its effect. first says that the effect is to be had now; false with a
