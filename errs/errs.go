@@ -55,6 +55,8 @@ const (
 	MethodUnknown Code = "payment-method-unknown"
 	// RefundTooLarge means that more would be refunded than was captured.
 	RefundTooLarge Code = "refund-too-large"
+	// InsufficientBalance means that a user's balance, with its credit, does not suffice; field "available" says what does.
+	InsufficientBalance Code = "insufficient-balance"
 	// StockInUse means that a withdrawal would go below what is held and sold.
 	StockInUse Code = "stock-in-use"
 	// VersionMismatch means that If-Match named another version.
@@ -88,7 +90,7 @@ const (
 // Status is the one table from code to HTTP status.
 var status = map[Code]int{
 	SoldOut: 409, LimitReached: 409, StockHeld: 409, NotEnoughLeft: 409, KeyInProgress: 409, KeyReused: 422, KeyMissing: 400,
-	NoWaitingList: 409, AlreadyWaiting: 409, StockAvailable: 409,
+	NoWaitingList: 409, AlreadyWaiting: 409, StockAvailable: 409, InsufficientBalance: 409,
 	SaleNotOpen: 403, SaleClosed: 403, SalePaused: 403, QuotaExceeded: 429, ReducedCapacity: 503, Unknown: 503,
 	IllegalTransition: 409, PaymentInProgress: 409, MethodUnknown: 422, RefundTooLarge: 409, StockInUse: 409, VersionMismatch: 412, VersionRequired: 428,
 	Conflict: 409, NotFound: 404, Invalid: 400, TooLarge: 413, UnsupportedMedia: 415, MethodNotAllowed: 405,

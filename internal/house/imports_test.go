@@ -53,6 +53,8 @@ var rooms = []room{
 	{"saga/participant", nil, "the port: what a service does to take part"},
 	{"saga/barrier", []string{"saga/participant", "engine/sqldb"}, "a table in a participant's own database"},
 	{"saga", []string{"order", "stock", "engine", "webhook/standard"}, "transactions across services; package shop is what of ours takes part"},
+	{"balance/till", []string{"balance", "order/payment", "webhook/standard"}, "a balance as a way to pay"},
+	{"balance", []string{"engine", "saga/participant", "saga/barrier"}, "what users have; it knows neither orders nor who asks"},
 	{"auth", nil, "keys and tokens; who may do what is the gateway's"},
 	{"limit", nil, "counts calls; it knows neither HTTP nor sales"},
 	{"lock/driver", nil, "the port"},
