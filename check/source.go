@@ -5,7 +5,6 @@ import (
 	"io"
 	"time"
 
-	"penstock/stock"
 	"penstock/stock/driver"
 )
 
@@ -65,7 +64,7 @@ func SnapshotOf(s *driver.Snapshot) Snapshot {
 	for i := range s.Sales {
 		from := &s.Sales[i]
 		to := Sale{ID: from.ID, StartsAt: from.StartsAt, EndsAt: from.EndsAt, GraceSeconds: int64(from.Grace / time.Second)}
-		if _, no := stock.Window(from, s.Now); !no && !from.SoldOut {
+		if !from.Paused && !from.SoldOut && from.ClosedAt.IsZero() && !s.Now.Before(from.StartsAt) && s.Now.Before(from.EndsAt) {
 			to.State = "open"
 		}
 		for _, it := range from.Items {

@@ -26,7 +26,7 @@ type saleView struct {
 }
 
 type levelView struct {
-	Sale, SKU                                          string
+	Sale, SKU                                                   string
 	Offered, Available, Held, Sold, Withdrawn, Waiting, Version int64
 }
 

@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -18,6 +19,8 @@ import (
 type machine struct {
 	s *shop
 	m *model
+	// list says that the sale keeps a waiting list; then it has begun, and little is on offer.
+	list bool
 	// tried are earlier requests, so that keys come again with the same items.
 	tried []stock.Request
 }
@@ -25,11 +28,23 @@ type machine struct {
 // Whatever a few users, an operator, the clock and restarts do to a sale, every answer is one that the rules allow and the
 // database holds exactly what they lead to.
 func modelAgrees(t testing.TB, h Harness) {
+	run(t, h, false, func(*machine) map[string]func(*rapid.T) { return nil })
+}
+
+// The same with a waiting list: the model serves its own, and places, offers and claims are those of the database after every
+// step.
+func listModelAgrees(t testing.TB, h Harness) {
+	run(t, h, true, func(m *machine) map[string]func(*rapid.T) {
+		return map[string]func(*rapid.T){"join": m.join, "join2": m.join, "join3": m.join, "leave": m.leave, "release2": m.release}
+	})
+}
+
+func run(t testing.TB, h Harness, list bool, more func(*machine) map[string]func(*rapid.T)) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := newShop(t, h)
-		m := &machine{s: s}
+		m := &machine{s: s, list: list}
 		m.begin(rt)
-		rt.Repeat(map[string]func(*rapid.T){
+		actions := map[string]func(*rapid.T){
 			"":         m.levels,
 			"attempt":  m.attempt,
 			"attempt2": m.attempt,
@@ -42,7 +57,9 @@ func modelAgrees(t testing.TB, h Harness) {
 			"look up":  m.lookup,
 			"restart":  m.restart,
 			"tidy":     m.tidy,
-		})
+		}
+		maps.Copy(actions, more(m))
+		rt.Repeat(actions)
 		m.end(rt)
 		s.audit()
 		s.stop()
@@ -58,11 +75,14 @@ func (m *machine) begin(rt *rapid.T) {
 		ID: "s", Title: "t", StartsAt: now.Add(time.Duration(rapid.IntRange(-1, 1).Draw(rt, "start")) * time.Minute),
 		EndsAt: now.Add(time.Hour), Window: 10 * time.Minute, Grace: time.Minute, Admission: "open",
 	}
-	offers := map[string]int64{}
+	offers, most := map[string]int64{}, int64(4)
+	if m.list {
+		sale.StartsAt, sale.WaitingList, most = now, true, 2
+	}
 	for _, sku := range []string{"a", "b"} {
 		limit := rapid.SampledFrom([]int64{0, 1, 3}).Draw(rt, "limit "+sku)
 		sale.Items = append(sale.Items, driver.SaleItem{SKU: sku, Title: sku, Price: int64(len(sale.Items)*7 + 5), Currency: "CNY", Limit: limit})
-		offers[sku] = rapid.Int64Range(0, 4).Draw(rt, "stock "+sku)
+		offers[sku] = rapid.Int64Range(0, most).Draw(rt, "stock "+sku)
 	}
 	created, err := m.s.p.CreateSale(m.s.Context(), sale, offers, by("create"))
 	if err != nil {
@@ -118,6 +138,7 @@ func (m *machine) sell(rt *rapid.T) {
 	id := m.claim(rt)
 	r, err := m.s.p.Sell(m.s.Context(), id, "", "")
 	m.moved(rt, "sell", r, err, m.m.sold(id, m.s.clk.Now()))
+	m.handedOver(rt)
 }
 
 func (m *machine) release(rt *rapid.T) {
@@ -128,6 +149,7 @@ func (m *machine) release(rt *rapid.T) {
 	}
 	r, err := m.s.p.Release(m.s.Context(), id, from, why, "")
 	m.moved(rt, "release from "+from.String(), r, err, m.m.released(id, from, why))
+	m.handedOver(rt)
 }
 
 func (m *machine) offer(rt *rapid.T) {
@@ -142,6 +164,7 @@ func (m *machine) offer(rt *rapid.T) {
 	if want := m.m.offered(r); errs.CodeOf(err) != want {
 		rt.Fatalf("offer %+v: %v, want %q", r, err, want)
 	}
+	m.handedOver(rt)
 }
 
 func (m *machine) change(rt *rapid.T) {
@@ -190,6 +213,7 @@ func (m *machine) change(rt *rapid.T) {
 	if diff := gocmp.Diff(m.m.sale, got, opts); diff != "" {
 		rt.Fatalf("the changed sale (-want +got):\n%s", diff)
 	}
+	m.handedOver(rt)
 }
 
 func (m *machine) advance(rt *rapid.T) {

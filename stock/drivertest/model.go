@@ -20,6 +20,7 @@ type model struct {
 	keys   map[driver.Key]*bound
 	claims map[ident.ID]*claim
 	offers map[string]stock.OfferRequest
+	queue  queue
 }
 
 // bound is what a key is bound to.

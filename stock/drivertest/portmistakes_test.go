@@ -226,7 +226,8 @@ func TestPortCasesCatchDriverMistakes(t *testing.T) {
 		"the list does not know allowances": "an entry over the limit is skipped",
 		"a join forgets its key":            "a join is known by its key",
 		"positions count who has left":      "who leaves a list gets nothing",
-		"lists of all skus are one":         "lists survive a restart and a crash",
+		"lists of all skus are one":         "the model agrees on waiting lists",
+		"who has left still waits":          "the model agrees on waiting lists",
 	} {
 		t.Run(mistake, func(t *testing.T) {
 			t.Parallel()

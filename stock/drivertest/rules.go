@@ -43,6 +43,7 @@ func PortCases() []Case {
 		{"carts in opposite order", cartsInOppositeOrder},
 		{"everything is sold when demand outlives returns", everythingIsSold},
 		{"the model agrees", modelAgrees},
+		{"the model agrees on waiting lists", listModelAgrees},
 		{"what comes back goes to who waits first", comesBackToTheFirst},
 		{"nothing is public while somebody waits", nothingIsPublic},
 		{"a wish too big keeps its place", bigWishKeepsItsPlace},
