@@ -30,7 +30,7 @@ func (p *Payments) Begin(ctx context.Context, b Begin) (Payment, bool, error) {
 	}
 	r, replayed, err := p.insert(ctx, b, o)
 	if err != nil || replayed {
-		return r.Payment, replayed, err
+		return p.explained(ctx, r), replayed, err
 	}
 	if err := p.o.Fault.Hit(PointBegun); err != nil {
 		return Payment{}, false, errs.Wrap(errs.Unknown, err, "the outcome is not known yet; ask again with the same key")
@@ -41,6 +41,17 @@ func (p *Payments) Begin(ctx context.Context, b Begin) (Payment, bool, error) {
 		return r.Payment, false, nil
 	}
 	return after.Payment, false, nil
+}
+
+// explained adds to a payment that failed what its provider says of it, if it says so now.
+func (p *Payments) explained(ctx context.Context, r row) Payment {
+	if r.State == Failed {
+		res, err := p.call(ctx, r.Provider, "query", func(ctx context.Context, prov Provider) (Result, error) { return prov.Query(ctx, r.ID) })
+		if err == nil && res.Status == Declined {
+			r.Why = res.Why
+		}
+	}
+	return r.Payment
 }
 
 func (p *Payments) check(b Begin) error {
@@ -143,7 +154,7 @@ func (p *Payments) beforeEnd(r row, now, next time.Time) time.Time {
 // charge asks the provider and applies a definite answer.
 func (p *Payments) charge(ctx context.Context, r row) (row, error) {
 	res, err := p.call(ctx, r.Provider, "charge", func(ctx context.Context, prov Provider) (Result, error) {
-		return prov.Charge(ctx, Charge{Payment: r.ID, Amount: r.Amount, Currency: r.Currency, Outcome: r.outcome, After: r.after})
+		return prov.Charge(ctx, Charge{Payment: r.ID, Order: r.Order, User: r.User, Amount: r.Amount, Currency: r.Currency, Outcome: r.outcome, After: r.after})
 	})
 	if err != nil || res.Status == Waiting {
 		return r, err

@@ -124,7 +124,7 @@ func (p *Payments) note(tx Tx, provider string, ev Event) (row, effect, error) {
 		if r.State != Pending {
 			return r, did, nil
 		}
-		did.failed = true
+		did.failed, r.Why = true, ev.Why
 		if r, err = p.move(tx, r, Failed, false); err == nil {
 			err = p.closeKind(tx, r.ID, CaseSilent, "")
 		}

@@ -46,6 +46,12 @@ type Provider interface {
 	Event(h http.Header, body []byte) (Event, error)
 }
 
+// Voider is a provider that can make sure that a payment it has never heard of will never be taken. It is asked before such a
+// payment is given up. Result is Taken after all, or Declined for good.
+type Voider interface {
+	Void(ctx context.Context, payment ident.ID) (Result, error)
+}
+
 // Status is what a provider says of a payment or a refund.
 type Status uint8
 
@@ -63,9 +69,12 @@ func (s Status) String() string {
 	return [...]string{"none", "waiting", "taken", "declined", "absent", "returned"}[min(s, Returned)]
 }
 
-// Charge asks a provider for money. Amount is in minor units of Currency. Outcome and After are for the sandbox.
+// Charge asks a provider for money. Amount is in minor units of Currency. User is whose order it is. Outcome and After are for
+// the sandbox.
 type Charge struct {
 	Payment  ident.ID
+	Order    ident.ID
+	User     string
 	Amount   int64
 	Currency string
 	Outcome  string

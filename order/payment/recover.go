@@ -225,7 +225,7 @@ func (p *Payments) resume(ctx context.Context, r row) error {
 
 // absent handles a payment its provider has never heard of. Within the window the charge is made again, by the same id. After
 // it the payment fails, but only once the claim is no longer held: a charge that was on its way all the time and is captured
-// after that is late money and goes back.
+// after that is late money and goes back. A provider that can rule that out is asked to.
 func (p *Payments) absent(ctx context.Context, r row) error {
 	if !p.o.Clock.Now().After(r.payBefore) {
 		_, err := p.charge(ctx, r)
@@ -238,7 +238,14 @@ func (p *Payments) absent(ctx context.Context, r row) error {
 	if claim != nil && claim.State == driver.Held {
 		return nil
 	}
-	_, err = p.learn(ctx, r.Provider, Event{Payment: r.ID, Result: Result{Status: Declined, Why: "the provider never heard of it"}})
+	res := Result{Status: Declined, Why: "the provider never heard of it"}
+	if v, ok := p.deps.Providers[r.Provider].(Voider); ok {
+		res, err = p.call(ctx, r.Provider, "void", func(ctx context.Context, _ Provider) (Result, error) { return v.Void(ctx, r.ID) })
+		if err != nil {
+			return err
+		}
+	}
+	_, err = p.learn(ctx, r.Provider, Event{Payment: r.ID, Result: res})
 	return err
 }
 

@@ -43,6 +43,8 @@ type Payment struct {
 	// Late is true when the money came after the claim was released.
 	Late bool
 	At   time.Time // of the last change
+	// Why says why a payment failed, as far as its provider tells; only the answer of Begin has it.
+	Why string
 }
 
 // Begin asks for a payment. Outcome and After are for the sandbox only.
