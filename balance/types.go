@@ -74,7 +74,7 @@ const (
 
 var currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
 
-// Move asks for one movement of Amount minor units of Currency, at least 1. Once is its idempotency key, unique among all
+// Move asks for one movement of Amount minor units of Currency, at least 1, or 0 to pay for what is free. Once is its idempotency key, unique among all
 // movements. Ref names what it is for, or "". Who is the operator who ordered it, or "".
 type Move struct {
 	Once     string
@@ -127,7 +127,7 @@ func (m Move) check() error {
 	if _, to := m.Kind.sides(); to == "" || m.Once == "" || len(m.Once) > maxOnce {
 		return fmt.Errorf("balance: kind %q with the key %q", m.Kind, m.Once)
 	}
-	if m.Amount < 1 || m.Amount > Most {
+	if m.Amount < 0 || m.Amount > Most || m.Amount == 0 && m.Kind != Payment { // an order may be free
 		return invalid("/amount", fmt.Sprintf("must be 1 to %d minor units", int64(Most)))
 	}
 	if len(m.Reason) > maxReason || len(m.Ref) > maxOnce || len(m.Who) > maxUser {
