@@ -31,6 +31,8 @@ func newRoot(e *env) *cobra.Command {
 		newKey(e),
 		newSale(e),
 		newOrder(e),
+		newCase(e),
+		newStatement(e),
 		newDLQ(e),
 		newWebhook(e),
 		newSaga(e),

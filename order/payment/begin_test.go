@@ -58,7 +58,7 @@ func testBeginIsIdempotent(t *testing.T, on engine) {
 		"other user":       {func(b *payment.Begin) { b.User = "v" }, errs.NotFound},
 		"nobody":           {func(b *payment.Begin) { b.User = "" }, errs.NotFound},
 		"no key":           {func(b *payment.Begin) { b.Key = "" }, errs.KeyMissing},
-		"unknown method":   {func(b *payment.Begin) { b.Method = "gold" }, errs.Invalid},
+		"unknown method":   {func(b *payment.Begin) { b.Method = "gold" }, errs.MethodUnknown},
 		"unknown outcome":  {func(b *payment.Begin) { b.Outcome = "magic" }, errs.Invalid},
 		"endless delay":    {func(b *payment.Begin) { b.After = time.Hour }, errs.Invalid},
 		"order of no one":  {func(b *payment.Begin) { b.Order++ }, errs.NotFound},

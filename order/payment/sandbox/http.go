@@ -67,20 +67,22 @@ func (p Problem) Code() errs.Code { return errs.Code(strings.TrimPrefix(p.Type, 
 
 const typeBase = "/problems/"
 
-// Handler returns the HTTP interface: POST /charges, GET /charges/{payment}, POST /refunds, GET /refunds/{refund}.
+// Handler returns the HTTP interface: POST /charges, GET /charges/{payment}, POST /refunds, GET /refunds/{refund}, GET
+// /statement?day=.
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /charges", s.postCharge)
 	mux.HandleFunc("GET /charges/{id}", s.getCharge)
 	mux.HandleFunc("POST /refunds", s.postRefund)
 	mux.HandleFunc("GET /refunds/{id}", s.getRefund)
-	for _, path := range []string{"/charges", "/charges/{id}", "/refunds", "/refunds/{id}"} {
+	mux.HandleFunc("GET /statement", s.getStatement)
+	for _, path := range []string{"/charges", "/charges/{id}", "/refunds", "/refunds/{id}", "/statement"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			s.problem(w, errs.New(errs.MethodNotAllowed, "%s is not allowed here", r.Method))
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		s.problem(w, errs.New(errs.NotFound, "the sandbox has POST /charges, GET /charges/{paymentId}, POST /refunds and GET /refunds/{refundId}"))
+		s.problem(w, errs.New(errs.NotFound, "the sandbox has POST /charges, GET /charges/{paymentId}, POST /refunds, GET /refunds/{refundId} and GET /statement?day="))
 	})
 	return mux
 }
