@@ -18,6 +18,7 @@ type port interface {
 	mover
 	operator
 	waitingRoom
+	InFlight() int64
 	Close(ctx context.Context) error
 }
 

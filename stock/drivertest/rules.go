@@ -46,6 +46,7 @@ func PortCases() []Case {
 		{"the model agrees on waiting lists", listModelAgrees},
 		{"what comes back goes to who waits first", comesBackToTheFirst},
 		{"nothing is public while somebody waits", nothingIsPublic},
+		{"one batch frees, hands over and then sells", batchHandsOverFirst},
 		{"a wish too big keeps its place", bigWishKeepsItsPlace},
 		{"an entry over the limit is skipped", overLimitIsSkipped},
 		{"who leaves a list gets nothing", leaversGetNothing},

@@ -121,6 +121,52 @@ func nothingIsPublic(t testing.TB, h Harness) {
 	s.audit()
 }
 
+// A buyer who is decided in the same batch as a release, and before it, gets nothing that somebody waits for; who leaves in
+// that batch gets nothing either.
+func batchHandsOverFirst(t testing.TB, h Harness) {
+	s := newShop(t, h)
+	s.openList(goods{"a", 1, 0, 1})
+	x := s.mustWin("x", "k", item("a", 1))
+	u, v := s.mustJoin("u", "a", 1, 1), s.mustJoin("v", "a", 1, 2)
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { // decisions run one at a time, so calls gather behind this one
+		s.peek(&driver.Reads{}, func(*driver.State) {
+			close(reached)
+			<-goOn
+		})
+	})
+	<-reached
+	calls := []func(){
+		func() { s.buy("first", "k", item("a", 1)) }, // a batch of its own
+		func() {
+			if a := s.buy("p", "k", item("a", 1)); a.Reason != errs.StockHeld {
+				t.Errorf("a passer-by is told %+v", a)
+			}
+		},
+		func() { s.mustMove(s.p.Release(t.Context(), x.ID, driver.Held, stock.WhyCancelled, "")) },
+		func() {
+			if e, err := s.p.Leave(t.Context(), "s", "u", u); err != nil || e.State != driver.Left {
+				t.Errorf("leave: %+v, %v", e, err)
+			}
+		},
+	}
+	for i, call := range calls {
+		wg.Go(call)
+		for limit := time.Now().Add(patience); s.p.InFlight() < int64(i)+1; time.Sleep(time.Millisecond) {
+			if time.Now().After(limit) {
+				t.Error("a call does not wait for its decision")
+				break
+			}
+		}
+	}
+	close(goOn)
+	wg.Wait()
+	s.expectEntry("after the batch", "u", u, driver.Left, 0)
+	s.expectEntry("after the batch", "v", v, driver.Offered, 0)
+	s.audit()
+}
+
 // Who wants more than is free keeps his place while others behind him are served, and gets his units when they are there.
 func bigWishKeepsItsPlace(t testing.TB, h Harness) {
 	s := newShop(t, h)
