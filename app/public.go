@@ -40,6 +40,9 @@ func (a *App) deps() api.Deps {
 	if a.webhooks != nil {
 		d.Webhooks = a.webhooks
 	}
+	if a.sales != nil && a.orders != nil {
+		d.Reports = saleReports{a}
+	}
 	if a.repair != nil {
 		d.Reconcile = a.repair
 	}

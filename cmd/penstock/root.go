@@ -37,6 +37,7 @@ func newRoot(e *env) *cobra.Command {
 		newWebhook(e),
 		newSaga(e),
 		newExport(e),
+		newReport(e),
 		newReconcile(e),
 		newShard(e),
 		newMigrate(e),

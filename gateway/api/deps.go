@@ -49,6 +49,7 @@ type Deps struct {
 	Reconcile   Reconcile
 	Audit       Audit
 	Webhooks    Webhooks
+	Reports     SaleReports
 	// Participants take part in transactions of this and other coordinators, by name.
 	Transactions Transactions
 	Participants map[string]participant.Participant

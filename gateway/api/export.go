@@ -1,6 +1,8 @@
 package api
 
 import (
+	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -39,9 +41,15 @@ func (s *surface) export(w http.ResponseWriter, r *http.Request) {
 		fail(r, errs.New(errs.NotFound, "no such export"))
 		return
 	}
-	out := &exportWriter{w: w, conn: http.NewResponseController(w)}
+	header := http.Header{"Content-Type": {"application/x-ndjson"}}
+	s.stream(w, r, header, func(out io.Writer) error { return s.d.Export.Write(r.Context(), name, out) })
+}
+
+// stream sends what write writes; when that fails midway the connection breaks.
+func (s *surface) stream(w http.ResponseWriter, r *http.Request, header http.Header, write func(io.Writer) error) {
+	out := &exportWriter{w: w, conn: http.NewResponseController(w), header: header}
 	_ = out.conn.SetReadDeadline(time.Time{}) // else the server takes the silence of a listener for slowness
-	err := s.d.Export.Write(r.Context(), name, out)
+	err := write(out)
 	if err == nil {
 		err = out.send()
 	}
@@ -57,10 +65,11 @@ func (s *surface) export(w http.ResponseWriter, r *http.Request) {
 
 // exportWriter sends what it is given in pieces, and gives each piece its own time to be taken.
 type exportWriter struct {
-	w     http.ResponseWriter
-	conn  *http.ResponseController
-	buf   []byte
-	begun bool
+	w      http.ResponseWriter
+	conn   *http.ResponseController
+	header http.Header
+	buf    []byte
+	begun  bool
 }
 
 const exportPiece = 32 << 10
@@ -76,7 +85,7 @@ func (e *exportWriter) Write(p []byte) (int, error) {
 func (e *exportWriter) send() error {
 	if !e.begun {
 		e.begun = true
-		e.w.Header().Set("Content-Type", "application/x-ndjson")
+		maps.Copy(e.w.Header(), e.header)
 		e.w.Header().Set("Cache-Control", "no-store")
 		e.w.WriteHeader(http.StatusOK)
 	}

@@ -69,6 +69,7 @@ var rooms = []room{
 	{"cache", nil, "keeps what an origin says; it knows no business word"},
 	{"reconcile", []string{"stock", "order", "bus/driver"}, "compares what the rooms have written down"},
 	{"check", []string{"stock/driver"}, "judges from what the outside can see: exports, stock rows, a buyer's log"},
+	{"report", []string{"check"}, "tells the story of a sale from what the exports say"},
 	{"storm", []string{"check"}, "buys from outside, over HTTP"},
 	{"config", nil, "keys and values; it starts nothing"},
 	{"telemetry", nil, "rooms are handed recorders; it knows none of them"},
