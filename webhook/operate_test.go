@@ -75,7 +75,7 @@ func testReplaySince(t *testing.T, e engine) {
 		delivered bool
 		want      int
 	}{{noon.Add(-time.Hour), false, 120}, {noon.Add(-time.Hour), true, 130}, {w.clk.Now().Add(time.Hour), true, 0}} {
-		n, err := w.ReplaySince(t.Context(), "op", ep.ID, "missed", c.since, c.delivered)
+		n, err := w.ReplaySince(t.Context(), "op", ep.ID, "missed", Past{c.since, c.delivered})
 		if err != nil || n != c.want {
 			t.Fatalf("replay since %v: %d, want %d: %v", c.since, n, c.want, err)
 		}

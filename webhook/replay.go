@@ -81,16 +81,22 @@ func (h *Hooks) again(tx txn, d *Delivery) error {
 // replayPage is how many events one transaction of a replay deals with.
 const replayPage = 100
 
-// ReplaySince queues every kept event since a time that the endpoint wants: those it never got, as after a time when it was
-// disabled, those given up, and with delivered those that it took too. It returns how many; after an error, repeat it.
-func (h *Hooks) ReplaySince(ctx context.Context, who, endpoint, why string, since time.Time, delivered bool) (n int, err error) {
+// Past says which events are to be replayed: those that came to be queued since a time, with Delivered also those that were taken.
+type Past struct {
+	Since     time.Time `json:"since"`
+	Delivered bool      `json:"delivered"`
+}
+
+// ReplaySince queues every kept event of the past that the endpoint wants: those it never got, as after a time when it was
+// disabled, those given up, and those it took if they are asked for. It returns how many; after an error, repeat it.
+func (h *Hooks) ReplaySince(ctx context.Context, who, endpoint, why string, p Past) (n int, err error) {
 	r, err := h.row(ctx, endpoint)
 	if err != nil {
 		return 0, err
 	}
-	after, _ := json.Marshal(map[string]any{"since": since, "delivered": delivered}) // always has a JSON form
+	after, _ := json.Marshal(p) // always has a JSON form
 	err = h.o.Audit(ctx, Act{Who: who, Act: "webhook.replay-since", Object: object(endpoint), Why: why, Before: told(r.Endpoint), After: string(after), ID: "webhook.replay/" + rand.Text()})
-	for seen, id := since.UnixMilli(), ""; err == nil; {
+	for seen, id := p.Since.UnixMilli(), ""; err == nil; {
 		var page []Event
 		var last int64
 		rows, e := h.db.Query(ctx, `SELECT id, type, user, seen FROM webhook_events WHERE seen>? OR seen=? AND id>? ORDER BY seen, id LIMIT ?`, seen, seen, id, replayPage)
@@ -104,7 +110,7 @@ func (h *Hooks) ReplaySince(ctx context.Context, who, endpoint, why string, sinc
 		seen, id = last, page[len(page)-1].ID
 		var more int
 		err = h.db.Do(ctx, slot(endpoint), func(tx txn) (err error) {
-			more, err = h.replayPage(tx, endpoint, page, delivered)
+			more, err = h.replayPage(tx, endpoint, page, p.Delivered)
 			return err
 		})
 		n += more

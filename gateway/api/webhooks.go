@@ -30,7 +30,7 @@ type webhookDeliveries interface {
 	Rotate(ctx context.Context, who, id, why string, overlap time.Duration) (e webhook.Endpoint, secret string, err error)
 	Deliveries(ctx context.Context, endpoint string, state webhook.State, after int64, limit int) ([]webhook.Delivery, error)
 	Replay(ctx context.Context, who, endpoint string, seq int64, why string) (webhook.Delivery, error)
-	ReplaySince(ctx context.Context, who, endpoint, why string, since time.Time, delivered bool) (int, error)
+	ReplaySince(ctx context.Context, who, endpoint, why string, p webhook.Past) (int, error)
 	Ping(ctx context.Context, who, endpoint, why string) (webhook.Pinged, error)
 }
 
@@ -294,7 +294,7 @@ func (s *surface) replayWebhook(ctx context.Context, in *struct {
 	}
 }) (*replayedOutput, error) {
 	out, err := &replayedOutput{}, error(nil)
-	out.Body.Queued, err = s.d.Webhooks.ReplaySince(ctx, acting(ctx), in.Webhook, in.Body.Reason, in.Body.Since, in.Body.Delivered)
+	out.Body.Queued, err = s.d.Webhooks.ReplaySince(ctx, acting(ctx), in.Webhook, in.Body.Reason, webhook.Past{Since: in.Body.Since, Delivered: in.Body.Delivered})
 	if err != nil {
 		return nil, err
 	}

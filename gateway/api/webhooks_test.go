@@ -67,8 +67,8 @@ func (r hooksRoom) Replay(_ context.Context, who, id string, seq int64, why stri
 	}
 	return webhook.Delivery{Seq: seq, State: webhook.Due, At: start}, err
 }
-func (r hooksRoom) ReplaySince(_ context.Context, who, id, why string, since time.Time, delivered bool) (int, error) {
-	_, err := r.act(fmt.Sprint("since ", since.Unix(), delivered), who, id, why)
+func (r hooksRoom) ReplaySince(_ context.Context, who, id, why string, p webhook.Past) (int, error) {
+	_, err := r.act(fmt.Sprint("since ", p.Since.Unix(), p.Delivered), who, id, why)
 	return 3, err
 }
 func (r hooksRoom) Ping(_ context.Context, who, id, why string) (webhook.Pinged, error) {
