@@ -112,10 +112,10 @@ func (r remoteLedger) Compare(ctx context.Context, provider string, lines []stat
 }
 
 // Moved reads a page of the day's ledger.
-func (r remoteLedger) Moved(ctx context.Context, provider string, from, _ time.Time, after int64, limit int) ([]payment.Money, error) {
-	q := url.Values{"provider": {provider}, "day": {from.Format(time.DateOnly)}, "limit": {strconv.Itoa(limit)}}
-	if after > 0 {
-		q.Set("cursor", strconv.FormatInt(after, 10))
+func (r remoteLedger) Moved(ctx context.Context, s payment.Span) ([]payment.Money, error) {
+	q := url.Values{"provider": {s.Provider}, "day": {s.From.Format(time.DateOnly)}, "limit": {strconv.Itoa(s.Limit)}}
+	if s.After > 0 {
+		q.Set("cursor", strconv.FormatInt(s.After, 10))
 	}
 	raw, _, err := r.o.do(ctx, call{method: http.MethodGet, path: "/admin/v1/ledger", query: q})
 	if err != nil {

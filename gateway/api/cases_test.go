@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"testing"
-	"time"
 
 	"penstock/errs"
 	"penstock/order"
@@ -48,7 +47,7 @@ func (statementsRoom) Compare(_ context.Context, _, _ string, lines []statement.
 	return all, nil
 }
 
-func (statementsRoom) Moved(context.Context, string, time.Time, time.Time, int64, int) ([]payment.Money, error) {
+func (statementsRoom) Moved(context.Context, payment.Span) ([]payment.Money, error) {
 	return []payment.Money{{Seq: 1, Provider: "sandbox", Kind: statement.Capture, Ref: "tx-1", Payment: 77, Amount: 1999, Currency: "EUR", At: start}}, nil
 }
 

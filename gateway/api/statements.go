@@ -15,7 +15,7 @@ import (
 type Statements interface {
 	// Compare says where lines and our ledger disagree; apply first learns from them what was not known.
 	Compare(ctx context.Context, who, provider string, lines []statement.Line, apply bool) ([]statement.Difference, error)
-	Moved(ctx context.Context, provider string, from, to time.Time, after int64, limit int) ([]payment.Money, error)
+	Moved(ctx context.Context, s payment.Span) ([]payment.Money, error)
 }
 
 // StatementLines are lines of a provider's statement.
@@ -79,7 +79,7 @@ func (s *surface) listLedger(ctx context.Context, in *LedgerQuery) (*listOf[Ledg
 		e.Fields = []errs.Field{{Detail: "query day: write it as 2026-11-11"}}
 		return nil, e
 	}
-	rows, err := s.d.Statements.Moved(ctx, in.Provider, day, day.Add(24*time.Hour), int64(after), in.Limit)
+	rows, err := s.d.Statements.Moved(ctx, payment.Span{Provider: in.Provider, From: day, To: day.Add(24 * time.Hour), After: int64(after), Limit: in.Limit})
 	if err != nil {
 		return nil, err
 	}

@@ -84,6 +84,13 @@ var policy = map[string]func(*testing.T, engine){
 	"capture wins over failure":           testCaptureWinsOverFailure,
 	"transaction ids count once":          testTransactionIdsCountOnce,
 	"pay versus expire":                   testPayVersusExpire,
+	"late money is a setting":             testLateMoneyIsASetting,
+	"late money that may not claim":       testLateMoneyThatMayNotClaim,
+	"crash while late money claims":       testCrashWhileLateMoneyClaims,
+	"late case is resolved":               testLateCaseIsResolved,
+	"mismatch is resolved":                testMismatchIsResolved,
+	"silence is a case":                   testSilenceIsACase,
+	"statement":                           testStatement,
 	"second payment goes back":            testSecondPaymentGoesBack,
 	"export":                              testExport,
 	"crash during capture":                testCrashDuringCapture,
@@ -115,6 +122,7 @@ func TestOnMySQL(t *testing.T) {
 			}
 		})
 	}
+	t.Run("transfer", func(t *testing.T) { transferOnMySQL(t, on) })
 	t.Run("import", func(t *testing.T) { testImport(t, on) })
 	t.Run("reply to commit lost", func(t *testing.T) { testReplyLost(t, server) })
 	t.Run("server killed", func(t *testing.T) { testServerKilledDuringCaptures(t, server) })

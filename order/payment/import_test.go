@@ -57,6 +57,16 @@ func testImport(t *testing.T, on engine) {
 // lives makes payments of every kind, some of them unfinished, and returns a pending one.
 func (w *world) lives() payment.Payment {
 	w.t.Helper()
+	w.shop.free = 1
+	w.lateMoney("late")
+	w.muted.Store(false)
+	wrong := w.begin(w.shop.sell("wrong"), "wrong", sandbox.WrongAmount)
+	w.settled()
+	for _, c := range w.openCases(1) {
+		if _, err := w.pay.Load().Resolve(w.t.Context(), payment.Resolution{Seq: c.Seq, Action: payment.ActRefund, Who: "op", Reason: wrong.ID.String()}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 	for i, outcome := range append(sandbox.Outcomes(), strings.Split(strings.Repeat("capture ", 250), " ")[:250]...) {
 		user := fmt.Sprintf("ü%d ", i) // ends with a space, which must survive
 		w.begin(w.shop.sell(user), user, outcome)

@@ -43,10 +43,18 @@ func (p *Payments) moved(tx Tx, r row, kind string, res Result) error {
 	return err
 }
 
-// Moved returns up to limit rows of the ledger of a provider learned in [from, to), with Seq > after, in order of Seq.
-func (p *Payments) Moved(ctx context.Context, provider string, from, to time.Time, after int64, limit int) ([]Money, error) {
+// Span names a page of the ledger: up to Limit rows of a provider learned in [From, To) with Seq > After.
+type Span struct {
+	Provider string
+	From, To time.Time
+	After    int64
+	Limit    int
+}
+
+// Moved returns a page of the ledger in order of Seq.
+func (p *Payments) Moved(ctx context.Context, s Span) ([]Money, error) {
 	rows, err := p.db.Query(ctx, `SELECT `+moneyColumns+` FROM money WHERE at>=? AND at<? AND seq>? AND provider=? ORDER BY seq LIMIT ?`,
-		from.UnixMilli(), to.UnixMilli(), after, provider, limit)
+		s.From.UnixMilli(), s.To.UnixMilli(), s.After, s.Provider, s.Limit)
 	all, err := collect(rows, err, scanMoney)
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger: %w", err)
@@ -98,4 +106,25 @@ func (p *Payments) Nudge(ctx context.Context, id ident.ID) error {
 		return nil //nolint:nilerr // no such refund, or one that cannot be read now and is taken up at its time
 	}
 	return p.resumeRefund(ctx, id)
+}
+
+// RefundView is a refund as others see it.
+type RefundView struct {
+	ID, Payment ident.ID
+	Amount      int64
+	State       State
+}
+
+// Refunds returns the refunds of a payment, oldest first: those somebody asked for, and money that may not stay.
+func (p *Payments) Refunds(ctx context.Context, payment ident.ID) ([]RefundView, error) {
+	rows, err := p.db.Query(ctx, `SELECT `+refundColumns+` FROM refunds WHERE payment=? ORDER BY id`, int64(payment))
+	all, err := collect(rows, err, scanRefund)
+	if err != nil {
+		return nil, fmt.Errorf("read the refunds of payment %s: %w", payment, err)
+	}
+	out := make([]RefundView, len(all))
+	for i, r := range all {
+		out[i] = RefundView{r.id, r.payment, r.amount, r.state}
+	}
+	return out, nil
 }

@@ -32,14 +32,14 @@ func (s *Service) Statement(ctx context.Context, from, to time.Time, f func(Stat
 	if now := s.o.Clock.Now().Add(time.Millisecond); to.After(now) { // what is due now has moved
 		to = now
 	}
-	for _, part := range []struct{ query, kind, state string }{
+	for _, part := range []movement{
 		{`SELECT id, id, CASE outcome WHEN 'wrong_amount' THEN amount+1 ELSE amount END, currency, made+after_ms FROM charges
 			WHERE id>? AND outcome<>'fail' AND made+after_ms>=? AND made+after_ms<=? ORDER BY id LIMIT ?`, "capture", "captured"},
 		{`SELECT r.id, r.payment, r.amount, c.currency, r.at FROM refunds r JOIN charges c ON c.id=r.payment
 			WHERE r.id>? AND r.at>=? AND r.at<=? ORDER BY r.id LIMIT ?`, "refund", "refunded"},
 	} {
 		for after := ident.ID(0); ; {
-			lines, last, err := s.statementPage(ctx, part.query, part.kind, part.state, after, from, to)
+			lines, last, err := s.page(ctx, part, after, [2]time.Time{from, to})
 			if err != nil {
 				return err
 			}
@@ -56,21 +56,24 @@ func (s *Service) Statement(ctx context.Context, from, to time.Time, f func(Stat
 	return nil
 }
 
-func (s *Service) statementPage(ctx context.Context, query, kind, state string, after ident.ID, from, to time.Time) (lines []StatementLine, last ident.ID, err error) {
-	rows, err := s.db.R().QueryContext(ctx, query, int64(after), from.UnixMilli(), to.UnixMilli()-1, statementPage)
+// movement is one type of line, with the query of its rows.
+type movement struct{ query, kind, state string }
+
+func (s *Service) page(ctx context.Context, m movement, after ident.ID, span [2]time.Time) (lines []StatementLine, last ident.ID, err error) {
+	rows, err := s.db.R().QueryContext(ctx, m.query, int64(after), span[0].UnixMilli(), span[1].UnixMilli()-1, statementPage)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		l := StatementLine{Type: kind, State: state}
+		l := StatementLine{Type: m.kind, State: m.state}
 		var pay ident.ID
 		var at int64
 		if err := rows.Scan(&last, &pay, &l.Amount, &l.Currency, &at); err != nil {
 			return nil, 0, err
 		}
 		l.Payment, l.At, l.Ref = pay.String(), time.UnixMilli(at).UTC(), charge{id: pay}.ref()
-		if kind == "refund" {
+		if m.kind == "refund" {
 			l.Refund, l.Ref = last.String(), "sbr_"+strconv.FormatInt(int64(last), 36)
 		}
 		lines = append(lines, l)

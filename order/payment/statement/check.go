@@ -18,8 +18,8 @@ import (
 type Ledger interface {
 	// Compare is [Compare] where the ledger is.
 	Compare(ctx context.Context, provider string, lines []Line) ([]Difference, error)
-	// Moved returns a page of what the ledger has of the provider in [from, to) with Seq > after.
-	Moved(ctx context.Context, provider string, from, to time.Time, after int64, limit int) ([]payment.Money, error)
+	// Moved returns a page of what the ledger has, in order of Seq.
+	Moved(ctx context.Context, s payment.Span) ([]payment.Money, error)
 }
 
 // Options of a check.
@@ -140,7 +140,7 @@ func (c *checking) lacking(ctx context.Context) error {
 	from := c.o.Day.UTC().Truncate(24 * time.Hour)
 	to := from.Add(24 * time.Hour)
 	for after := int64(0); ; {
-		rows, err := c.ledger.Moved(ctx, c.o.Provider, from, to, after, page)
+		rows, err := c.ledger.Moved(ctx, payment.Span{Provider: c.o.Provider, From: from, To: to, After: after, Limit: page})
 		if err != nil || len(rows) == 0 {
 			return err
 		}
