@@ -100,12 +100,13 @@ func flowChart(r *Report) string {
 	x, y := frame(&b, "units held, sold and released", r, high)
 	slot := max((width-left-right)/float64(len(r.Timeline))/3, 1.5)
 	slot = min(slot, 14)
+	squeeze := 1 - 3*slot/(width-left-right) // so that the last bars have their place too
 	for i := range r.Timeline {
 		m := &r.Timeline[i]
 		for j, s := range bands {
 			if v := s.of(m); v > 0 {
 				fmt.Fprintf(&b, "<rect x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\" style=\"fill:var(--%s)\"><title>%s %s at %s</title></rect>\n",
-					at(min(x(m)+float64(j)*slot, width-slot)), at(y(v)), at(slot), at(height-bottom-y(v)), s.colour, group(v), s.name, m.At.Format("15:04:05"))
+					at(left+(x(m)-left)*squeeze+float64(j)*slot), at(y(v)), at(slot), at(height-bottom-y(v)), s.colour, group(v), s.name, m.At.Format("15:04:05"))
 			}
 		}
 	}
@@ -115,7 +116,7 @@ func flowChart(r *Report) string {
 
 func funnelChart(r *Report) string {
 	f := r.Funnel
-	return bars(f.Won, []Count{{"won", f.Won}, {"paid", f.Paid + f.Refunded}, {"refunded", f.Refunded}, {"still open", f.Open}, {"expired", f.Expired}, {"cancelled", f.Cancelled}})
+	return bars(f.Won, f.Won, []Count{{"won", f.Won}, {"paid", f.Paid + f.Refunded}, {"refunded", f.Refunded}, {"still open", f.Open}, {"expired", f.Expired}, {"cancelled", f.Cancelled}})
 }
 
 func refusedChart(r *Report) string {
@@ -125,16 +126,20 @@ func refusedChart(r *Report) string {
 	if len(r.Refused) == 0 {
 		return "<p class=\"none\">This process has refused nothing.</p>"
 	}
-	return bars(r.Refused[0].N, r.Refused[:min(len(r.Refused), 8)])
+	var all int64
+	for _, c := range r.Refused {
+		all += c.N
+	}
+	return bars(r.Refused[0].N, all, r.Refused[:min(len(r.Refused), 8)])
 }
 
-// bars draws lying bars with their names and figures, as text that wraps with the page.
-func bars(high int64, rows []Count) string {
+// bars draws lying bars, the longest of which is high, with their names, figures and shares of all, as text that wraps with the page.
+func bars(high, all int64, rows []Count) string {
 	var b strings.Builder
 	b.WriteString("<div class=\"bars\">")
 	for _, c := range rows {
 		fmt.Fprintf(&b, "<span>%s</span><svg viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s %d\"><rect class=\"rail\" width=\"100\" height=\"10\"/><rect width=\"%s\" height=\"10\" style=\"fill:var(--sold)\"/></svg><b>%s <small>%s</small></b>\n",
-			esc(c.Name), esc(c.Name), c.N, at(float64(c.N)/float64(max(high, 1))*100), group(c.N), share(c.N, high))
+			esc(c.Name), esc(c.Name), c.N, at(float64(c.N)/float64(max(high, 1))*100), group(c.N), share(c.N, all))
 	}
 	b.WriteString("</div>")
 	return b.String()

@@ -130,21 +130,21 @@ func moneyTable(b *strings.Builder, r *Report) {
 
 func proof(b *strings.Builder, r *Report) {
 	var t strings.Builder
-	t.WriteString("<div class=\"scroll\"><table><thead><tr><th>Id</th><th>Invariant</th><th class=\"n\">Checked</th><th class=\"n\">Violations</th><th>Verdict</th></tr></thead><tbody>\n")
+	t.WriteString("<div class=\"scroll\"><table><thead><tr><th>Id</th><th>Verdict</th><th>Invariant</th><th class=\"n\">Violations</th><th class=\"n\">Checked</th></tr></thead><tbody>\n")
 	for i := range r.Proof.Invariants {
 		v := &r.Proof.Invariants[i]
 		checked, violations := group(v.Checked)+" "+v.Unit, group(v.Violations)
 		if v.Verdict == check.NotRun {
 			checked, violations = "–", "–"
 		}
-		fmt.Fprintf(&t, "<tr><td>%s</td><td>%s", esc(v.ID), esc(v.Name))
+		fmt.Fprintf(&t, "<tr><td>%s</td><td><span class=\"pill %s\">%s</span></td><td>%s", esc(v.ID), esc(v.Verdict), esc(v.Verdict), esc(v.Name))
 		if v.Note != "" {
 			fmt.Fprintf(&t, "<small>%s</small>", esc(v.Note))
 		}
 		for _, e := range v.Examples {
 			fmt.Fprintf(&t, "<small class=\"bad\">%s</small>", esc(e))
 		}
-		fmt.Fprintf(&t, "</td><td class=\"n\">%s</td><td class=\"n\">%s</td><td><span class=\"pill %s\">%s</span></td></tr>\n", esc(checked), violations, esc(v.Verdict), esc(v.Verdict))
+		fmt.Fprintf(&t, "</td><td class=\"n\">%s</td><td class=\"n\">%s</td></tr>\n", violations, esc(checked))
 	}
 	t.WriteString("</tbody></table></div>")
 	for _, n := range r.Proof.Notes {
