@@ -30,6 +30,7 @@ var policy = map[string]func(*testing.T, engine){
 	"forced the other way":        testForcedTheOtherWay,
 	"first confirm refused":       testFirstConfirmRefused,
 	"flows":                       testFlows,
+	"overtaken":                   testOvertaken,
 }
 
 // The policy over SQLite.
