@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	busdriver "penstock/bus/driver"
 	"penstock/bus/kafkabus"
 	"penstock/bus/mysqlstore"
 	"penstock/config"
@@ -170,7 +171,11 @@ func (a *App) kafkaBus(ctx context.Context) (carrier, error) {
 			}
 		}
 	}
-	drv, err := kafkabus.New(ctx, cluster, a.desk.cursors, topics, kafkabus.Options{Clock: a.opt.Clock, Logger: a.log, Fault: a.opt.Fault})
+	o := kafkabus.Options{Clock: a.opt.Clock, Logger: a.log, Fault: a.opt.Fault}
+	if a.cfg.Has(config.RoleRelay) {
+		o.Letters, _ = a.desk.Store.(busdriver.Copies)
+	}
+	drv, err := kafkabus.New(ctx, cluster, a.desk.cursors, topics, o)
 	if err != nil {
 		cluster.Close()
 		return carrier{}, err

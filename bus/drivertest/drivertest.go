@@ -52,6 +52,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Harness) {
 		{"a replay goes to the end of the queue and happens once", replay},
 		{"a discarded letter stays on record", discard},
 		{"letters page in order of id", paging},
+		{"a filter lets through what matches all of it", filtered},
+		{"another message takes the place of a dead one, once", replaced},
+		{"a letter is untold until it is told, whatever becomes of it", told},
 		{"a redelivery does not park or bury a message that is dead", deadOnce},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -63,13 +63,16 @@ func read(topic string, rec *kgo.Record) (driver.Message, error) {
 	if err == nil {
 		err = seen.check(&m)
 	}
+	if err == nil && seen.cut != "" {
+		m.Headers[driver.HeaderMalformed] = wasCut(seen.cut)
+	}
 	return m, err
 }
 
 // envelope is what a message says about itself in headers of CloudEvents.
 type envelope struct {
-	version, at string
-	user        bool
+	version, at, cut string
+	user             bool
 }
 
 // take reads a header of the envelope, and reports whether it was one.
@@ -85,6 +88,8 @@ func (e *envelope) take(m *driver.Message, h kgo.RecordHeader) bool {
 		m.User, e.user = string(h.Value), true
 	case ceTime:
 		e.at = string(h.Value)
+	case ceCut:
+		e.cut = string(h.Value)
 	default:
 		return strings.HasPrefix(h.Key, cePrefix)
 	}

@@ -86,6 +86,11 @@ func New(ctx context.Context, cluster *kafka.Cluster, cursors driver.Cursors, to
 			d.opt.Logger.Warn(w)
 		}
 	}
+	if d.opt.Letters != nil {
+		if err := d.ensureLetters(ctx); err != nil {
+			return nil, err
+		}
+	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stop = stop
 	for topic, sources := range topics {
@@ -93,6 +98,10 @@ func New(ctx context.Context, cluster *kafka.Cluster, cursors driver.Cursors, to
 			r := newRelay(d, topic, s)
 			d.wg.Go(func() { r.run(running) })
 		}
+	}
+	if d.opt.Letters != nil {
+		l := newLetters(d)
+		d.wg.Go(func() { l.run(running) })
 	}
 	return d, nil
 }

@@ -19,7 +19,8 @@ func TestOnOneNode(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, string){
 			"contract": contract, "deposed relay": deposed, "position not written": unwritten, "too large": tooLarge,
 			"sent is sound": sentIsSound, "paused member": paused, "rebalance": rebalanced, "batch in hand": finished,
-			"lags":   lags,
+			"lags":    lags,
+			"letters": lettersAreCopied, "gzip": compressed,
 			"poison": poison, "bus": wholeBus, "wrong partitions": wrongPartitions,
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -29,6 +30,7 @@ func TestOnOneNode(t *testing.T) {
 		}
 	})
 	t.Run("away", func(t *testing.T) { outage(t, c) })
+	t.Run("away with letters", func(t *testing.T) { lettersOutlastAnOutage(t, c) })
 }
 
 // The contract of the bus's ports, by way of the relay: what is published goes through an outbox.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"penstock/bus/driver"
 	"penstock/internal/clock"
 	"penstock/internal/fault"
 )
@@ -39,12 +40,19 @@ type Options struct {
 	// Sent is how often a source is told what every group has got; 0 means 1 s.
 	Sent time.Duration
 
+	// Letters are the dead letters that this process copies to <topic>.dlq, while no other process does; nil copies none.
+	Letters driver.Copies
+
 	// Fault injects failures at the points named Point…; nil never fails.
 	Fault *fault.Points
 }
 
-// PointAcked is where [Options.Fault] may fail the relay: a batch is acknowledged, its position not yet written.
-const PointAcked = "kafkabus.acked"
+// Points where [Options.Fault] may fail a relay: a batch is acknowledged, its position not yet written; letters are acknowledged,
+// not yet marked as copied.
+const (
+	PointAcked        = "kafkabus.acked"
+	PointLettersAcked = "kafkabus.letters.acked"
+)
 
 // Validate names the first field that is out of range.
 func (o Options) Validate() error {

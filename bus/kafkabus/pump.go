@@ -15,15 +15,11 @@ import (
 // maxRecord is the largest record that the relay sends, uncompressed: what a broker takes unless it is set otherwise.
 const maxRecord = 1_000_000
 
-// ErrTooLarge says that a message does not fit a record. The relay stands still before it, so that no order is broken.
-var ErrTooLarge = errors.New("message too large for a record")
-
 // pump reads one source and sends it, one batch at a time. It ends at the first failure, and its client with it: the next pump
 // begins with the first message that is not acknowledged.
 type pump struct {
 	r      *relay
 	client *kgo.Client
-	topic  string
 	ends   []int64 // per partition: behind the last record acknowledged
 	read   uint64  // messages are read up to here
 	sent   uint64  // and acknowledged up to here
@@ -46,16 +42,15 @@ func newPump(r *relay, ends []int64) (*pump, error) {
 		return nil, err
 	}
 	return &pump{
-		r: r, client: client, topic: r.d.cluster.Name(r.topic), ends: slices.Clone(ends), read: r.lease.Position, sent: r.lease.Position,
+		r: r, client: client, ends: slices.Clone(ends), read: r.lease.Position, sent: r.lease.Position,
 	}, nil
 }
 
 // load is a batch ready to be sent.
 type load struct {
 	msgs    []driver.Message
-	records []kgo.Record // of msgs up to the first that does not fit one
-	refused error        // why not of all
-	upto    uint64       // the position behind it
+	records []kgo.Record
+	upto    uint64 // the position behind it
 }
 
 // run sends until something fails. The next batch is made ready while one is on its way.
@@ -104,9 +99,7 @@ func (p *pump) next(ctx context.Context) (load, error) {
 		moved := scanned > p.read
 		p.read = scanned
 		if len(msgs) > 0 || !moved {
-			l := load{msgs: msgs, upto: scanned}
-			l.records, l.refused = p.records(msgs)
-			return l, nil
+			return load{msgs: msgs, records: p.records(msgs), upto: scanned}, nil
 		}
 	}
 }
@@ -148,9 +141,6 @@ func (p *pump) send(ctx context.Context, l load) error {
 	if err == nil {
 		err = p.r.d.opt.Fault.Hit(PointAcked)
 	}
-	if err == nil {
-		err = l.refused
-	}
 	switch {
 	case err == nil:
 		p.ends = s.ends
@@ -159,25 +149,21 @@ func (p *pump) send(ctx context.Context, l load) error {
 		}
 		p.sent = l.upto
 		return nil
-	case acked > 0 && (l.refused != nil || cause != nil):
+	case acked > 0 && cause != nil:
 		return errors.Join(err, p.r.advance(ctx, l.msgs[acked-1].Offset, s.ends))
 	}
 	return err
 }
 
-// records makes the records of a batch, up to the first message that does not fit one.
-func (p *pump) records(msgs []driver.Message) ([]kgo.Record, error) {
+// records makes the records of a batch. What does not fit one goes as a part of itself.
+func (p *pump) records(msgs []driver.Message) []kgo.Record {
 	records := make([]kgo.Record, len(msgs))
 	for i := range msgs {
-		m, rec := &msgs[i], &records[i]
-		encode(rec, m, p.r.src.Name())
-		rec.Topic, rec.Partition = p.topic, int32(p.r.d.Partition(p.r.topic, m.User))
-		if n := size(rec); n > maxRecord {
-			return records[:i], fmt.Errorf("%w: %s has %d bytes, over %d; everything after it waits until it is made smaller in the outbox",
-				ErrTooLarge, m.ID, n, maxRecord)
+		if was := p.r.d.record(&records[i], p.r.topic, &msgs[i], p.r.src.Name()); was > 0 {
+			p.r.log.Warn("message is too large for a record, sent in part to become a dead letter", "message", msgs[i].ID, "bytes", was)
 		}
 	}
-	return records, nil
+	return records
 }
 
 // sending collects the acknowledgements of a batch, which come in any order of partitions.

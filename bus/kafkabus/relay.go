@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"penstock/bus/driver"
+	"penstock/internal/clock"
 )
 
 // relay sends the outbox of one source to its topic, while it holds the lease on the source.
@@ -74,8 +75,10 @@ func (r *relay) run(ctx context.Context) {
 	}
 }
 
-func (r *relay) pause(ctx context.Context, d time.Duration) {
-	t := r.d.opt.Clock.NewTimer(d)
+func (r *relay) pause(ctx context.Context, d time.Duration) { pause(ctx, r.d.opt.Clock, d) }
+
+func pause(ctx context.Context, c clock.Clock, d time.Duration) {
+	t := c.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C():

@@ -1,9 +1,11 @@
 package kafkabus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -116,23 +118,30 @@ func unwritten(t *testing.T, url string) {
 	}
 }
 
-// A message that fits no record stops the relay before it, and by name; those before it have gone out.
+// A message that fits no record becomes a dead letter in its place, with the beginning of its payload, and nothing waits behind
+// it.
 func tooLarge(t *testing.T, url string) {
 	b := begin(t, url)
 	big := message("ann", 3)
-	big.Payload = make([]byte, maxRecord)
+	big.Payload = bytes.Repeat([]byte("x"), 5<<20)
+	big.Headers = map[string]string{"note": strings.Repeat("y", 1<<20)}
 	b.log.Append(message("ann", 1), message("ann", 2), big, message("ann", 4))
-	d := b.driver(quick())
-	b.until("what is before it is relayed", func() bool {
-		at, _ := b.cursors.Position(t.Context(), RelayGroup, b.topic, b.log.Name())
-		return at == 2
+	r := b.reader(b.driver(quick()), "g")
+	var got []driver.Message
+	b.until("all are delivered", func() bool {
+		batch, err := r.Poll(t.Context(), 500)
+		b.ok("poll", err)
+		b.ok("commit", r.Commit(t.Context()))
+		got = append(got, batch...)
+		return len(got) >= 4
 	})
-	b.drain(d, "g", 2).check(t, 2)
-	client, err := newPump(newRelay(d, b.topic, b.log), make([]int64, 12))
-	b.ok("pump", err)
-	defer client.client.Close()
-	if _, err := client.records([]driver.Message{big}); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("a message of %d bytes gave %v", maxRecord, err)
+	cut := got[2]
+	if cut.ID != big.ID || cut.User != "ann" || cut.Key != big.Key || len(cut.Payload) != keptPayload ||
+		!strings.HasPrefix(cut.Headers[driver.HeaderMalformed], "the whole message has 62") {
+		t.Errorf("the large message came as %s of %s with %d bytes, %.200v", cut.ID, cut.User, len(cut.Payload), cut.Headers)
+	}
+	if got[3].ID != "ann-4" || got[3].Headers[driver.HeaderMalformed] != "" {
+		t.Errorf("behind it came %s, %v", got[3].ID, got[3].Headers)
 	}
 }
 

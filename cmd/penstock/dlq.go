@@ -40,8 +40,10 @@ func newDLQ(e *env) *cobra.Command {
 	one := act{use: "show LETTER", short: "look at a dead letter, its origin and payload", args: []string{"LETTER"}, run: func(ctx context.Context, o *operator, given []string) error {
 		return show(ctx, o, call{method: http.MethodGet, path: letterPath(given[0])}, oneLetter)
 	}}
-	return group("dlq", "dead letters: list, show, replay, discard", listLetters().command(e), one.command(e),
-		settleLetter("replay", "send a dead letter round again").command(e), settleLetter("discard", "give a dead letter up").command(e))
+	return group("dlq", "dead letters: list, show, replay, discard, edit", listLetters().command(e), one.command(e),
+		settleLetter("replay", "send a dead letter round again").command(e), settleLetter("discard", "give a dead letter up").command(e),
+		manyLetters("replay-all", "send many dead letters round again, by filter or all", true).command(e),
+		manyLetters("discard-all", "give many dead letters up, by filter or all", false).command(e), editLetter().command(e))
 }
 
 func letterPath(id string) string { return lettersPath + "/" + url.PathEscape(id) }
@@ -49,15 +51,17 @@ func letterPath(id string) string { return lettersPath + "/" + url.PathEscape(id
 func listLetters() act {
 	var all bool
 	var query func() url.Values
+	var filter func() map[string]string
 	return act{
 		use: "list", short: "list dead letters, oldest first",
 		flags: func(c *cobra.Command) {
-			query = pages(c)
+			query, filter = pages(c), chooseLetters(c)
 			c.Flags().BoolVar(&all, "all", false, "also those replayed and discarded")
 		},
 		run: func(ctx context.Context, o *operator, _ []string) error {
 			q := query()
 			q.Set("all", strconv.FormatBool(all))
+			addTo(q, filter())
 			return show(ctx, o, call{method: http.MethodGet, path: lettersPath, query: q}, func(p page[letterView]) [][]string {
 				p.note(o)
 				return letterRows(p.Items)
