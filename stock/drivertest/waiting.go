@@ -88,6 +88,16 @@ func comesBackToTheFirst(t testing.TB, h Harness) {
 		}
 		s.mustSell(c.ID)
 		s.audit()
+		s.shut()
+	}
+}
+
+// shut closes stock and database before the case ends, for cases that open many.
+func (s *shop) shut() {
+	s.Helper()
+	s.stop()
+	if err := s.drv.Close(); err != nil {
+		s.Errorf("close: %v", err)
 	}
 }
 
@@ -388,6 +398,7 @@ func lostReplyHandsOverOnce(t testing.TB, h Harness) {
 		}
 		s.expectLevel(point, "a", 0, 1, 0)
 		s.audit()
+		s.shut()
 	}
 }
 

@@ -83,12 +83,8 @@ func (d *DB) Waiter(ctx context.Context, seq uint64) (w *driver.Waiter, ahead in
 
 // waiting answers what a decision asks about waiting lists.
 func (r *reader) waiting(ctx context.Context) error {
-	for i := range r.reads.Joins {
-		j, err := r.join(ctx, &r.reads.Joins[i])
-		if err != nil {
-			return err
-		}
-		r.state.Joins = append(r.state.Joins, j)
+	if err := r.joins(ctx); err != nil {
+		return err
 	}
 	for _, seq := range r.reads.Waiters {
 		w, err := waiterBySeq(ctx, r.tx, seq)
@@ -108,21 +104,35 @@ func (r *reader) waiting(ctx context.Context) error {
 	return nil
 }
 
-// join is one statement: what the key made, and what waits for the SKU, both among the few entries of a user.
-func (r *reader) join(ctx context.Context, ref *driver.JoinRef) (j driver.Join, err error) {
-	var t text
-	t.raw("SELECT " + waiterColumns + " FROM waiting q WHERE q.user = ").bytes(ref.Key.User).raw(" AND q.sale = ").bytes(ref.Key.Sale)
-	t.raw(" AND (q.akey = ").bytes(ref.Key.Key).raw(" OR q.sku = ").bytes(ref.SKU).raw(" AND q.state = 1)")
-	found, err := waiters(ctx, r.tx, &t, false)
-	for _, w := range found {
-		if w.Key == ref.Key {
-			j.Known = w
+// joins reads for all joins of the batch at once what their keys made, and what their users wait for.
+func (r *reader) joins(ctx context.Context) error {
+	refs := r.reads.Joins
+	known, live := map[driver.Key]*driver.Waiter{}, map[driver.JoinRef]*driver.Waiter{}
+	take := func(rows *sql.Rows) error {
+		var row waiterRow
+		err := rows.Scan(row.fields()...)
+		w := row.waiter()
+		known[w.Key] = w
+		if w.State == driver.Waiting {
+			live[driver.JoinRef{Key: driver.Key{Sale: w.Key.Sale, User: w.Key.User}, SKU: w.SKU}] = w
 		}
-		if w.SKU == ref.SKU && w.State == driver.Waiting {
-			j.Live = w
+		return err
+	}
+	const from = "SELECT " + waiterColumns + " FROM waiting q WHERE "
+	byKey := list{len(refs), from + "(q.user, q.sale, q.akey) IN (", ")",
+		func(t *text, i int) { t.row(refs[i].Key.User, refs[i].Key.Sale, refs[i].Key.Key) }}
+	byUser := list{len(refs), from + "q.state = 1 AND (q.user, q.sale) IN (", ")",
+		func(t *text, i int) { t.row(refs[i].Key.User, refs[i].Key.Sale) }}
+	for _, l := range []list{byKey, byUser} {
+		if err := l.query(ctx, r.tx, take); err != nil {
+			return err
 		}
 	}
-	return j, err
+	for i := range refs {
+		who := driver.JoinRef{Key: driver.Key{Sale: refs[i].Key.Sale, User: refs[i].Key.User}, SKU: refs[i].SKU}
+		r.state.Joins = append(r.state.Joins, driver.Join{Known: known[refs[i].Key], Live: live[who]})
+	}
+	return nil
 }
 
 const linePage = 64
