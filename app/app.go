@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"penstock/auth"
+	"penstock/balance"
 	"penstock/bus"
 	"penstock/config"
 	"penstock/gateway"
@@ -66,6 +67,7 @@ type App struct {
 	orders   *order.Orders
 	payments *payment.Payments
 	pays     map[string]payment.Provider
+	balances *balance.Balances
 	webhooks *webhook.Hooks
 	sagas    *saga.Coordinator
 	secret   standard.Secret

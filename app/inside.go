@@ -85,6 +85,8 @@ func (a *App) Write(ctx context.Context, name string, w io.Writer) error {
 		return a.orders.ExportEvents(ctx, w)
 	case "payments":
 		return a.payments.Export(ctx, w)
+	case "balances":
+		return a.balances.Export(ctx, w)
 	case "dead-letters":
 		return a.exportDeadLetters(ctx, w)
 	}

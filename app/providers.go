@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"penstock/balance/till"
 	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
 	"penstock/engine/sqldb"
@@ -41,6 +42,9 @@ func (a *App) providers(ctx context.Context) (all map[string]payment.Provider, c
 }
 
 func (a *App) provider(ctx context.Context, name string) (payment.Provider, func() error, error) {
+	if name == till.Name {
+		return till.New(a.balances), func() error { return nil }, nil
+	}
 	if name == "transfer" {
 		return a.bank(ctx)
 	}

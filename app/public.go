@@ -33,6 +33,9 @@ func (a *App) deps() api.Deps {
 		d.Cases = auditedCases{a.payments, a.stock.Record}
 		d.Statements = statements{a.payments, a.pays, a.stock.Record}
 	}
+	if a.balances != nil {
+		d.Balances = auditedBalances{a.balances, a.stock.Record}
+	}
 	a.sagaDeps(&d)
 	if a.bus != nil {
 		d.DeadLetters = a.bus.DeadLetters()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"penstock/balance"
 	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
 	"penstock/engine/sqldb"
@@ -23,8 +24,9 @@ import (
 // ownParticipants are what of this Penstock takes part in transactions, its own and those of others.
 func (a *App) ownParticipants() map[string]participant.Participant {
 	return map[string]participant.Participant{
-		"stock": shop.NewStock(a.stock),
-		"order": shop.NewOrder(a.stock, a.orders),
+		"stock":   shop.NewStock(a.stock),
+		"order":   shop.NewOrder(a.stock, a.orders),
+		"balance": balance.NewParticipant(a.balances),
 	}
 }
 

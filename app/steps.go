@@ -44,6 +44,7 @@ func (a *App) steps() []step {
 		{"stock", a.startStock, []string{sale, order, admin, timers, relay}}, // recovers and checks the stock database
 		{"sale", a.startSale, []string{sale, admin}},                         // needs the stock and its gate
 		{"orders", a.startOrders, []string{order, admin, timers}},            // needs the claims
+		{"balances", a.startBalances, []string{order, admin, timers}},        // payments and transactions take from them
 		{"payments", a.startPayments, []string{order, admin, timers}},        // needs orders, claims and the provider
 		{"transactions", a.startSaga, []string{order, admin, timers}},        // needs its participants: stock, orders, balances
 		{"webhooks", a.startWebhooks, []string{admin, relay}},                // must be there when the bus begins to deliver

@@ -66,15 +66,15 @@ func (b *Balances) Entries(ctx context.Context, user string, before int64, limit
 // SetCredit sets how far below zero the user's account may go. It is idempotent.
 //
 // Errors: [errs.Invalid]; [errs.InsufficientBalance] when the account is further below already.
-func (b *Balances) SetCredit(ctx context.Context, user, currency string, credit int64) (before, after Standing, err error) {
-	if err := checkAccount(user, currency); err != nil {
+func (b *Balances) SetCredit(ctx context.Context, l Limit) (before, after Standing, err error) {
+	if err := checkAccount(l.User, l.Currency); err != nil {
 		return before, after, err
 	}
-	if credit < 0 || credit > Most {
+	if l.Credit < 0 || l.Credit > Most {
 		return before, after, invalid("/limit", fmt.Sprintf("must be 0 to %d minor units", int64(Most)))
 	}
-	err = b.db.Do(ctx, ident.SlotOf(user), func(tx sqldb.Tx) error {
-		t := Transaction{Move: Move{User: user, Currency: currency}, Slot: ident.SlotOf(user)}
+	err = b.db.Do(ctx, ident.SlotOf(l.User), func(tx sqldb.Tx) error {
+		t := Transaction{Move: Move{User: l.User, Currency: l.Currency}, Slot: ident.SlotOf(l.User)}
 		held, err := load(tx, t, Held, 0)
 		if err != nil {
 			return err
@@ -83,12 +83,12 @@ func (b *Balances) SetCredit(ctx context.Context, user, currency string, credit 
 		if err != nil {
 			return err
 		}
-		before = Standing{currency, s.balance, held.balance, s.credit}
-		if s.balance < -credit {
-			return errs.New(errs.InsufficientBalance, "the account owes %d %s, so the limit cannot be %d", -s.balance, currency, credit)
+		before = Standing{l.Currency, s.balance, held.balance, s.credit}
+		if s.balance < -l.Credit {
+			return errs.New(errs.InsufficientBalance, "the account owes %d %s, so the limit cannot be %d", -s.balance, l.Currency, l.Credit)
 		}
-		s.credit, after = credit, before
-		after.Credit = credit
+		s.credit, after = l.Credit, before
+		after.Credit = l.Credit
 		return s.save(tx, t.Slot, b.now.Now())
 	})
 	return before, after, err

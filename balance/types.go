@@ -103,6 +103,15 @@ func (t Transaction) same(m Move) bool {
 	return t.Kind == m.Kind && t.User == m.User && t.Currency == m.Currency && t.Amount == m.Amount && t.Ref == m.Ref && t.Reason == m.Reason
 }
 
+// Limit says how far below zero a user's account may go, in minor units. Reason and Who are for the trail.
+type Limit struct {
+	User     string
+	Currency string
+	Credit   int64
+	Reason   string
+	Who      string
+}
+
 // Standing is what a user has in one currency: Balance, of which nothing is held, and Held beside it. Balance is never below
 // −Credit.
 type Standing struct {

@@ -23,7 +23,7 @@ var titles = map[errs.Code]string{
 	errs.KeyMissing: "Idempotency-Key missing or malformed", errs.SaleNotOpen: "The sale is not open yet", errs.SaleClosed: "The sale is closed",
 	errs.SalePaused: "The sale is paused", errs.QuotaExceeded: "Too many requests", errs.ReducedCapacity: "No capacity right now",
 	errs.Unknown: "The outcome is not known yet", errs.IllegalTransition: "The state does not allow this",
-	errs.PaymentInProgress: "A payment is in progress", errs.MethodUnknown: "The payment method is not known", errs.RefundTooLarge: "The refund is too large", errs.StockInUse: "The units are in use",
+	errs.PaymentInProgress: "A payment is in progress", errs.MethodUnknown: "The payment method is not known", errs.RefundTooLarge: "The refund is too large", errs.InsufficientBalance: "The balance does not suffice", errs.StockInUse: "The units are in use",
 	errs.VersionMismatch: "The version has changed", errs.VersionRequired: "If-Match missing", errs.Conflict: "It exists already",
 	errs.NotFound: "Not found", errs.Invalid: "Invalid request", errs.TooLarge: "Body too large", errs.UnsupportedMedia: "Unsupported media type",
 	errs.MethodNotAllowed: "Method not allowed", errs.Unauthenticated: "Not authenticated", errs.Forbidden: "Forbidden",

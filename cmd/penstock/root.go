@@ -31,6 +31,7 @@ func newRoot(e *env) *cobra.Command {
 		newKey(e),
 		newSale(e),
 		newOrder(e),
+		newBalance(e),
 		newCase(e),
 		newStatement(e),
 		newDLQ(e),

@@ -39,6 +39,8 @@ var publicCallsByAccess = []call{
 	{"POST " + order1 + "/cancellation", 401, 200, 404, 404, 200, 200},
 	{"POST " + order1 + "/refunds {}", 401, 200, 404, 404, 200, 200},
 	{"POST /v1/payment-callbacks/sandbox {}", 401, 401, 401, 401, 401, 401},
+	{"GET /v1/balance", 401, 200, 200, 200, 200, 200},
+	{"GET /v1/balance/entries", 401, 200, 200, 200, 200, 200},
 	{"GET /openapi.json", 200, 200, 200, 200, 200, 200},
 	{"GET /problems/sold-out", 200, 200, 200, 200, 200, 200},
 	{"GET /problems/nope", 404, 404, 404, 404, 404, 404},
@@ -102,6 +104,10 @@ var adminCallsByAccess = []call{
 	{`POST /admin/v1/participants/stock/try {"transaction":"t","branch":"b","payload":{}}`, 401, 403, 403, 200, 403, 403},
 	{`POST /admin/v1/participants/stock/confirm {"transaction":"t","branch":"b","payload":{}}`, 401, 403, 403, 500, 403, 403},
 	{`POST /admin/v1/participants/stock/cancel {"transaction":"t","branch":"b","payload":{}}`, 401, 403, 403, 200, 403, 403},
+	{"GET " + balance1, 401, 403, 403, 200, 403, 403},
+	{"GET " + balance1 + "/entries", 401, 403, 403, 200, 403, 403},
+	{"POST " + balance1 + `/entries {"currency":"EUR","amount":1,"reason":"test"}`, 401, 403, 403, 201, 403, 403},
+	{"PUT " + balance1 + `/limits/EUR {"limit":1,"reason":"test"}`, 401, 403, 403, 200, 403, 403},
 	{"GET /admin/v1/nope", 401, 403, 403, 404, 403, 403},
 	{"DELETE /admin/v1/sales", 401, 403, 403, 405, 403, 403},
 }
@@ -145,7 +151,7 @@ func shape(call string) string {
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
 		switch parts[max(i-1, 0)] {
-		case "sales", "attempts", "waiting", "orders", "dead-letters", "cases", "export", "payment-callbacks", "webhooks", "deliveries", "transactions", "participants":
+		case "sales", "attempts", "waiting", "orders", "dead-letters", "cases", "export", "payment-callbacks", "webhooks", "deliveries", "transactions", "participants", "balances", "limits":
 			if p != "" {
 				parts[i] = "*"
 			}

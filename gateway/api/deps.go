@@ -42,6 +42,7 @@ type Deps struct {
 	Payments    Payments
 	Cases       Cases
 	Statements  Statements
+	Balances    Balances
 	Events      Events
 	DeadLetters DeadLetters
 	Export      Export

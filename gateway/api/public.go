@@ -19,7 +19,7 @@ func Public(d Deps) (*gateway.Gateway, error) {
 		"Verifier": d.Verifier != nil, "Sales or Orders": sales || orders,
 		"Waiting": !sales || d.Waiting != nil,
 		"Passes":  !sales || d.Passes != nil, "Gateway.Attempts": !sales || d.Gateway.Attempts != nil,
-		"Payments": !orders || d.Payments != nil, "Events": !orders || d.Events != nil,
+		"Payments": !orders || d.Payments != nil, "Balances": !orders || d.Balances != nil, "Events": !orders || d.Events != nil,
 	})
 	if err != nil {
 		return nil, err
@@ -74,5 +74,6 @@ func (s *surface) buying() {
 func (s *surface) owning() {
 	s.orderCalls()
 	s.paymentCalls()
+	s.balanceCalls()
 	s.eventCalls()
 }

@@ -58,6 +58,7 @@ type Payment struct {
 	Provider string        `json:"provider"`
 	Amount   int64         `json:"amount" doc:"minor units of currency"`
 	Currency string        `json:"currency"`
+	Reason   string        `json:"reason,omitempty" doc:"why it failed, as far as the provider tells"`
 }
 
 // StockLevel is one stock row: offered − withdrawn = available + held + sold.
@@ -103,7 +104,7 @@ func operatorOrder(o order.Order) OperatorOrder {
 }
 
 func wirePayment(p payment.Payment) Payment {
-	return Payment{ID: p.ID.String(), Order: p.Order.String(), State: p.State, Provider: p.Provider, Amount: p.Amount, Currency: p.Currency}
+	return Payment{ID: p.ID.String(), Order: p.Order.String(), State: p.State, Provider: p.Provider, Amount: p.Amount, Currency: p.Currency, Reason: p.Why}
 }
 
 func wireLevel(s driver.Stock) StockLevel {
