@@ -225,3 +225,51 @@ func testSilenceIsACase(t *testing.T, on engine) {
 func (w *world) cutAll() { w.line.set(func(*http.Request) (before, after bool) { return true, false }) }
 
 func (w *world) uncut() { w.line.set(func(*http.Request) (before, after bool) { return false, false }) }
+
+// Two processes that decide about the same late money at the same moment, one of them told that there is nothing left and the other not, decide the same: the order is paid
+// by one sold claim, or the money is back and nothing is held for it.
+func testLateMoneyIsDecidedOnce(t *testing.T, on engine) {
+	t.Parallel()
+	w, pays := two(t, on)
+	w.shop.dumb = true
+	const n = 20
+	var late []payment.Payment
+	for i := range n {
+		_, p := w.lateMoney("u" + strconv.Itoa(i))
+		late = append(late, p)
+	}
+	w.shop.mu.Lock()
+	w.shop.dumb, w.shop.free, w.shop.refuse = false, n, map[string]bool{}
+	w.shop.mu.Unlock()
+	each(2*n, func(i int) {
+		if err := pays[i%2].Nudge(t.Context(), late[i/2].ID); err != nil {
+			t.Log(err) // it is taken up again
+		}
+	})
+	w.until("the payments are finished", func() bool { c, err := pays[0].InFlight(t.Context()); return err == nil && c == 0 })
+	paid, back := 0, 0
+	for _, p := range late {
+		p = w.payment(p)
+		switch o := w.order(p.Order); {
+		case p.State == payment.Captured && o.State == order.Paid:
+			paid++
+		case p.State == payment.Refunded && o.State == order.Expired:
+			back++
+		default:
+			t.Errorf("payment %s is %s, its order %s", p.ID, p.State, o.State)
+		}
+	}
+	sold := 0
+	for id, c := range w.shop.claims {
+		if c.State == driver.Held {
+			t.Errorf("claim %s is held for nobody", id)
+		}
+		if c.State == driver.Sold {
+			sold++
+		}
+	}
+	if paid+back != n || sold != paid {
+		t.Errorf("%d paid, %d refunded, %d claims sold", paid, back, sold)
+	}
+	t.Logf("%d paid, %d refunded", paid, back)
+}

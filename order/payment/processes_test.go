@@ -36,6 +36,7 @@ var processes = map[string]func(*testing.T, engine){
 	"due work is done by one":           testDueWorkIsDoneByOne,
 	"a late answer settles nothing":     testLateAnswer,
 	"a start takes nothing away":        testStartTakesNothingAway,
+	"late money is decided once":        testLateMoneyIsDecidedOnce,
 	"overlapping node numbers":          testOverlappingNodes,
 	"a node number may change":          testNodeChanges,
 }

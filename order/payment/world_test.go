@@ -40,7 +40,9 @@ type shop struct {
 	orders map[ident.ID]*order.Order
 	sells  map[ident.ID]int
 	asked  map[ident.ID]chan struct{}
-	free   int // units that late money can claim again
+	free   int             // units that late money can claim again
+	dumb   bool            // nobody knows what becomes of claims that are made
+	refuse map[string]bool // not nil: the keys that were refused once
 }
 
 // isAsked returns what is closed when the claim is about to be sold for the first time.
@@ -157,6 +159,13 @@ func (s *shop) Attempt(_ context.Context, r stock.Request) stock.Answer {
 			cp := *c
 			return stock.Answer{State: stock.Won, Attempt: &cp, Replayed: true}
 		}
+	}
+	if s.dumb {
+		return stock.Answer{State: stock.Unknown}
+	}
+	if s.refuse != nil && !s.refuse[r.Key] { // who asks first finds nothing, who asks next does
+		s.refuse[r.Key] = true
+		return stock.Answer{State: stock.Lost, Reason: errs.StockHeld}
 	}
 	if s.free == 0 {
 		return stock.Answer{State: stock.Lost, Reason: errs.SoldOut}
