@@ -131,23 +131,25 @@ func (j *join) refused(w *work, live *driver.Waiter) error {
 }
 
 // Leave takes a user's entry off its list. An entry that does not wait any more is errs.IllegalTransition, except that leaving
-// twice is one; an entry of another user or sale, like one that never was, is errs.NotFound.
+// twice is one; after the end of the sale it is errs.SaleClosed; an entry of another user or sale, like one that never was, is errs.NotFound.
 func (s *Stock) Leave(ctx context.Context, sale, user string, entry uint64) (Entry, error) {
 	e, err := s.Waiting(ctx, sale, user, entry)
 	if err != nil {
 		return Entry{}, err
 	}
-	var at, levelAt int
+	var at, levelAt, saleAt int
 	var after driver.Waiter
 	needs := func(w *work) {
 		at, levelAt = w.needWaiter(entry), w.needLevel(e.List())
-		w.needSale(sale)
+		saleAt = w.needSale(sale)
 	}
 	err = s.do(ctx, needs, func(w *work) error {
 		now := w.waiters[at]
 		switch {
 		case now == nil:
 			return errs.New(errs.NotFound, "there is no entry %d", entry)
+		case now.State == driver.Waiting && ended(w.sales[saleAt], w.now):
+			return errs.New(errs.SaleClosed, "sale %q is closed: nobody waits any more", sale) // its list may have left memory
 		case now.State == driver.Waiting:
 			w.settle(levelAt, driver.Settle{Seq: entry, List: e.List(), To: driver.Left, Why: driver.Left.String()})
 		case now.State != driver.Left:

@@ -135,14 +135,15 @@ func (m *machine) leave(rt *rapid.T) {
 	e := rapid.SampledFrom(m.m.queue.entries).Draw(rt, "who")
 	_, err := m.s.p.Leave(m.s.Context(), "s", e.user, e.seq)
 	want := errs.Code("")
-	switch e.state {
-	case driver.Waiting:
+	switch {
+	case e.state == driver.Waiting && m.m.closed(m.s.clk.Now()):
+		want = errs.SaleClosed
+	case e.state == driver.Waiting:
 		e.state = driver.Left
 		row := m.m.levels[e.sku]
 		row.Waiting--
 		m.m.levels[e.sku] = row
-	case driver.Left:
-	default:
+	case e.state != driver.Left:
 		want = errs.IllegalTransition
 	}
 	if errs.CodeOf(err) != want {
