@@ -11,16 +11,16 @@ import (
 	"penstock/order/payment"
 )
 
-// pairs is how many orders each kind of race has on an engine; PENSTOCK_RACES sets it for both.
+// pairs is how many orders each kind of race has on an engine; RACES sets it for both.
 func pairs(t *testing.T, usual int) int {
 	t.Helper()
-	text := os.Getenv("PENSTOCK_RACES")
+	text := os.Getenv("RACES")
 	if text == "" {
 		return usual
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("PENSTOCK_RACES is %q: it is a number of pairs, such as 1000", text)
+		t.Fatalf("RACES is %q: it is a number of pairs, such as 1000", text)
 	}
 	return n
 }
