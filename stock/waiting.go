@@ -20,7 +20,7 @@ type JoinRequest struct {
 // Entry is an entry of a waiting list as its user sees it.
 type Entry struct {
 	driver.Waiter
-	// Position is 1 for the first who waits, 0 for an entry that does not wait.
+	// Position is 1 for the first who waits, 0 for an entry that does not wait. It means nothing after the end of the sale.
 	Position int64
 	// Expired says that nothing will come, or comes any more, of the entry: the sale ended while it waited (Why "sale-closed"),
 	// or its order was not paid in time (Why "expired").

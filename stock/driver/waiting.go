@@ -9,7 +9,8 @@ import (
 
 // Lister reads waiting lists as they are committed.
 type Lister interface {
-	// Waiter returns the entry with this number, or nil, and how many entries of its list wait before it (0 unless it waits).
+	// Waiter returns the entry with this number, or nil, and how many entries of its list wait before it: 0 unless it
+	// waits, and any number in a sale that has ended, where places mean nothing and lists may be archived.
 	Waiter(ctx context.Context, seq uint64) (w *Waiter, ahead int64, err error)
 }
 
