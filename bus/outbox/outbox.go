@@ -19,6 +19,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"strconv"
 	"unicode/utf8"
 
 	"penstock/bus/driver"
@@ -67,7 +69,7 @@ func Publish(tx Tx, msgs ...driver.Message) error {
 		if err := check(m); err != nil {
 			return fmt.Errorf("publish message %q: %w", m.ID, err)
 		}
-		headers, err := json.Marshal(m.Headers)
+		headers, err := json.Marshal(versioned(m))
 		if err != nil {
 			return fmt.Errorf("publish message %q: headers: %w", m.ID, err)
 		}
@@ -81,6 +83,28 @@ func Publish(tx Tx, msgs ...driver.Message) error {
 	}
 	return nil
 }
+
+// versioned returns the headers with the version of the payload's schema, which a payload may also say in "v": every engine then
+// carries the same.
+func versioned(m *driver.Message) map[string]string {
+	if m.Headers[version] != "" {
+		return m.Headers
+	}
+	headers := maps.Clone(m.Headers)
+	if headers == nil {
+		headers = map[string]string{}
+	}
+	var said struct {
+		V uint32 `json:"v"`
+	}
+	if json.Unmarshal(m.Payload, &said) != nil || said.V == 0 {
+		said.V = 1
+	}
+	headers[version] = strconv.FormatUint(uint64(said.V), 10)
+	return headers
+}
+
+const version = "version"
 
 // check refuses, while the caller can still do something about it, what some engine could not carry.
 func check(m *driver.Message) error {

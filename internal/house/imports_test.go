@@ -36,6 +36,7 @@ var rooms = []room{
 	{"bus/driver", nil, "the port"},
 	{"bus/outboxbus", []string{"bus/driver", "engine"}, "carries what a database journals"},
 	{"bus/drivertest", []string{"bus", "engine"}, "the contract"},
+	{"bus/messagetest", []string{"bus", "engine"}, "tests of the whole way of a message"},
 	{"bus/outbox", []string{"bus/driver", "engine"}, "the message table that rooms write in their own transactions"},
 	{"bus/kafkabus", []string{"bus/driver", "engine"}, "relays outboxes to Kafka and reads them back"},
 	{"bus/sqlstore", []string{"bus/driver", "engine"}, "keeps offsets and dead letters in one SQLite file"},
