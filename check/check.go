@@ -121,7 +121,7 @@ func read(ctx context.Context, src Source, o *Options, drained bool) (w *world, 
 	w = newWorld(before, drained, o)
 	steps := map[string]func([]byte) error{
 		"audit": w.audit, "claims": w.claim, "stock-ledger": w.ledger, "waiting": w.waiting, "orders": w.order, "order-events": w.event,
-		"payments": w.payment, "outbox": w.outbox, "dead-letters": w.deadLetter,
+		"payments": w.payment, "balances": w.balance, "outbox": w.outbox, "dead-letters": w.deadLetter,
 	}
 	if err := w.openEarlier(o.EarlierAudit); err != nil {
 		return nil, false, err

@@ -18,6 +18,7 @@ func (w *world) finish() {
 	})
 	w.finishWishes()
 	w.finishAudit()
+	w.finishBalances()
 	if w.clocks > 0 {
 		w.tally.note("I13", "the ledger's clock went back %d times; the sequence decides, not the clock", w.clocks)
 	}

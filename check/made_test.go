@@ -81,6 +81,7 @@ func (m *made) shop() {
 		m.pay(m.buy(fmt.Sprintf("kim-%d", i), "k1", "hat", 1), "captured")
 	}
 	m.queue()
+	m.ledgerOfBalances()
 	again := m.buy("noa", "k1", "hat", 1)
 	m.release(again, "expired", "expired")
 	m.revive(again)

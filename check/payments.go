@@ -63,6 +63,7 @@ func (w *world) payment(line []byte) error {
 	if p.orders > 0 && l.amount != p.amount {
 		w.tally.bad("I8", "payment %v asks for %d, order %v costs %d", l.id, l.amount, l.order, p.amount)
 	}
+	w.paidFromBalance(&l)
 	w.settle(&l, p)
 	return nil
 }

@@ -98,6 +98,7 @@ func newTally() *tally {
 		{ID: "I6", Name: "a definite no leaves nothing", Unit: "refused keys"},
 		{ID: "I7", Name: "per-user limit", Unit: "holds"},
 		{ID: "I8", Name: "money", Unit: "orders and payments"},
+		{ID: "I8b", Name: "balance ledger", Unit: "transactions, accounts and payments"},
 		{ID: "I9", Name: "order state machine", Unit: "events"},
 		{ID: "I12", Name: "queue accounting", Unit: "messages"},
 		{ID: "I13", Name: "published decision sequence", Unit: "ledger entries"},

@@ -9,7 +9,7 @@ import (
 )
 
 // Exports lists the exports that a check reads, by name.
-var Exports = [...]string{"audit", "claims", "waiting", "stock-ledger", "orders", "order-events", "payments", "outbox", "dead-letters"}
+var Exports = [...]string{"audit", "claims", "waiting", "stock-ledger", "orders", "order-events", "payments", "balances", "outbox", "dead-letters"}
 
 // Source is where the records come from. Export and Snapshot are enough; gateway/api.Export.Write is an Export.
 type Source struct {

@@ -51,6 +51,7 @@ type world struct {
 	late    []uint32 // purchases that are claims made for late money
 	slots   [ident.Slots]placement
 	perDB   map[int64]int64
+	money   balances
 
 	waits    []waitLine // of the lists, not yet replayed
 	seq      uint64
@@ -69,7 +70,7 @@ func newWorld(s Snapshot, drained bool, o *Options) *world {
 	w := &world{
 		tally: newTally(), opt: o, drained: drained, bySKU: map[shelfKey]uint32{}, windows: map[string]*window{},
 		buys: newPurchases(), byKey: map[uint64]uint32{}, taken: map[uint64]int64{}, refs: map[uint64]struct{}{},
-		perDB: map[int64]int64{}, counts: map[string]int64{}, dead: map[ident.ID]int64{},
+		perDB: map[int64]int64{}, money: newBalances(), counts: map[string]int64{}, dead: map[ident.ID]int64{},
 	}
 	for i := range s.Sales {
 		sale := &s.Sales[i]

@@ -1,0 +1,195 @@
+package check
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
+	"penstock/check/ndjson"
+	"penstock/internal/ident"
+)
+
+// balanceLine is one line of the export of balances: a transaction with its entries, or an account.
+type balanceLine struct {
+	record, id, kind, account, ref string
+	owner                          []byte
+	currency                       string
+	slot, n, amount                int64
+	balance, credit                int64
+	entries                        []balanceEntry
+}
+
+type balanceEntry struct {
+	account         string
+	owner           []byte
+	amount, balance int64
+}
+
+func (l *balanceLine) field(name []byte, v ndjson.Value) (err error) {
+	switch string(name) {
+	case "record":
+		l.record = v.Text()
+	case "id":
+		l.id = v.Text()
+	case "kind":
+		l.kind = v.Text()
+	case "account":
+		l.account = v.Text()
+	case "ref":
+		l.ref = v.Text()
+	case "owner":
+		l.owner = v.Bytes()
+	case "currency":
+		l.currency = v.Text()
+	case "slot":
+		l.slot, err = v.Int()
+	case "n":
+		l.n, err = v.Int()
+	case "amount":
+		l.amount, err = v.Int()
+	case "balance":
+		l.balance, err = v.Int()
+	case "credit":
+		l.credit, err = v.Int()
+	case "entries":
+		err = ndjson.Elements(v, l.entry)
+	}
+	return err
+}
+
+func (l *balanceLine) entry(v ndjson.Value) error {
+	var e balanceEntry
+	err := ndjson.Fields(v, func(name []byte, v ndjson.Value) (err error) {
+		switch string(name) {
+		case "account":
+			e.account = v.Text()
+		case "owner":
+			e.owner = v.Bytes()
+		case "amount":
+			e.amount, err = v.Int()
+		case "balance":
+			e.balance, err = v.Int()
+		}
+		return err
+	})
+	l.entries = append(l.entries, e)
+	return err
+}
+
+// balances is what the export of balances adds up to.
+type balances struct {
+	sums map[uint64]int64 // by account
+	last map[int64]int64  // number of the last transaction by slot
+	paid map[ident.ID]int64
+	back map[ident.ID]int64
+	// till are the payments that name the balance as their provider.
+	till map[ident.ID]tillPayment
+}
+
+type tillPayment struct {
+	state              string
+	captured, refunded int64
+}
+
+func newBalances() balances {
+	return balances{map[uint64]int64{}, map[int64]int64{}, map[ident.ID]int64{}, map[ident.ID]int64{}, map[ident.ID]tillPayment{}}
+}
+
+// account hashes which account an entry is of.
+func (l *balanceLine) hash(account string, owner []byte) uint64 {
+	return mix(mix(uint64(l.slot), xxhash.Sum64String(account)), mix(xxhash.Sum64(owner), xxhash.Sum64String(l.currency)))
+}
+
+var errNoRecord = errors.New("the line is neither a transaction nor an account")
+
+func (w *world) balance(line []byte) error {
+	var l balanceLine
+	if err := ndjson.Fields(line, l.field); err != nil {
+		return err
+	}
+	w.tally.ran("I8b", 1)
+	switch l.record {
+	case "transaction":
+		w.counts["balanceTransactions"]++
+		w.moved(&l)
+		return nil
+	case "account":
+		w.standing(&l)
+		return nil
+	}
+	return errNoRecord
+}
+
+// moved checks that a transaction adds up and goes on where its accounts stood.
+func (w *world) moved(l *balanceLine) {
+	b := &w.money
+	if l.n != b.last[l.slot]+1 {
+		w.tally.bad("I8b", "transaction %d of book %d stands behind %d", l.n, l.slot, b.last[l.slot])
+	}
+	b.last[l.slot] = l.n
+	var sum int64
+	for _, e := range l.entries {
+		h := l.hash(e.account, e.owner)
+		sum += e.amount
+		b.sums[h] += e.amount
+		if b.sums[h] != e.balance {
+			w.tally.bad("I8b", "transaction %s leaves account %s of %.40q at %d, its entry says %d", l.id, e.account, e.owner, b.sums[h], e.balance)
+		}
+	}
+	if sum != 0 || len(l.entries) < 2 {
+		w.tally.bad("I8b", "the %d entries of transaction %s add up to %d", len(l.entries), l.id, sum)
+	}
+	if id, err := ident.Parse(strings.TrimPrefix(l.ref, "payment/")); err == nil {
+		switch l.kind {
+		case "payment":
+			b.paid[id] += l.amount
+		case "refund":
+			b.back[id] += l.amount
+		}
+	}
+}
+
+// standing checks an account against its entries and its limit.
+func (w *world) standing(l *balanceLine) {
+	h := l.hash(l.account, l.owner)
+	if sum := w.money.sums[h]; sum != l.balance {
+		w.tally.bad("I8b", "account %s of %.40q has %d %s, its entries add up to %d", l.account, l.owner, l.balance, l.currency, sum)
+	}
+	delete(w.money.sums, h)
+	if l.account != "cash" && l.balance < -l.credit {
+		w.tally.bad("I8b", "account %s of %.40q is at %d %s, its limit is %d", l.account, l.owner, l.balance, l.currency, -l.credit)
+	}
+}
+
+// paidFromBalance remembers a payment that the ledger must know.
+func (w *world) paidFromBalance(l *paymentLine) {
+	if l.provider == "balance" && l.id != 0 {
+		w.money.till[l.id] = tillPayment{l.state, max(l.captured, 0), max(l.refunded, 0)}
+	}
+}
+
+// finishBalances compares the ledger with the payments that were made from it.
+func (w *world) finishBalances() {
+	b := &w.money
+	for _, sum := range b.sums {
+		w.tally.bad("I8b", "an account that entries move, to %d, is not there", sum)
+	}
+	if !w.drained {
+		return
+	}
+	for id, p := range b.till {
+		w.tally.ran("I8b", 1)
+		if p.captured != b.paid[id] || p.refunded != b.back[id] {
+			w.tally.bad("I8b", "payment %v is %s with %d captured and %d given back, the ledger says %d and %d", id, p.state, p.captured, p.refunded, b.paid[id], b.back[id])
+		}
+		delete(b.paid, id)
+		delete(b.back, id)
+	}
+	for id, amount := range b.paid {
+		w.tally.bad("I8b", "the ledger took %d for payment %v, which is not there", amount, id)
+	}
+	for id, amount := range b.back {
+		w.tally.bad("I8b", "the ledger gave %d back for payment %v, which is not there", amount, id)
+	}
+}
