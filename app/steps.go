@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"penstock/auth"
+	"penstock/bus"
 	"penstock/config"
 	"penstock/internal/durable"
 	"penstock/internal/ident"
@@ -235,7 +236,7 @@ func (a *App) startBus(ctx context.Context) (func(context.Context) error, error)
 		return nil, err
 	}
 	if a.cfg.Has(config.RoleOrder) {
-		err = a.bus.Consume(orderGroup, stock.Topic, a.giveWay(a.orders.Handle))
+		err = a.bus.Consume(orderGroup, stock.Topic, bus.Contract{}.Guard(a.giveWay(a.orders.Handle)))
 	}
 	if err == nil {
 		err = a.consumeWebhooks()
