@@ -83,6 +83,8 @@ type balances struct {
 	last map[int64]int64  // number of the last transaction by slot
 	paid map[ident.ID]int64
 	back map[ident.ID]int64
+	// taken is what transactions across services took, by the hash of the transaction.
+	taken map[uint64]int64
 	// till are the payments that name the balance as their provider.
 	till map[ident.ID]tillPayment
 }
@@ -93,7 +95,7 @@ type tillPayment struct {
 }
 
 func newBalances() balances {
-	return balances{map[uint64]int64{}, map[int64]int64{}, map[ident.ID]int64{}, map[ident.ID]int64{}, map[ident.ID]tillPayment{}}
+	return balances{map[uint64]int64{}, map[int64]int64{}, map[ident.ID]int64{}, map[ident.ID]int64{}, map[uint64]int64{}, map[ident.ID]tillPayment{}}
 }
 
 // account hashes which account an entry is of.
@@ -140,6 +142,10 @@ func (w *world) moved(l *balanceLine) {
 	if sum != 0 || len(l.entries) < 2 {
 		w.tally.bad("I8b", "the %d entries of transaction %s add up to %d", len(l.entries), l.id, sum)
 	}
+	if tx, ok := strings.CutPrefix(l.ref, "tx/"); ok && l.kind == "take" {
+		name, _, _ := strings.Cut(tx, "/")
+		b.taken[xxhash.Sum64String(name)] += l.amount
+	}
 	if id, err := ident.Parse(strings.TrimPrefix(l.ref, "payment/")); err == nil {
 		switch l.kind {
 		case "payment":
@@ -166,6 +172,27 @@ func (w *world) standing(l *balanceLine) {
 func (w *world) paidFromBalance(l *paymentLine) {
 	if l.provider == "balance" && l.id != 0 {
 		w.money.till[l.id] = tillPayment{l.state, max(l.captured, 0), max(l.refunded, 0)}
+	}
+}
+
+// transactionOf hashes the transaction across services whose key won a claim ("tx:<transaction>:<branch>"), or returns 0.
+func transactionOf(key string) uint64 {
+	rest, ok := strings.CutPrefix(strings.TrimPrefix(key, "·"), "tx:")
+	name, _, whole := strings.Cut(rest, ":")
+	if !ok || !whole {
+		return 0
+	}
+	return xxhash.Sum64String(name)
+}
+
+// judgeTransaction judges an order without a payment that a transaction across services paid: what a balance paid for it is at
+// most its amount. Without a balance the money is with a participant that is no part of this shop.
+func (w *world) judgeTransaction(p *purchase) {
+	took, ours := w.money.taken[p.tx]
+	if !ours {
+		w.counts["paidByTransaction"]++
+	} else if took > p.amount {
+		w.tally.bad("I8", "order %v costs %d, its transaction took %d from a balance", p.id, p.amount, took)
 	}
 }
 

@@ -1,6 +1,9 @@
 package check
 
-import "fmt"
+import (
+	"fmt"
+	"testing"
+)
 
 // ledgerOfBalances lets two purchases be paid from one balance, which everything happens to.
 func (m *made) ledgerOfBalances() {
@@ -68,4 +71,27 @@ var balanceViolations = []planted{
 	{"an entry that leaves another balance", func(m *made) { m.entry(2, 1)["balance"] = 7 }, []string{"I8b"}},
 	{"a payment from a balance that the ledger does not know", func(m *made) { m.files["balances"][1]["ref"] = "" }, []string{"I8b"}},
 	{"money taken for a payment that is not there", func(m *made) { m.files["balances"][5]["kind"], m.files["balances"][5]["ref"] = "payment", "payment/99" }, []string{"I8b"}},
+}
+
+// An order without a payment is paid when its claim is a transaction's; more than its amount from a balance is a violation.
+func TestPaidByTransaction(t *testing.T) {
+	t.Parallel()
+	for took, want := range map[int]string{price: Pass, price + 1: Fail, 0: Pass} {
+		m, run := setup(t)
+		p := m.win("vic", "tx:9:stock", "hat", 1)
+		m.shift(p.sku, "held", "sold", 1)
+		m.ledger(p.sku, "sell", p.id, 1)
+		p.claim["state"] = "sold"
+		m.step(p, "paid", "paid")
+		if took > 0 {
+			m.add("balances", row{"record": "transaction", "id": "9-1", "slot": 9, "n": 1, "kind": "take", "ref": "tx/9/balance", "currency": "EUR", "amount": took, "entries": []row{
+				{"account": "cash", "owner": "", "amount": -took, "balance": -took}, {"account": "revenue", "owner": "", "amount": took, "balance": took}}})
+			m.add("balances", row{"record": "account", "slot": 9, "account": "cash", "owner": "", "currency": "EUR", "balance": -took, "credit": 0})
+			m.add("balances", row{"record": "account", "slot": 9, "account": "revenue", "owner": "", "currency": "EUR", "balance": took, "credit": 0})
+		}
+		rep := run()
+		if rep.Verdict != want || (rep.Figures["paidByTransaction"] == 1) != (took == 0) {
+			t.Errorf("%d from a balance: %s", took, rep.Text())
+		}
+	}
 }

@@ -66,6 +66,7 @@ func (w *world) claim(line []byte) error {
 		p.hasClaim, p.state, p.sale, p.releaseAt = true, state, at, c.release
 		p.user = canonical([]byte(c.user))
 		p.key = scoped(c.sale, []byte(c.user), []byte(c.key))
+		p.tx = transactionOf(c.key)
 		w.bind(p, n)
 		if c.order != c.attempt {
 			p.again = c.order

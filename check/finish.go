@@ -25,6 +25,9 @@ func (w *world) finish() {
 	if n := w.counts["operatorCases"]; n > 0 {
 		w.tally.note("I8", "%d captures of another amount, or late, wait for an operator", n)
 	}
+	if n := w.counts["paidByTransaction"]; n > 0 {
+		w.tally.note("I8", "%d orders were paid by a transaction with money that is not in a balance", n)
+	}
 	if w.opt.Route == nil {
 		w.tally.note("I20", "against other orders of the same slot, as no placement was given")
 	}
@@ -130,6 +133,10 @@ func (w *world) judgeLife(p *purchase) {
 // judgeMoney compares what was captured and given back with what the order's state says.
 func (w *world) judgeMoney(p *purchase) {
 	if !w.drained || p.mismatch || p.waits && p.order.gone() || p.orders > 1 || w.dead[p.id] > 0 {
+		return
+	}
+	if p.tx != 0 && p.captured == 0 && p.order.taken() {
+		w.judgeTransaction(p)
 		return
 	}
 	net := p.captured - p.refunded

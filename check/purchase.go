@@ -25,6 +25,8 @@ type purchase struct {
 	orders                             uint8
 	mismatch                           bool
 
+	tx uint64 // hash of the transaction across services that holds it, or 0
+
 	again ident.ID // the expired order that this claim was made for, or 0
 	// heir is the number, plus one, of the claim that late money made and that was sold; revived says that the order went from
 	// expired to paid, waits that its late money waits for an operator.
