@@ -75,6 +75,7 @@ type App struct {
 	desk     desk
 	bus      *bus.Bus
 	repair   *reconcile.Reconciler
+	rows     reconcile.Rows // of the orders
 	events   *events
 	drain    *gateway.Drain
 	sweeps   []func() // forget idle keys of limits

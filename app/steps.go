@@ -153,6 +153,7 @@ func (a *App) startOrders(ctx context.Context) (func(context.Context) error, err
 	if err != nil {
 		return nil, err
 	}
+	a.rows = reconcile.NewRows(db)
 	a.orders, err = order.New(db, claims{a.stock, a.leader.leads}, order.Options{
 		Clock: a.opt.Clock, Logger: a.log, BatchRows: a.cfg.OrderWriter.Rows, BatchWait: a.cfg.OrderWriter.Wait,
 		Pace: int(a.cfg.OrderWriter.Pace.PerSecond()), Fault: a.opt.Fault, Hooks: a.orderHooks(),
@@ -248,7 +249,7 @@ func (a *App) startBus(ctx context.Context) (func(context.Context) error, error)
 		return nil, errors.Join(err, closed())
 	}
 	if a.cfg.Has(config.RoleAdmin) {
-		a.repair = reconcile.New(a.stock, a.gate, a.orders, a.opt.Clock, a.backlog)
+		a.repair = a.reconciler()
 	}
 	return func(ctx context.Context) error { return errors.Join(a.bus.Stop(ctx), closed()) }, nil
 }

@@ -36,6 +36,14 @@ func (b *books) Snapshot(context.Context) (*driver.Snapshot, error) {
 	return &driver.Snapshot{Seq: 2, Stock: []driver.Stock{b.row}}, nil
 }
 
+// reconciler compares the books with a gate; backlog is what the orders have not got yet.
+func (b *books) reconciler(g Gate, backlog int64) *Reconciler {
+	return New(Deps{
+		Stock: b, Gate: g, Orders: b, Rows: b, Clock: clock.NewFake(time.Unix(0, 0)),
+		Backlog: func(context.Context) (int64, error) { return backlog, nil },
+	})
+}
+
 func (b *books) Claim(context.Context, ident.ID) (*driver.Attempt, error) { return &b.claim, nil }
 
 func (b *books) Journal(_ context.Context, after uint64, _ int) ([]driver.Entry, error) {
@@ -53,12 +61,21 @@ func (b *books) Record(_ context.Context, a driver.Audit) error {
 	return nil
 }
 
-func (b *books) Get(_ context.Context, _ string, id ident.ID) (order.Order, error) {
+func (b *books) Stored(_ context.Context, id ident.ID) (*order.Order, error) {
 	state, ok := b.orders[id]
 	if !ok {
-		return order.Order{}, errs.New(errs.NotFound, "no such order")
+		return nil, nil
 	}
-	return order.Order{ID: id, State: state}, nil
+	return &order.Order{ID: id, State: state}, nil
+}
+
+func (b *books) Walk(_ context.Context, f func(*order.Order, *order.Misplaced) error) error {
+	for id, state := range b.orders {
+		if err := f(&order.Order{ID: id, State: state}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *books) Follow(_ context.Context, c *driver.Attempt) (order.Order, error) {
@@ -83,7 +100,7 @@ func TestDriftIsFoundAndMended(t *testing.T) {
 			stale.Available, stale.Held = 5, 0
 			g.Observe(stock.Committed{Stock: []driver.Stock{stale}})
 		}, 0, KindGate, true},
-		{"a missing order", func(b *books, _ *gate.Memory) { delete(b.orders, 7) }, 0, KindOrder, true},
+		{"a missing order", func(b *books, _ *gate.Memory) { delete(b.orders, 7) }, 0, KindMissing, true},
 		{"an order gone elsewhere", func(b *books, _ *gate.Memory) { b.orders[7] = order.Cancelled }, 0, KindOrder, true},
 		{"an order on its way", func(b *books, _ *gate.Memory) { b.orders[7] = order.Accepted }, 1, "", false},
 		{"a stock row that lies", func(b *books, g *gate.Memory) {
@@ -96,7 +113,7 @@ func TestDriftIsFoundAndMended(t *testing.T) {
 			b, g := newBooks(), gate.New(0)
 			g.Observe(stock.Committed{Stock: []driver.Stock{b.row}})
 			c.plant(b, g)
-			r := New(b, g, b, clock.NewFake(time.Unix(0, 0)), func(context.Context) (int64, error) { return c.backlog, nil })
+			r := b.reconciler(g, c.backlog)
 			found, err := r.Repair(t.Context(), "op", "drill")
 			if err != nil {
 				t.Fatal(err)
@@ -121,7 +138,7 @@ func TestDriftIsFoundAndMended(t *testing.T) {
 			}
 		})
 	}
-	if _, err := New(newBooks(), gate.New(0), newBooks(), clock.Real{}, nil).Repair(t.Context(), "op", ""); !errs.Is(err, errs.Invalid) {
+	if _, err := newBooks().reconciler(gate.New(0), 0).Repair(t.Context(), "op", ""); !errs.Is(err, errs.Invalid) {
 		t.Errorf("a repair without a reason: %v", err)
 	}
 }

@@ -11,15 +11,15 @@ import (
 
 // difference is one disagreement between two records of the same thing.
 type difference struct {
-	Kind, Object, Expected, Found string
-	Repaired                      bool
+	Kind, Object, Explanation string
+	Repaired                  bool
 }
 
 func newReconcile(e *env) *cobra.Command {
 	var repair bool
 	var reason string
 	return act{
-		use: "reconcile", short: "compare stock, orders, ledger and gate; exit 1 when they differ",
+		use: "reconcile", short: "compare stock, orders, money, ledger and gate; exit 1 when they differ",
 		flags: func(c *cobra.Command) {
 			c.Flags().BoolVar(&repair, "repair", false, "mend what is safe to mend")
 			reasonFlag(c, &reason)
@@ -64,9 +64,9 @@ func differenceRows(all []difference) [][]string {
 	if len(all) == 0 {
 		return [][]string{{"no differences"}}
 	}
-	rows := [][]string{{"KIND", "OBJECT", "EXPECTED", "FOUND", "REPAIRED"}}
+	rows := [][]string{{"KIND", "OBJECT", "REPAIRED", "EXPLANATION"}}
 	for _, d := range all {
-		rows = append(rows, []string{d.Kind, d.Object, d.Expected, d.Found, strconv.FormatBool(d.Repaired)})
+		rows = append(rows, []string{d.Kind, d.Object, strconv.FormatBool(d.Repaired), d.Explanation})
 	}
 	return rows
 }

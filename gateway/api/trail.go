@@ -46,10 +46,14 @@ type Difference struct {
 	Found    string    `json:"found"`
 	Repaired bool      `json:"repaired"`
 	At       time.Time `json:"at"`
+	// Explanation is a sentence: what was expected, what was found, what to do.
+	Explanation string `json:"explanation" doc:"what was expected, what was found, and what to do"`
 }
 
 func wireDifference(d reconcile.Difference) Difference {
-	return Difference{Kind: d.Kind, Object: d.Object, Expected: d.Expected, Found: d.Found, Repaired: d.Repaired, At: moment(d.At)}
+	return Difference{
+		Kind: d.Kind, Object: d.Object, Expected: d.Expected, Found: d.Found, Repaired: d.Repaired, At: moment(d.At), Explanation: d.Explain(),
+	}
 }
 
 type drainedOutput struct {

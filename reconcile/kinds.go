@@ -1,0 +1,84 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Kinds of difference.
+const (
+	KindRow       = "stock-row"
+	KindLedger    = "stock-row-and-journal"
+	KindGate      = "gate-and-stock-row"
+	KindClaim     = "claim-and-journal"
+	KindAllowance = "allowance-and-claims"
+	KindOrder     = "order-and-claim"
+	KindMissing   = "claim-without-order"
+	KindOrphan    = "order-without-claim"
+	KindPlace     = "order-in-wrong-place"
+	KindMoney     = "order-and-payments"
+	KindUnpaid    = "sold-without-payment"
+	KindLetter    = "dead-letter-of-good-order"
+	KindWaiting   = "offer-without-claim"
+	KindBalance   = "balance-and-ledger"
+)
+
+// Kinds returns every kind.
+func Kinds() []string {
+	return []string{
+		KindRow, KindLedger, KindGate, KindClaim, KindAllowance, KindOrder, KindMissing, KindOrphan, KindPlace, KindMoney, KindUnpaid,
+		KindLetter, KindWaiting, KindBalance,
+	}
+}
+
+// remedy says what each kind asks for.
+func remedy(kind string) string {
+	switch kind {
+	case KindRow, KindLedger:
+		return "pause the sale, find who wrote to the stock database besides the server, and restore the row or the journal from a backup"
+	case KindGate:
+		return "a repair loads the row into the gate"
+	case KindClaim:
+		return "find who wrote to the stock database besides the server; the journal says what happened to the claim"
+	case KindAllowance:
+		return "set the allowance to what the user's claims say, while the sale is paused"
+	case KindOrder:
+		return "a repair lets the order follow its claim if that is a legal step; else decide which of the two is right, and refund or fulfil"
+	case KindMissing:
+		return "a repair writes the order from its claim, unless its row lies in a wrong place"
+	case KindOrphan:
+		return "nothing was taken from the stock for it: look for its payments, refund them and remove the row"
+	case KindPlace:
+		return "move the row to its place with penstock's import of orders, or remove it there if the right place has the order"
+	case KindMoney:
+		return "look at the order's payments and open cases; refund what was kept without goods"
+	case KindUnpaid:
+		return "ask the provider for the payment; cancel the order with return of stock if there is none"
+	case KindLetter:
+		return "a repair discards the letter: the order is where its claim says"
+	case KindWaiting:
+		return "the buyer was promised units that nobody holds: offer them again by hand"
+	case KindBalance:
+		return "stop payments from balances; the entries of the ledger say what the balance must be"
+	}
+	return ""
+}
+
+// Difference is one disagreement between two records of the same thing.
+type Difference struct {
+	Kind     string    `json:"kind"`
+	Object   string    `json:"object"`
+	Expected string    `json:"expected"`
+	Found    string    `json:"found"`
+	Repaired bool      `json:"repaired"`
+	At       time.Time `json:"at"`
+
+	// mend repairs it and reports whether the records agree now; nil when a person must decide.
+	mend func(ctx context.Context, who, reason string) (ok bool, err error)
+}
+
+// Explain says in a sentence what was expected, what was found, and what to do.
+func (d Difference) Explain() string {
+	return fmt.Sprintf("%s of %s: expected %s, found %s; %s.", d.Kind, d.Object, d.Expected, d.Found, remedy(d.Kind))
+}
