@@ -73,3 +73,13 @@ func (b auditedBalances) SetCredit(ctx context.Context, l balance.Limit) (balanc
 	is, _ := json.Marshal(map[string]any{"currency": l.Currency, "limit": after.Credit})
 	return after, b.record(ctx, driver.Audit{Who: l.Who, Act: "balance.limit", Object: "balance/" + l.User, Why: l.Reason, Before: string(was), After: string(is)})
 }
+
+// balances moves what users have; see Migrate.
+func (m *migration) balances(ctx context.Context) error {
+	to := func(ctx context.Context) (balance.Store, error) {
+		return open(ctx, "orders", m.target.cfg.OrdersEngine(), map[string]func(context.Context) (balance.Store, error){"mysql": m.target.mysqlBalances})
+	}
+	return between(ctx, m.source.sqliteBalances, to, func(from, to balance.Store) error {
+		return balance.Import(ctx, from, to, func(table string, rows uint64) { m.say(table, rows, rows) })
+	})
+}
