@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -225,6 +226,34 @@ func testOutage(t *testing.T, e engine) {
 	}
 	r.set(nil)
 	w.until(time.Second, "all arrived", func() bool { return w.states(ep.ID)[Delivered] == 120 })
+}
+
+// A process that lost an endpoint while a request was out writes nothing down: whoever has it decides.
+func testFenced(t *testing.T, e engine) {
+	w := begin(t, e)
+	r := newReceiver(t, w.clk)
+	ep := w.endpoint(r)
+	hold := make(chan struct{})
+	free := sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(free)
+	r.set(func(http.ResponseWriter, got, int) { <-hold })
+	w.say(message(1, "ann", "stock.held"))
+	w.until(soon, "the request is out", func() bool { return len(r.got()) == 1 })
+	d, err := w.Deliveries(t.Context(), ep.ID, -1, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.rob(w.Hooks)
+	row, err := w.row(t.Context(), ep.ID)
+	if err == nil {
+		err = w.settle(t.Context(), &row, &d[0], outcome{status: http.StatusOK})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := w.states(ep.ID); s[Due] != 1 { // the clock stands still: nobody has taken it since
+		t.Errorf("states %v", s)
+	}
 }
 
 // Keep is kept: settled deliveries and events that are older are forgotten, what still waits is given up when its event is gone.

@@ -206,6 +206,18 @@ func (w *world) process(edit ...func(*Options)) *Hooks {
 	return h
 }
 
+// rob takes all endpoints from a process behind its back.
+func (w *world) rob(h *Hooks) {
+	w.t.Helper()
+	err := h.db.Do(w.t.Context(), sqldb.NoLock, func(tx txn) error {
+		_, err := tx.Exec(`UPDATE webhook_endpoints SET owner='dead', beat=beat+1 WHERE owner=?`, h.me)
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 type locked struct {
 	w  io.Writer
 	mu *sync.Mutex
@@ -239,7 +251,7 @@ func (w *world) stop(h *Hooks) {
 // crash ends a process as if it was killed: what it had in flight is not written down, and it gives nothing up.
 func (w *world) crash(h *Hooks) {
 	h.o.Fault.Set(PointSent, func(int) error { return io.ErrUnexpectedEOF })
-	h.me = "dead" // what it would give up is somebody else's
+	w.rob(h)
 	w.stop(h)
 }
 
@@ -331,6 +343,7 @@ var policy = map[string]func(*testing.T, engine){
 	"an outage costs few tries":          testOutage,
 	"replay of one":                      testReplayOne,
 	"replay since":                       testReplaySince,
+	"who lost an endpoint is silent":     testFenced,
 	"rotation overlaps":                  testRotation,
 	"a hanging endpoint delays no other": testIsolation,
 	"restart in the middle":              testRestart,
