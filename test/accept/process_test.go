@@ -115,7 +115,8 @@ func TestWrongConfigurationIsNamed(t *testing.T) {
 		{env: "PENSTOCK_LIMITS_USER=zz", says: []string{"limits.user", "zz", "100"}},
 		{env: "PENSTOCK_NONSENSE=1", says: []string{"PENSTOCK_NONSENSE", "1"}},
 		{flag: "--payment-window=abc", says: []string{"payment.window", "abc", "15m"}},
-		{flag: "--stock=mysql://u:tell-nobody@h/db", says: []string{"stock", "mysql", "sqlite:"}},
+		{flag: "--stock=postgres://u:tell-nobody@h/db", says: []string{"stock", "postgres", "mysql://"}},
+		{flag: "--stock=mysql://u:tell-nobody@h:many/db", says: []string{"stock", "mysql", "port"}},
 		{flag: "--listen-public=here", says: []string{"listen.public", "here", "0.0.0.0:8080"}},
 		{flag: "--nonsense", says: []string{"--nonsense"}},
 	} {
