@@ -114,7 +114,7 @@ func testRotation(t *testing.T, e engine) {
 
 // With one endpoint that never answers and one that nobody listens at, a third gets everything at once, and the bus waits for none.
 func testIsolation(t *testing.T, e engine) {
-	w := begin(t, e, func(o *Options) { o.Timeout = 2 * time.Second })
+	w := begin(t, e, func(o *Options) { o.Timeout = 20 * time.Second })
 	stuck, dead, good := newReceiver(t, w.clk), newReceiver(t, w.clk), newReceiver(t, w.clk)
 	hold := make(chan struct{})
 	t.Cleanup(func() { close(hold) })
