@@ -51,6 +51,7 @@ func (a *App) steps() []step {
 		{"webhooks", a.startWebhooks, []string{admin, relay}},                // must be there when the bus begins to deliver
 		{"bus", a.startBus, []string{order, admin, relay}},                   // delivers to the orders
 		{"timers", a.startTimers, nil},                                       // expiry and housekeeping, once their consumers stand
+		{"monitor", a.startMonitor, []string{timers}},                        // watches before buyers come
 		{"public", a.startPublic, []string{sale, order}},                     // buyers come last
 		{"admin", a.startAdmin, []string{admin}},
 		{"ready", a.startReady, nil},

@@ -39,6 +39,7 @@ type Config struct {
 	Log            Log
 	Trace          Trace
 	Pprof          bool
+	Monitor        Monitor
 }
 
 // Listen holds the addresses, host:port; port 0 takes a free one.
@@ -111,6 +112,12 @@ type Log struct {
 type Trace struct {
 	Sample float64 // share of requests without a sampled parent; errors are always kept
 	Export string  // "off", "log" or a file
+}
+
+// Monitor is about the live watch over the invariants of a sale.
+type Monitor struct {
+	Every  time.Duration // 0 is off
+	Freeze bool
 }
 
 // Rate is N events per Per. The zero Rate means off.

@@ -68,6 +68,7 @@ var sections = map[string]string{
 	"batch":        "The group commit that decides attempts. An idle writer commits at once; nobody waits for a batch to fill.",
 	"orderWriter":  "The batch insert of orders, for each of the eight order databases.",
 	"log":          "The log: JSON lines on standard error.",
+	"monitor":      "The watch over the invariants while sales run (`docs/reconcile.md`).",
 	"trace":        "Spans. Trace ids are made, passed on and answered whatever is set here.",
 }
 
@@ -180,6 +181,8 @@ func watching(c *Config) []Key {
 		{Name: "log.env", Default: "development", Example: "production", v: text{&c.Log.Env, "text", true}, Help: "Name of the environment, field `env`."},
 		{Name: "trace.sample", Default: "0.001", Example: "0.01", v: ratio{&c.Trace.Sample}, Help: "Share of requests that leave spans when the caller has not decided. Errors always do."},
 		{Name: "trace.export", Default: "off", Example: "log", v: text{&c.Trace.Export, "path", true}, Help: "Where spans go as JSON lines: `off`, `log`, or a file."},
+		{Name: "monitor.every", Default: "1s", Example: "5s", v: pause{span{&c.Monitor.Every, 100 * time.Millisecond, time.Hour}}, Help: "How often the leader of the timers compares stock rows, journal and gate. `off` switches the monitor off."},
+		{Name: "monitor.freeze", Default: "false", Example: "true", v: onOff{&c.Monitor.Freeze}, Help: "Pause the sale of a stock row that breaks an invariant, as an operator would, with a row in the trail."},
 		{Name: "pprof", Default: "false", Example: "true", v: onOff{&c.Pprof}, Help: "Serve `/debug/pprof` on the probe listener."},
 	}
 }

@@ -118,6 +118,26 @@ func (v span) set(s string) error {
 	return nil
 }
 
+// pause is a span that "off" makes 0.
+type pause struct{ span }
+
+func (v pause) kind() string { return "duration or off" }
+
+func (v pause) String() string {
+	if *v.p == 0 {
+		return "off"
+	}
+	return v.span.String()
+}
+
+func (v pause) set(s string) error {
+	if s == "off" {
+		*v.p = 0
+		return nil
+	}
+	return v.span.set(s)
+}
+
 // spell writes a duration without the zero parts that Duration.String adds: 15m, not 15m0s.
 func spell(d time.Duration) string {
 	s := d.String()

@@ -39,6 +39,7 @@ type Metrics struct {
 	external *prometheus.HistogramVec
 	payments *payments
 	money    money
+	violated *prometheus.GaugeVec
 }
 
 // Results of an attempt that are not the code of a refusal.
@@ -61,6 +62,7 @@ func NewMetrics(o MetricsOptions) *Metrics {
 	m.registerHTTP()
 	m.registerSelling()
 	m.registerBusiness(o.Clock)
+	m.violated = newViolated(m.registry)
 	return m
 }
 
