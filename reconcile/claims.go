@@ -12,6 +12,7 @@ import (
 // waiting list that nobody holds.
 func (l *look) compareClaims(ctx context.Context) error {
 	suspects := map[ident.ID]*seenClaim{}
+	l.lies = map[ident.ID]bool{}
 	for id, c := range l.claims {
 		if c.state != c.moved {
 			suspects[id] = c
@@ -22,6 +23,7 @@ func (l *look) compareClaims(ctx context.Context) error {
 	}
 	for id, c := range suspects {
 		if c.state != c.moved {
+			l.lies[id] = true
 			l.add(Difference{Kind: KindClaim, Object: "claim/" + id.String(), Expected: c.moved.String(), Found: c.state.String()})
 		}
 	}

@@ -32,6 +32,7 @@ type look struct {
 	claims map[ident.ID]*seenClaim
 	offers []*driver.Waiter
 	taken  map[driver.TakenRef]int64
+	lies   map[ident.ID]bool // claims that the journal contradicts
 }
 
 // seenOrder is what is kept of an order.

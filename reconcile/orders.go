@@ -48,7 +48,7 @@ func (l *look) compareOrder(ctx context.Context, id ident.ID) error {
 	if o != nil {
 		d.Kind, d.Expected, d.Found = KindOrder, want, string(o.State)
 	}
-	if o != nil || !l.misplaced[stock.OrderOf(claim)] {
+	if !l.lies[id] && (o != nil || !l.misplaced[stock.OrderOf(claim)]) { // who follows a claim must be able to believe it
 		d.mend = func(ctx context.Context, _, _ string) (bool, error) { return l.r.follow(ctx, id) }
 	}
 	l.add(d)
