@@ -175,9 +175,9 @@ func (w *world) paidFromBalance(l *paymentLine) {
 	}
 }
 
-// transactionOf hashes the transaction across services whose key won a claim ("tx:<transaction>:<branch>"), or returns 0.
+// transactionOf hashes the transaction across services whose key won a claim ("·tx:<transaction>:<branch>", which no buyer can send), or returns 0.
 func transactionOf(key string) uint64 {
-	rest, ok := strings.CutPrefix(strings.TrimPrefix(key, "·"), "tx:")
+	rest, ok := strings.CutPrefix(key, "·tx:")
 	name, _, whole := strings.Cut(rest, ":")
 	if !ok || !whole {
 		return 0

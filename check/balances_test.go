@@ -78,7 +78,7 @@ func TestPaidByTransaction(t *testing.T) {
 	t.Parallel()
 	for took, want := range map[int]string{price: Pass, price + 1: Fail, 0: Pass} {
 		m, run := setup(t)
-		p := m.win("vic", "tx:9:stock", "hat", 1)
+		p := m.win("vic", "·tx:9:stock", "hat", 1)
 		m.shift(p.sku, "held", "sold", 1)
 		m.ledger(p.sku, "sell", p.id, 1)
 		p.claim["state"] = "sold"

@@ -17,7 +17,7 @@ import (
 const settled = 5 * time.Second
 
 // transactionKey begins the keys of claims that a transaction across services made: their money is not in the payments.
-const transactionKey = "tx:"
+const transactionKey = "·tx:"
 
 // paymentLine is a line of the export of payments.
 type paymentLine struct {

@@ -81,8 +81,8 @@ func (s Stock) Stake(payload json.RawMessage) (participant.Stake, error) {
 	return st, err
 }
 
-// keyOf is the key under which a branch holds.
-func keyOf(transaction, branch string) string { return "tx:" + transaction + ":" + branch }
+// keyOf is the key under which a branch holds. No caller can send it: keys that come from outside are printable ASCII.
+func keyOf(transaction, branch string) string { return "·tx:" + transaction + ":" + branch }
 
 func (s Stock) request(b participant.Branch) (stock.Request, error) {
 	p, err := readStock(b.Payload)
