@@ -2,10 +2,14 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"penstock/reconcile"
 	"penstock/stock/driver"
 )
+
+// gateLag is more than the pause in which a gate reads what other processes committed.
+const gateLag = 1500 * time.Millisecond
 
 // reconciler compares what the rooms of this process have written down.
 func (a *App) reconciler() *reconcile.Reconciler {
@@ -20,7 +24,7 @@ func (a *App) reconciler() *reconcile.Reconciler {
 		d.Balances = a.balances.Export
 	}
 	if a.stockDB.shared != nil { // elsewhere they are made from the claims at each start
-		d.Taken = a.taken
+		d.Taken, d.GateLag = a.taken, gateLag
 	}
 	return reconcile.New(d)
 }

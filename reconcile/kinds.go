@@ -75,10 +75,15 @@ type Difference struct {
 	At       time.Time `json:"at"`
 
 	// mend repairs it and reports whether the records agree now; nil when a person must decide.
-	mend func(ctx context.Context, who, reason string) (ok bool, err error)
+	mend   func(ctx context.Context, who, reason string) (ok bool, err error)
+	failed string // why a repair did not succeed
 }
 
 // Explain says in a sentence what was expected, what was found, and what to do.
 func (d Difference) Explain() string {
-	return fmt.Sprintf("%s of %s: expected %s, found %s; %s.", d.Kind, d.Object, d.Expected, d.Found, remedy(d.Kind))
+	says := fmt.Sprintf("%s of %s: expected %s, found %s; %s.", d.Kind, d.Object, d.Expected, d.Found, remedy(d.Kind))
+	if d.failed != "" {
+		says += " The repair failed: " + d.failed + "."
+	}
+	return says
 }

@@ -9,10 +9,10 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"io"
 	"strconv"
 	"sync"
+	"time"
 
 	bus "penstock/bus/driver"
 	"penstock/errs"
@@ -75,6 +75,8 @@ type Deps struct {
 	Group    string
 	Payments Export
 	Balances Export
+	// GateLag is how far the gate may be behind the stock rows where other processes write them.
+	GateLag time.Duration
 	// Taken reads allowances, answer by answer; nil where they are made anew from the claims at each start.
 	Taken func(ctx context.Context, refs []driver.TakenRef) ([]int64, error)
 }
@@ -116,11 +118,11 @@ func (r *Reconciler) Repair(ctx context.Context, who, reason string) ([]Differen
 		if d.mend == nil {
 			continue
 		}
-		ok, again := d.mend(ctx, who, reason)
-		if again != nil {
-			return found, errors.Join(err, again)
+		ok, failed := d.mend(ctx, who, reason)
+		if failed != nil {
+			d.failed = failed.Error()
 		}
-		if !ok {
+		if !ok || failed != nil {
 			continue // it stays on the list
 		}
 		if d.Kind != KindLetter {

@@ -69,7 +69,8 @@ func unbalanced(s *driver.Stock) Difference {
 }
 
 // compareStock compares the rows with the journal, then the gate with the rows.
-func (l *look) compareStock(context.Context) error {
+func (l *look) compareStock(ctx context.Context) error {
+	var stale []Difference
 	for i := range l.snap.Stock {
 		row := &l.snap.Stock[i]
 		if !conserved(row) {
@@ -84,7 +85,37 @@ func (l *look) compareStock(context.Context) error {
 		}
 		if d := gateDiffers(l.r.Gate, row); d != nil {
 			d.mend = func(ctx context.Context, _, _ string) (bool, error) { return l.r.mendGate(ctx, row) }
-			l.add(*d)
+			stale = append(stale, *d)
+		}
+	}
+	return l.standing(ctx, stale)
+}
+
+// standing adds the differences of the gate that are the same after the time that it may be behind.
+func (l *look) standing(ctx context.Context, stale []Difference) error {
+	if len(stale) == 0 || l.r.GateLag == 0 {
+		for _, d := range stale {
+			l.add(d)
+		}
+		return nil
+	}
+	t := l.r.Clock.NewTimer(l.r.GateLag)
+	defer t.Stop()
+	select {
+	case <-t.C():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	snap, err := l.r.Stock.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range stale {
+		for i := range snap.Stock {
+			now := gateDiffers(l.r.Gate, &snap.Stock[i])
+			if now != nil && now.Object == d.Object && now.Expected == d.Expected && now.Found == d.Found {
+				l.add(d)
+			}
 		}
 	}
 	return nil
