@@ -90,7 +90,7 @@ type Reconciler struct {
 // New returns a reconciler.
 func New(d Deps) *Reconciler { return &Reconciler{Deps: d} }
 
-// Report returns every difference found now, at most 1,000 of each kind. It holds a few dozen bytes per order and claim.
+// Report returns every difference found now, at most 1,000 of each kind. It keeps a short note of each order and claim in memory.
 func (r *Reconciler) Report(ctx context.Context) ([]Difference, error) {
 	l := &look{r: r, at: r.Clock.Now().UTC(), counts: map[string]int{}}
 	for _, part := range []func(context.Context) error{
