@@ -139,6 +139,9 @@ func (h *house) check() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	if found, _ := h.drift(false); len(found) > 0 {
+		h.t.Errorf("reconcile finds %q", found)
+	}
 	for _, inv := range rep.Invariants {
 		if inv.Verdict == check.Fail {
 			h.t.Errorf("%s %s: %+v", inv.ID, inv.Name, inv)
