@@ -41,6 +41,9 @@ type Case struct {
 	Check func(t testing.TB, h Harness)
 }
 
+// tidying is the case for drivers that tidy.
+const tidying = "tidying closed sales changes no answer"
+
 // Run checks every property on one engine, in parallel.
 func Run(t *testing.T, h Harness) {
 	groups := []struct {
@@ -53,6 +56,9 @@ func Run(t *testing.T, h Harness) {
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
 			for _, c := range g.cases {
+				if c.Name == tidying && h.Tidy == nil {
+					continue // there is no such thing here
+				}
 				t.Run(c.Name, func(t *testing.T) {
 					t.Parallel()
 					c.Check(t, h)
@@ -94,7 +100,7 @@ func DriverCases() []Case {
 		{"everything survives reopening", everythingSurvivesReopening},
 		{"everything survives a crash", everythingSurvivesACrash},
 		{"an unknown commit settles to one outcome", unknownCommitSettles},
-		{"tidying closed sales changes no answer", tidyingChangesNoAnswer},
+		{tidying, tidyingChangesNoAnswer},
 		{"a waiting list is walked in order", listIsWalkedInOrder},
 		{"a broken list writes nothing", brokenListWritesNothing},
 		{"a list's journal tells what happened", listJournalTells},

@@ -199,9 +199,6 @@ func unknownCommitSettles(t testing.TB, h Harness) {
 // Tidying up closed sales changes no answer, entry or message, and a claim of such a sale can still be refunded, once. Only
 // the allowances may go: nobody can buy there any more.
 func tidyingChangesNoAnswer(t testing.TB, h Harness) {
-	if h.Tidy == nil {
-		t.Skip("the driver does not tidy")
-	}
 	d := newDB(t, h)
 	fill(d)
 	var sold *driver.Attempt

@@ -41,7 +41,7 @@ func MariaDB(dir string, port int, args ...string) (Spec, error) {
 	temporary := "--tmpdir=" + dir
 	all := []string{"--no-defaults", temporary, "--datadir=" + data, "--bind-address=127.0.0.1", "--port=" + strconv.Itoa(port),
 		"--socket=mysql.sock", // within the data directory: the whole path may be longer than a socket's name can be
-		"--pid-file=" + filepath.Join(data, "server.pid"), "--skip-name-resolve", "--max-connections=500",
+		"--pid-file=" + filepath.Join(data, "server.pid"), "--skip-name-resolve", "--max-connections=3000",
 		"--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1", "--log-bin=bin", "--binlog-format=ROW", "--gtid-strict-mode=1",
 		"--log-slave-updates=1", "--server-id=" + strconv.Itoa(port)}
 	initial := []string{"--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", temporary, "--datadir=" + data}
