@@ -2,6 +2,8 @@ package mysqlstock
 
 // schema is the numbered steps of the tables. Times are microseconds since 1970 UTC, amounts minor units; names compare as
 // bytes. Each step may be run twice.
+// schema is numbered migrations. STATS_PERSISTENT=0: tables that grow this fast have their persistent statistics made anew all
+// the time, under a lock that every statement needs; that cost more than the inserts themselves.
 var schema = []string{`
 CREATE TABLE IF NOT EXISTS head (
 	one     TINYINT NOT NULL PRIMARY KEY,
@@ -9,25 +11,25 @@ CREATE TABLE IF NOT EXISTS head (
 	audit   BIGINT UNSIGNED NOT NULL,
 	edition BIGINT UNSIGNED NOT NULL,
 	commits BIGINT UNSIGNED NOT NULL
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 INSERT INTO head VALUES (1, 0, 0, 0, 0) ON DUPLICATE KEY UPDATE one = 1;
 
 CREATE TABLE IF NOT EXISTS outbox (
 	one  TINYINT NOT NULL PRIMARY KEY,
 	sent BIGINT UNSIGNED NOT NULL
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 INSERT INTO outbox VALUES (1, 0) ON DUPLICATE KEY UPDATE one = 1;
 
 CREATE TABLE IF NOT EXISTS import (
 	one  TINYINT NOT NULL PRIMARY KEY,
 	done TINYINT NOT NULL
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 
 CREATE TABLE IF NOT EXISTS sale (
 	id      VARBINARY(255) NOT NULL PRIMARY KEY,
 	doc     MEDIUMTEXT NOT NULL,
 	version BIGINT NOT NULL
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 
 CREATE TABLE IF NOT EXISTS stock (
 	sale      VARBINARY(255) NOT NULL,
@@ -41,7 +43,7 @@ CREATE TABLE IF NOT EXISTS stock (
 	PRIMARY KEY (sale, sku),
 	CONSTRAINT stock_not_negative CHECK (available >= 0 AND held >= 0 AND sold >= 0),
 	CONSTRAINT stock_conserved CHECK (offered - withdrawn = available + held + sold)
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 
 CREATE TABLE IF NOT EXISTS allowance (
 	sale  VARBINARY(255) NOT NULL,
@@ -49,7 +51,7 @@ CREATE TABLE IF NOT EXISTS allowance (
 	user  VARBINARY(255) NOT NULL,
 	taken BIGINT NOT NULL,
 	PRIMARY KEY (sale, sku, user)
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 
 CREATE TABLE IF NOT EXISTS attempt (
 	id         BIGINT NOT NULL PRIMARY KEY,
@@ -71,7 +73,7 @@ CREATE TABLE IF NOT EXISTS attempt (
 	trace      VARBINARY(255) NOT NULL,
 	UNIQUE KEY attempt_key (user, sale, akey),
 	KEY attempt_due (state, release_at)
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 
 CREATE TABLE IF NOT EXISTS journal (
 	seq   BIGINT UNSIGNED NOT NULL PRIMARY KEY,
@@ -81,7 +83,7 @@ CREATE TABLE IF NOT EXISTS journal (
 	why   VARCHAR(1000) NULL,
 	trace VARBINARY(255) NULL,
 	KEY journal_ref (ref, kind)
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 
 CREATE TABLE IF NOT EXISTS offer (
 	seq   BIGINT UNSIGNED NOT NULL PRIMARY KEY,
@@ -91,7 +93,7 @@ CREATE TABLE IF NOT EXISTS offer (
 	akey  VARBINARY(255) NULL,
 	why   TEXT NOT NULL,
 	UNIQUE KEY offer_key (sale, akey)
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 
 CREATE TABLE IF NOT EXISTS audit (
 	seq    BIGINT UNSIGNED NOT NULL PRIMARY KEY,
@@ -104,7 +106,7 @@ CREATE TABLE IF NOT EXISTS audit (
 	after_value  MEDIUMTEXT NOT NULL,
 	id     VARBINARY(255) NULL,
 	UNIQUE KEY audit_id (id)
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 
 CREATE TABLE IF NOT EXISTS node (
 	n         TINYINT NOT NULL PRIMARY KEY,
@@ -112,7 +114,7 @@ CREATE TABLE IF NOT EXISTS node (
 	epoch     BIGINT NOT NULL,
 	expires   BIGINT NOT NULL,
 	in_flight BIGINT NOT NULL
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 INSERT INTO node VALUES
 	(0,'',0,0,0),(1,'',0,0,0),(2,'',0,0,0),(3,'',0,0,0),(4,'',0,0,0),(5,'',0,0,0),(6,'',0,0,0),(7,'',0,0,0),
 	(8,'',0,0,0),(9,'',0,0,0),(10,'',0,0,0),(11,'',0,0,0),(12,'',0,0,0),(13,'',0,0,0),(14,'',0,0,0),(15,'',0,0,0),
@@ -125,7 +127,7 @@ CREATE TABLE IF NOT EXISTS lease (
 	owner   VARBINARY(64) NOT NULL,
 	epoch   BIGINT NOT NULL,
 	expires BIGINT NOT NULL
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 `, `
 CREATE TABLE IF NOT EXISTS waiting (
 	seq      BIGINT UNSIGNED NOT NULL PRIMARY KEY,
@@ -140,7 +142,7 @@ CREATE TABLE IF NOT EXISTS waiting (
 	why      VARBINARY(64) NOT NULL,
 	UNIQUE KEY waiting_key (user, sale, akey),
 	KEY waiting_line (sale, sku, state, seq)
-) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_bin STATS_PERSISTENT=0;
 
 SET @penstock_step = IF((SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'stock'
 	AND column_name = 'waiting') = 0, 'ALTER TABLE stock ADD COLUMN waiting BIGINT NOT NULL DEFAULT 0', 'DO 0');
