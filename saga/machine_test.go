@@ -32,7 +32,6 @@ var (
 type service struct {
 	state  string // "", tried, confirmed, cancelled, void, gone
 	broken map[barrier.Op]bool
-	stuck  bool // refuses to cancel
 }
 
 // has is what is out: nothing, held or taken.
@@ -91,7 +90,7 @@ func (s *service) receive(op barrier.Op) error {
 }
 
 // meet lets the fate of a call happen and returns what the coordinator hears, and what arrives later.
-func (s *service) meet(op barrier.Op, fate int) (heard error, later func()) {
+func (s *service) meet(op barrier.Op, fate int) (later func(), heard error) {
 	switch fate {
 	case no: // for good: whatever comes later is refused too; what was done is not refused
 		if s.did(op) {
@@ -101,18 +100,18 @@ func (s *service) meet(op barrier.Op, fate int) (heard error, later func()) {
 		if op == barrier.Confirm && s.state == "tried" {
 			s.state = "gone" // such as a hold whose time is over
 		}
-		return s.receive(op), nil
+		return nil, s.receive(op)
 	case lost:
-		return errUnknown, nil
+		return nil, errUnknown
 	case replyLost:
 		s.receive(op)
-		return errUnknown, nil
+		return nil, errUnknown
 	case late:
-		return errUnknown, func() { s.receive(op) }
+		return func() { s.receive(op) }, errUnknown
 	case twice:
 		s.receive(op)
 	}
-	return s.receive(op), nil
+	return nil, s.receive(op)
 }
 
 // world is one run: a transaction, its services, and the fates that are left. Whatever comes after them is fine.
@@ -171,7 +170,7 @@ func (w *world) run(lim limits) error {
 			before := w.later
 			w.later = nil
 			var later func()
-			outcome[k], later = w.services[i].meet(op, fate)
+			later, outcome[k] = w.services[i].meet(op, fate)
 			if w.tell {
 				w.log = append(w.log, fmt.Sprintf("%s b%d fate %d: %v", op, i, fate, outcome[k]))
 			}

@@ -182,7 +182,7 @@ func (d *Driver) letterRecord(l *driver.DeadLetter) *kgo.Record {
 	if class == "" {
 		class = "unknown"
 	}
-	for _, h := range []kgo.RecordHeader{
+	rec.Headers = append(rec.Headers, []kgo.RecordHeader{
 		{Key: headerLetter, Value: strconv.AppendInt(nil, l.ID, 10)},
 		{Key: headerGroup, Value: []byte(l.Group)},
 		{Key: dlt + "original-topic", Value: []byte(d.cluster.Name(m.Topic))},
@@ -194,8 +194,6 @@ func (d *Driver) letterRecord(l *driver.DeadLetter) *kgo.Record {
 		{Key: dlt + "exception-fqcn", Value: []byte("penstock.bus." + class)},
 		{Key: dlt + "exception-message", Value: []byte(l.Reason)},
 		{Key: dlt + "exception-stacktrace", Value: []byte(l.Reason)},
-	} {
-		rec.Headers = append(rec.Headers, h)
-	}
+	}...)
 	return rec
 }

@@ -127,9 +127,9 @@ func check(m *driver.Message) error {
 	}
 	switch {
 	case m.At.IsZero():
-		return fmt.Errorf("At is missing")
+		return fmt.Errorf("its time (At) is missing")
 	case len(m.Payload) > MaxPayload:
-		return fmt.Errorf("Payload has %d bytes, over %d", len(m.Payload), MaxPayload)
+		return fmt.Errorf("its payload has %d bytes, over %d", len(m.Payload), MaxPayload)
 	case len(m.Headers) > maxHeaders:
 		return fmt.Errorf("it has %d headers, over %d", len(m.Headers), maxHeaders)
 	}
