@@ -62,12 +62,6 @@ func Migrate(ctx context.Context, from string, cfg config.Config, o Options, say
 	case mark != nil && (mark.Done || mark.To != to):
 		return notMoved(from)
 	}
-	if mark == nil {
-		mark = &moved{To: to, At: time.Now().UTC()}
-	}
-	if err = writeMark(from, mark); err != nil {
-		return err
-	}
 	old := cfg
 	old.Data, old.Stock, old.Orders = from, "sqlite:", ""
 	source, err := New(ctx, old, o)
@@ -79,6 +73,15 @@ func Migrate(ctx context.Context, from string, cfg config.Config, o Options, say
 		return err
 	}
 	m := migration{source: source, target: target, say: say}
+	if err = m.reach(ctx); err != nil { // nothing is marked for a target that cannot be used
+		return err
+	}
+	if mark == nil {
+		mark = &moved{To: to, At: time.Now().UTC()}
+	}
+	if err = writeMark(from, mark); err != nil {
+		return err
+	}
 	for _, part := range []struct {
 		name string
 		move func(context.Context) error
@@ -142,6 +145,19 @@ func notMoved(dir string) error {
 type migration struct {
 	source, target *App
 	say            func(part string, done, total uint64)
+}
+
+// reach opens the target once, so that a wrong name or a missing privilege is told before anything is done.
+func (m *migration) reach(ctx context.Context) error {
+	db, err := open(ctx, "stock", m.target.cfg.Stock, m.target.engines().stock)
+	if err != nil {
+		return err
+	}
+	orders, err := open(ctx, "orders", m.target.cfg.OrdersEngine(), m.target.engines().orders)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return errors.Join(orders.Close(), db.Close())
 }
 
 // importer is a stock database that can take over another's content.

@@ -82,6 +82,14 @@ func TestSaleMovesToMySQL(t *testing.T) {
 
 	old := before.Nodes[0].Dir()
 	target := []string{keys, "PENSTOCK_STOCK=" + database}
+	wrong := exec.Command(binary, "migrate", "--from", old, "--stock", "mysql://root@127.0.0.1:1/x")
+	wrong.Env = append(os.Environ(), keys)
+	if out, err := wrong.CombinedOutput(); err == nil {
+		t.Errorf("a move to nowhere succeeded: %s", out)
+	}
+	if _, err := os.Stat(filepath.Join(old, "moved.json")); err == nil {
+		t.Error("a move to nowhere has marked the directory")
+	}
 	cmd := exec.Command(binary, "migrate", "--from", old, "--data", filepath.Join(dir, "migrate"))
 	cmd.Env = append(os.Environ(), target...)
 	if out, err := cmd.CombinedOutput(); err != nil {
