@@ -46,8 +46,10 @@ type Monitor struct {
 	seq      uint64
 	begun    bool
 	expected map[driver.StockRef]*expectation
-	suspect  map[string]int  // in how many rounds in a row it was seen
-	told     map[string]bool // alerts that stand
+	target   *driver.Snapshot // what the journal is read up to; nil when it was reached
+	ledger   []sighting       // what the journal showed when it was
+	suspect  map[string]int   // in how many rounds in a row it was seen
+	told     map[string]bool  // alerts that stand
 	frozen   map[string]bool
 
 	stop context.CancelFunc
@@ -57,6 +59,9 @@ type Monitor struct {
 // expectation is what a row must say by what it said first and the journal since. A release does not tell where its units
 // were, so held and sold are compared together, and sold by what it can be at least and at most.
 type expectation struct{ offered, withdrawn, available, taken, soldLeast, soldMost int64 }
+
+// roundNumbers is how many numbers of the journal one round reads at most.
+const roundNumbers = 4096
 
 // NewMonitor returns a stopped monitor.
 func NewMonitor(b Books, o MonitorOptions) *Monitor {
@@ -71,6 +76,7 @@ func NewMonitor(b Books, o MonitorOptions) *Monitor {
 
 func (m *Monitor) forget() {
 	m.begun, m.expected = false, map[driver.StockRef]*expectation{}
+	m.target, m.ledger = nil, nil
 	m.suspect, m.told = map[string]int{}, map[string]bool{}
 }
 
@@ -121,18 +127,28 @@ func (m *Monitor) Round(ctx context.Context) ([]Difference, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = m.follow(ctx, snap); err != nil {
+	if m.target == nil {
+		m.target = snap
+	}
+	caughtUp, err := m.follow(ctx, m.target)
+	if err != nil {
 		m.forget() // what was read in part cannot be compared
 		return nil, err
 	}
-	return m.alert(ctx, m.differences(snap)), nil
+	if caughtUp {
+		m.ledger, m.target = m.unexpected(m.target), nil
+	}
+	return m.alert(ctx, m.crooked(snap), caughtUp), nil
 }
 
-// follow takes the journal up to the snapshot into the expectations.
-func (m *Monitor) follow(ctx context.Context, snap *driver.Snapshot) error {
+// follow takes the journal up to the snapshot into the expectations, or as much of it as a round may read: a rush is not slowed by
+// those who watch it. True means that it is there.
+func (m *Monitor) follow(ctx context.Context, snap *driver.Snapshot) (caughtUp bool, err error) {
+	upto := snap.Seq
 	if m.begun {
-		if err := each(ctx, m.books, m.seq, snap.Seq, func(e *driver.Entry) error { m.expect(e); return nil }); err != nil {
-			return err
+		upto = min(upto, m.seq+roundNumbers)
+		if err := each(ctx, m.books, m.seq, upto, func(e *driver.Entry) error { m.expect(e); return nil }); err != nil {
+			return false, err
 		}
 	} else {
 		for i := range snap.Stock {
@@ -140,8 +156,8 @@ func (m *Monitor) follow(ctx context.Context, snap *driver.Snapshot) error {
 			*m.of(s.Sale, s.SKU) = expectation{s.Offered, s.Withdrawn, s.Available, s.Held + s.Sold, s.Sold, s.Sold}
 		}
 	}
-	m.begun, m.seq = true, snap.Seq
-	return nil
+	m.begun, m.seq = true, upto
+	return upto == snap.Seq, nil
 }
 
 func (m *Monitor) of(sale, sku string) *expectation {
@@ -185,34 +201,43 @@ type sighting struct {
 	mark, sale string
 }
 
-// differences compares the snapshot with the expectations and the gate.
-func (m *Monitor) differences(snap *driver.Snapshot) (all []sighting) {
-	see := func(d Difference, row *driver.Stock, mark string) {
-		d.At = m.opt.Clock.Now().UTC()
-		all = append(all, sighting{d, d.Kind + " " + d.Object + " " + mark, row.Sale})
+func (m *Monitor) see(d Difference, row *driver.Stock, mark string) sighting {
+	d.At = m.opt.Clock.Now().UTC()
+	return sighting{d, d.Kind + " " + d.Object + " " + mark, row.Sale}
+}
+
+// crooked finds rows that do not add up, and rows that the gate does not follow.
+func (m *Monitor) crooked(snap *driver.Snapshot) (all []sighting) {
+	for i := range snap.Stock {
+		row := &snap.Stock[i]
+		if !conserved(row) {
+			all = append(all, m.see(unbalanced(row), row, ""))
+		}
+		if m.opt.Level == nil {
+			continue
+		}
+		if d := gateDiffers(leveler(m.opt.Level), row); d != nil {
+			all = append(all, m.see(*d, row, d.Expected+d.Found))
+		}
 	}
+	return all
+}
+
+// unexpected finds rows that are not what the journal up to the same snapshot says.
+func (m *Monitor) unexpected(snap *driver.Snapshot) (all []sighting) {
 	rows := map[driver.StockRef]bool{}
 	for i := range snap.Stock {
 		row := &snap.Stock[i]
-		ref := driver.StockRef{Sale: row.Sale, SKU: row.SKU}
-		rows[ref] = true
-		if !conserved(row) {
-			see(unbalanced(row), row, "")
-		}
+		rows[driver.StockRef{Sale: row.Sale, SKU: row.SKU}] = true
 		x := m.of(row.Sale, row.SKU)
 		if off := x.off(row); off != "" {
-			see(Difference{Kind: KindLedger, Object: rowObject(row), Expected: x.String(), Found: numbers(row)}, row, off)
-		}
-		if m.opt.Level != nil {
-			if d := gateDiffers(leveler(m.opt.Level), row); d != nil {
-				see(*d, row, d.Expected+d.Found)
-			}
+			all = append(all, m.see(Difference{Kind: KindLedger, Object: rowObject(row), Expected: x.String(), Found: numbers(row)}, row, off))
 		}
 	}
 	for ref, x := range m.expected {
 		if !rows[ref] {
 			row := &driver.Stock{Sale: ref.Sale, SKU: ref.SKU}
-			see(Difference{Kind: KindLedger, Object: rowObject(row), Expected: x.String(), Found: "no row"}, row, "")
+			all = append(all, m.see(Difference{Kind: KindLedger, Object: rowObject(row), Expected: x.String(), Found: "no row"}, row, ""))
 		}
 	}
 	return all
@@ -246,12 +271,16 @@ func patience(kind string) int {
 	return 2
 }
 
-// alert tells once of what was seen often enough.
-func (m *Monitor) alert(ctx context.Context, seen []sighting) (standing []Difference) {
+// alert tells once of what was seen often enough. What the journal showed stands as it is until the journal is caught up with
+// again.
+func (m *Monitor) alert(ctx context.Context, seen []sighting, caughtUp bool) (standing []Difference) {
 	before, told := m.suspect, m.told
 	m.suspect, m.told = map[string]int{}, map[string]bool{}
-	for _, s := range seen {
-		m.suspect[s.mark] = before[s.mark] + 1
+	for _, s := range append(seen, m.ledger...) {
+		m.suspect[s.mark] = before[s.mark]
+		if s.Kind != KindLedger || caughtUp {
+			m.suspect[s.mark]++
+		}
 		if m.suspect[s.mark] < patience(s.Kind) {
 			continue
 		}

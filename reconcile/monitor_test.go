@@ -110,6 +110,25 @@ func TestMonitorIsSilentWhileBooksAgree(t *testing.T) {
 	}
 }
 
+// In a rush the monitor falls behind the journal and says nothing wrong; when it has caught up it finds what was wrong meanwhile.
+func TestMonitorFallsBehindInARush(t *testing.T) {
+	t.Parallel()
+	b := newTape()
+	w := newWatch(b, nil)
+	w.rounds(t, 1)
+	for range 2 * roundNumbers { // each time two units are held and come back
+		b.move(driver.Hold, row(8, 2, 0, 2))
+		b.move(driver.Release, row(10, 0, 0, 3))
+	}
+	if got := w.rounds(t, 3); got != "" || w.seq >= uint64(len(b.entries)) {
+		t.Errorf("in the rush: %q, read up to %d of %d", got, w.seq, len(b.entries))
+	}
+	b.rows[0] = row(9, 1, 0, 4) // a unit is gone and no entry says so
+	if got := w.rounds(t, 6); got != KindLedger {
+		t.Errorf("after the rush: %q, want %q", got, KindLedger)
+	}
+}
+
 // Each violation is an alert once it was seen often enough, also while the row goes on to move; it freezes its sale once unless
 // it is about the gate only, and is gone from the gauge when it is mended.
 func TestMonitorTellsAndFreezes(t *testing.T) {
