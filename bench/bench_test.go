@@ -55,7 +55,7 @@ func TestLoadRefusesWrongAnswers(t *testing.T) {
 		s := httptest.NewServer(h)
 		b := &bench{o: options{conns: 1}}
 		c := contest{addrs: []string{strings.TrimPrefix(s.URL, "http://")}, status: http.StatusCreated}
-		_, err := b.load(c, "/", func(int64) string { return "p" }).run(0, time.Millisecond)
+		_, err := b.load(c, "/", func(int64) string { return "p" }).run(0, time.Second)
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}

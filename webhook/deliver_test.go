@@ -122,10 +122,10 @@ func testGone(t *testing.T, e engine) {
 	w.say(message(1, "ann", "stock.held"))
 	w.until(soon, "it is disabled", func() bool { return !w.get(ep.ID).Enabled })
 	w.say(message(2, "ann", "stock.sold")) // nobody is told of it
-	if w.mu.Lock(); len(w.disabled) != 1 {
-		t.Errorf("alerts: %v", w.disabled)
+	w.until(still, "somebody is told", func() bool { return w.told() > 0 })
+	if n := w.told(); n != 1 {
+		t.Errorf("%d alerts", n)
 	}
-	w.mu.Unlock()
 	r.set(nil)
 	for range 100 {
 		w.clk.Advance(time.Minute)
@@ -197,14 +197,13 @@ func testDaysOfFailure(t *testing.T, e engine) {
 		w.say(message(i, fmt.Sprint("u", i), "stock.held"))
 	}
 	w.until(20*time.Minute, "it is disabled", func() bool { return !w.get(ep.ID).Enabled })
+	w.until(still, "somebody is told", func() bool { return w.told() > 0 })
 	got := w.get(ep.ID)
 	if days := w.clk.Now().Sub(got.FailingSince); days < 5*24*time.Hour || got.Why == "" {
 		t.Errorf("disabled after %v: %q", days, got.Why)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.disabled) != 1 {
-		t.Errorf("alerts: %v", w.disabled)
+	if n := w.told(); n != 1 {
+		t.Errorf("%d alerts", n)
 	}
 }
 

@@ -283,7 +283,7 @@ func (w *world) say(msgs ...driver.Message) {
 	}
 }
 
-// until lets the fake time go on in steps, for at most twenty seconds of real time, until the condition holds.
+// until lets the fake time go on in steps, for at least twenty seconds of real time, until the condition holds.
 func (w *world) until(step time.Duration, what string, ok func() bool) {
 	w.t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -304,6 +304,13 @@ const (
 	still = 0
 	soon  = 50 * time.Millisecond
 )
+
+// told is how often somebody was told that an endpoint is disabled.
+func (w *world) told() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.disabled)
+}
 
 func (w *world) states(endpoint string) map[State]int {
 	w.t.Helper()

@@ -41,7 +41,7 @@ func New(c clock.Clock) *Store {
 func (s *Store) at(name string) *slot {
 	sl := s.slots[name]
 	if sl == nil {
-		sl = &slot{wake: make(chan struct{})}
+		sl = &slot{wake: make(chan struct{}, 1)}
 		s.slots[name] = sl
 	}
 	if sl.owner != "" && !s.clock.Now().Before(sl.until) {

@@ -19,7 +19,7 @@ import (
 // and sell nothing past it.
 func racingReleases(t *testing.T, e *env) {
 	t.Parallel()
-	const units, others = 60, 120
+	const units, first, others = 60, 10, 120
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	url := e.server.Database(t)
@@ -29,6 +29,11 @@ func racingReleases(t *testing.T, e *env) {
 	var held []stock.ID
 	for i := range units {
 		held = append(held, ps[i%2].buy(fmt.Sprint("w", i), "k").Attempt.ID)
+	}
+	for i := range first { // so that at least these are handed a unit, however the rest is scheduled
+		if _, err := ps[i%2].Join(t.Context(), stock.JoinRequest{Sale: "s", User: fmt.Sprint("first", i), Key: "j", SKU: "a", Quantity: 1}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var wg sync.WaitGroup
 	for i := range others {
@@ -63,7 +68,7 @@ func racingReleases(t *testing.T, e *env) {
 			}
 		}
 	}
-	if row := snap.Stock[0]; handed == 0 || row.Available > 0 && row.Waiting > 0 {
+	if row := snap.Stock[0]; handed < first || row.Available > 0 && row.Waiting > 0 {
 		t.Errorf("%d units were handed over; the row is %+v", handed, row)
 	}
 }

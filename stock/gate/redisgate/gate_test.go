@@ -26,15 +26,15 @@ func TestOneUserOnSeveralInstances(t *testing.T) {
 	s := start(t)
 	r := open(t, 2, redisgate.Options{Every: quick, Calls: 1, Per: 300 * time.Millisecond, Attempt: 50 * time.Millisecond}, s.URL())
 	r.create("s", 10, 1)
-	r.useful(3*time.Second, "s")
+	r.useful("s")
 	r.narrows(t, s)
 	r.want("first", r.buy(0, "ann", "k"), "won")
 	r.want("retry elsewhere", r.buy(1, "ann", "k"), "won+")
 	r.want("another key elsewhere", r.buy(1, "ann", "k2"), "quota-exceeded")
 	r.want("another user", r.buy(1, "bob", "k"), "won")
-	r.within(time.Second, "the decision tells the limit", func() bool { return r.buy(1, "ann", "k2") == "limit-reached" })
+	r.within(patience, "the decision tells the limit", func() bool { return r.buy(1, "ann", "k2") == "limit-reached" })
 	decided := r.db.keys.Load()
-	r.within(time.Second, "redis tells the limit to the other", func() bool { return r.buy(0, "ann", "k3") == "limit-reached" })
+	r.within(patience, "redis tells the limit to the other", func() bool { return r.buy(0, "ann", "k3") == "limit-reached" })
 	if n := r.db.keys.Load() - decided; n > 1 {
 		t.Errorf("%d attempts over the limit were decided, want at most 1", n)
 	}
@@ -47,7 +47,7 @@ func TestNarrowing(t *testing.T) {
 	s := start(t)
 	r := open(t, 2, redisgate.Options{Every: quick, Attempt: 50 * time.Millisecond}, s.URL())
 	r.create("s", 100, 1)
-	r.useful(3*time.Second, "s")
+	r.useful("s")
 	r.narrows(t, s)
 	before := r.db.keys.Load()
 	var won []stock.ID
@@ -70,7 +70,7 @@ func TestNarrowing(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	r.within(time.Second, "the unit is sold again elsewhere", func() bool { n++; return r.buy(1, fmt.Sprint("late", n), "k") == "won" })
+	r.within(patience, "the unit is sold again elsewhere", func() bool { n++; return r.buy(1, fmt.Sprint("late", n), "k") == "won" })
 }
 
 // Once SQL says that all is sold, refusals cost neither Redis nor SQL, and the winners are still told that they won. Units that
@@ -79,7 +79,7 @@ func TestSoldOutCostsAMemoryLook(t *testing.T) {
 	t.Parallel()
 	r := open(t, 2, redisgate.Options{Every: quick, Attempt: 50 * time.Millisecond}, start(t).URL())
 	r.create("s", 3, 1)
-	r.useful(3*time.Second, "s")
+	r.useful("s")
 	for i := range 3 {
 		a := r.ask(0, "s", fmt.Sprint("u", i), "k")
 		if a.State != stock.Won {
@@ -99,13 +99,13 @@ func TestSoldOutCostsAMemoryLook(t *testing.T) {
 		}
 		return calls == r.instances[1].calls.Load() && lookups == r.db.lookups.Load() && keys == r.db.keys.Load()
 	}
-	r.within(3*time.Second, "refusals ask nobody", quiet)
+	r.within(patience, "refusals ask nobody", quiet)
 	for i := range 3 {
 		r.want("a winner on the other instance", r.buy(1, fmt.Sprint("u", i), "k"), "won+")
 	}
 	_, err := r.instances[0].Offer(t.Context(), "op", "s", "tea", 1, "", "more came")
 	must(t, err)
-	r.within(2*time.Second, "more came", func() bool { return r.buy(1, "cat", "k") == "won" })
+	r.within(patience, "more came", func() bool { return r.buy(1, "cat", "k") == "won" })
 }
 
 // Redis that is not there at the start is no error: the sale goes on, and the gate becomes useful when it is there.
@@ -121,7 +121,7 @@ func TestRedisComesLater(t *testing.T) {
 		t.Errorf("state %v", st)
 	}
 	p.Pass()
-	r.useful(6*time.Second, "s")
+	r.useful("s")
 	r.want("the win from before", r.buy(0, "ann", "k"), "won+")
 }
 
@@ -134,11 +134,11 @@ func TestFailoverToOlderCopy(t *testing.T) {
 	standby.c = dial(t, standby.Server)
 	r := open(t, 2, redisgate.Options{Every: quick, Attempt: 100 * time.Millisecond}, primary.URL()+"?replica="+standby.Addr())
 	r.create("s", 100, 1)
-	r.useful(3*time.Second, "s")
+	r.useful("s")
 	for i := range 10 {
 		r.want("early", r.buy(i%2, fmt.Sprint("early", i), "k"), "won")
 	}
-	r.within(2*time.Second, "the standby has the content", func() bool {
+	r.within(patience, "the standby has the content", func() bool {
 		marks := standby.do(t, "HLEN", keyM)
 		n, err := marks.AsInt64()
 		return err == nil && n >= 10
@@ -154,7 +154,7 @@ func TestFailoverToOlderCopy(t *testing.T) {
 	for i := range 20 {
 		r.want("during", r.buy(i%2, fmt.Sprint("during", i), "k"), "won")
 	}
-	t.Logf("useful again after %v", r.useful(5*time.Second, "s"))
+	t.Logf("useful again after %v", r.useful("s"))
 	kept = standby.do(t, "HGET", keyG, "t")
 	now, err := kept.ToString()
 	must(t, err)
@@ -177,7 +177,7 @@ func TestCluster(t *testing.T) {
 	}
 	for i := range 4 {
 		id := fmt.Sprint("s", i)
-		r.useful(5*time.Second, id)
+		r.useful(id)
 		c := newCrowd(r, 60)
 		c.sale = id
 		c.run(16)
@@ -190,10 +190,10 @@ func TestSilence(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	p := faultproxy.New(t, s.Addr())
-	const deadline = 50 * time.Millisecond
+	const deadline = time.Second // far above what 2,000 goroutines take on a busy machine
 	r := open(t, 1, redisgate.Options{Every: quick, Deadline: deadline}, "redis://"+p.Addr())
 	r.create("s", 10, 1)
-	r.useful(3*time.Second, "s")
+	r.useful("s")
 	p.BlackHole()
 	g := r.instances[0].gate
 	var worst atomic.Int64
@@ -220,14 +220,14 @@ func TestSilence(t *testing.T) {
 	first := storm()
 	second := storm()
 	t.Logf("longest wait %v, then %v", first, second)
-	if first > 2*deadline+200*time.Millisecond {
+	if first > 3*deadline {
 		t.Errorf("somebody waited %v for redis", first)
 	}
 	if second > deadline {
 		t.Errorf("the breaker is open and somebody still waited %v", second)
 	}
 	p.Pass()
-	r.useful(5*time.Second, "s")
+	r.useful("s")
 }
 
 // A retry on another instance while the first call is in flight is not refused by any filter: it waits for the same answer.
@@ -236,12 +236,12 @@ func TestRetryWhileTheFirstCallIsInFlight(t *testing.T) {
 	s := start(t)
 	r := open(t, 2, redisgate.Options{Every: quick, Calls: 1, Attempt: 50 * time.Millisecond}, s.URL())
 	r.create("s", 1, 1)
-	r.useful(3*time.Second, "s")
+	r.useful("s")
 	r.narrows(t, s)
 	r.db.mu.Lock()
 	answers := make(chan string, 2)
 	go func() { answers <- r.buy(0, "ann", "k") }()
-	r.within(time.Second, "the first is marked", func() bool { return s.count(t, "HLEN", keyM) == 1 })
+	r.within(patience, "the first is marked", func() bool { return s.count(t, "HLEN", keyM) == 1 })
 	go func() { answers <- r.buy(1, "ann", "k") }()
 	select {
 	case a := <-answers:
@@ -262,7 +262,7 @@ func TestAdmittedUnitsAreTakenOff(t *testing.T) {
 	r := open(t, 2, redisgate.Options{Attempt: 50 * time.Millisecond}, s.URL())
 	const units, buyers = 50, 400
 	r.create("s", units, 1)
-	r.useful(3*time.Second, "s")
+	r.useful("s")
 	r.narrows(t, s)
 	r.db.mu.Lock()
 	answers := make(chan string, buyers)
@@ -298,7 +298,7 @@ func TestOlderCopyIsRefusedByTheScript(t *testing.T) {
 	s := start(t)
 	r := open(t, 1, redisgate.Options{Attempt: 50 * time.Millisecond}, s.URL())
 	r.create("s", 100, 1)
-	r.useful(3*time.Second, "s")
+	r.useful("s")
 	r.narrows(t, s)
 	for i := range 5 {
 		r.want("before", r.buy(0, fmt.Sprint("u", i), "k"), "won")

@@ -49,7 +49,7 @@ func TestPlanted(t *testing.T) {
 			s := start(t)
 			r := open(t, 2, redisgate.Options{Attempt: 100 * time.Millisecond}, s.URL())
 			r.create("s", 10, 1)
-			r.useful(3*time.Second, "s")
+			r.useful("s")
 			for i := range 4 {
 				r.want("before", r.buy(i%2, fmt.Sprint("early", i), "k"), "won")
 			}
@@ -64,7 +64,7 @@ func TestPlanted(t *testing.T) {
 			}
 			t.Logf("somebody was turned away for %v at most", time.Since(planted))
 			r.want("nothing is left", r.buy(0, "nobody", "k"), "stock-held")
-			r.within(3*time.Second, "redis judges again and stays believed", func() bool {
+			r.within(patience, "redis judges again and stays believed", func() bool {
 				for _, in := range r.instances {
 					in.said.Store("")
 				}

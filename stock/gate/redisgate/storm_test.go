@@ -164,7 +164,7 @@ func TestStorm(t *testing.T) {
 			r := open(t, 2, redisgate.Options{Every: quick, Attempt: 500 * time.Millisecond}, "redis://"+p.Addr(), s.URL())
 			const units = 300
 			r.create("s", units, 1)
-			r.useful(3*time.Second, "s")
+			r.useful("s")
 			c := newCrowd(r, 900)
 			third := len(c.buyers) / 3
 			all := c.buyers
@@ -177,10 +177,10 @@ func TestStorm(t *testing.T) {
 			healed := time.Now()
 			c.buyers = all[2*third:]
 			c.run(32)
-			r.useful(5*time.Second, "s")
+			r.useful("s")
 			back := time.Since(healed)
 			c.buyers = all
-			r.within(5*time.Second, "the rest is sold", func() bool {
+			r.within(patience, "the rest is sold", func() bool {
 				c.buyers = []*buyer{{user: fmt.Sprint("late-", len(all))}}
 				if r.level("s").Available == 0 {
 					return true

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"penstock/internal/engines/launch"
 )
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -64,14 +66,22 @@ func Binary(t *testing.T) string {
 func New(t *testing.T, plan Plan) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, plan: plan}
-	sandbox, callback := freePort(t), freePort(t)
+	ports, err := launch.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sandbox := launch.Loopback(ports[0])
+	callback, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	to := sandbox
 	if plan.Sandbox != nil {
 		to = plan.Sandbox(sandbox)
 	}
 	c.env = append([]string{
 		"PENSTOCK_KEYS_FILE=" + filepath.Join(t.TempDir(), "keys.json"), "PENSTOCK_PAYMENT_SECRET=" + secret,
-		"PENSTOCK_PAYMENT_SANDBOX=http://" + to, "PENSTOCK_PAYMENT_CALLBACK=http://" + callback,
+		"PENSTOCK_PAYMENT_SANDBOX=http://" + to, "PENSTOCK_PAYMENT_CALLBACK=http://" + callback.Addr().String(),
 		"PENSTOCK_LIMITS_IP=off", "PENSTOCK_LIMITS_USER=off", "PENSTOCK_LIMITS_ATTEMPT=off",
 	}, plan.Env...)
 	for _, p := range plan.Processes {
@@ -97,27 +107,12 @@ func New(t *testing.T, plan Plan) *Cluster {
 }
 
 // route puts the router before the processes, and on the address of the callbacks too.
-func (c *Cluster) route(callback string) {
+func (c *Cluster) route(callback net.Listener) {
 	r := newRouter(c.t, c.Nodes)
 	c.URL = r.URL
-	listener, err := net.Listen("tcp", callback)
-	if err != nil {
-		c.t.Fatal(err)
-	}
 	server := &http.Server{Handler: r.Config.Handler}
-	go server.Serve(listener) //nolint:errcheck // ends with its listener
+	go server.Serve(callback) //nolint:errcheck // ends with its listener
 	c.t.Cleanup(func() { server.Close() })
-}
-
-// freePort returns an address that was free a moment ago, for a process whose address others must know before it runs.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Tokens are those of the buyers buyer-1 … buyer-n.
