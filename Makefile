@@ -27,7 +27,7 @@ SOAK ?= 3
 soak: build
 	mkdir -p bin && rm -f bin/resilience.ndjson
 	RACES=1000 $(GO) test ./order/payment/races -count=1 -v -timeout 1h
-	PENSTOCK_MESSAGES=100000 $(GO) test ./bus/messagetest -run TestStorm -count=1 -v -timeout 1h
+	MESSAGES=100000 $(GO) test ./bus/messagetest -run TestStorm -count=1 -v -timeout 1h
 	CLUSTER_SEEDS=5 $(GO) test ./test/cluster -run TestStorm -count=1 -v -timeout 1h
 	$(GO) test ./test/resilience -count=1 -v -timeout 4h -soak $(SOAK) -results $(CURDIR)/bin/resilience.ndjson -update
 

