@@ -21,11 +21,24 @@ type Identity struct {
 	User string
 	// Role is "" or [Operator].
 	Role string
+	// App is the third-party app that calls as itself, without its prefix; User is then "app:" and App. "" for people.
+	App string
 	// Sale is the only sale that a pass is good for; "" for a token.
 	Sale string
+	// App is the third-party app that calls as itself, with User "app:" + App; "" for people.
+	App string
+	// Scopes are the names of the APIs that an app's token is good for, separated by spaces; "" for people and for signed calls.
+	Scopes string
+	// Secret is the id of the app's secret that the call was signed with, or that its token was issued for.
+	Secret string
+	// Sandbox says that the app may reach sandbox things only. No token says so: it is known from the app.
+	Sandbox bool
 	// Expires is when the token or the pass ends.
 	Expires time.Time
 }
+
+// AppPrefix begins the user id of an app that calls as itself. No human user id begins so.
+const AppPrefix = "app:"
 
 // Canonical returns the canonical form of a user id, or an error saying what is wrong with it.
 func Canonical(user string) (string, error) {
