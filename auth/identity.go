@@ -25,8 +25,6 @@ type Identity struct {
 	App string
 	// Sale is the only sale that a pass is good for; "" for a token.
 	Sale string
-	// App is the third-party app that calls as itself, with User "app:" + App; "" for people.
-	App string
 	// Scopes are the names of the APIs that an app's token is good for, separated by spaces; "" for people and for signed calls.
 	Scopes string
 	// Secret is the id of the app's secret that the call was signed with, or that its token was issued for.

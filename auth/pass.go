@@ -65,6 +65,9 @@ func (r *Ring) MintPass(user, sale string, now time.Time, ttl time.Duration) (st
 	if err != nil {
 		return "", err
 	}
+	if strings.HasPrefix(user, AppPrefix) {
+		return "", errs.New(errs.Forbidden, "an app signs its calls or uses its token; passes are for people")
+	}
 	if sale == "" || len(sale) > maxSale {
 		return "", fmt.Errorf("sale id has %d bytes, 1 to %d are allowed", len(sale), maxSale)
 	}

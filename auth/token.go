@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -19,12 +20,25 @@ type Claims struct {
 	User    string
 	Role    string
 	Expires time.Time
+	// App, Scopes and Secret are those of [Identity]; User is then "app:" + App.
+	App, Scopes, Secret string
 }
 
 // wireClaims is the JSON of a token's claims.
 type wireClaims struct {
 	jwt.RegisteredClaims
-	Role string `json:"role,omitempty"`
+	Role   string `json:"role,omitempty"`
+	App    string `json:"client_id,omitempty"` // RFC 9068
+	Scopes string `json:"scope,omitempty"`
+	Secret string `json:"secret_id,omitempty"`
+}
+
+// checkApp keeps apps and people apart: who is called app:… is that app, and an app has no role.
+func checkApp(user, app, role string) error {
+	if name, is := strings.CutPrefix(user, AppPrefix); is != (app != "") || is && (name != app || role != "") {
+		return fmt.Errorf("user %q cannot be app %q with role %q: an app is the user %s<id>, without a role, and nobody else is", user, app, role, AppPrefix)
+	}
+	return nil
 }
 
 // Sign returns a token signed with the active key.
@@ -33,12 +47,15 @@ func (r *Ring) Sign(c Claims) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := checkApp(user, c.App, c.Role); err != nil {
+		return "", err
+	}
 	now := r.o.Clock.Now()
 	if c.Expires.IsZero() {
 		return "", fmt.Errorf("a token needs an expiry")
 	}
 	k := r.current(now).signer
-	t := jwt.NewWithClaims(jwt.GetSigningMethod(k.Alg), wireClaims{Role: c.Role, RegisteredClaims: jwt.RegisteredClaims{
+	t := jwt.NewWithClaims(jwt.GetSigningMethod(k.Alg), wireClaims{Role: c.Role, App: c.App, Scopes: c.Scopes, Secret: c.Secret, RegisteredClaims: jwt.RegisteredClaims{
 		Subject: user, IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(c.Expires),
 	}})
 	t.Header["kid"] = k.Kid
@@ -103,7 +120,12 @@ func (r *Ring) verifyCold(token string) (Identity, *key, error) {
 	if err != nil {
 		return Identity{}, nil, errs.Wrap(errs.Unauthenticated, err, "the token's sub is not a user id")
 	}
-	return Identity{User: user, Role: claims.Role, Expires: claims.ExpiresAt.Time}, used, nil
+	if err := checkApp(user, claims.App, claims.Role); err != nil {
+		return Identity{}, nil, errs.Wrap(errs.Unauthenticated, err, "the token mixes an app and a person")
+	}
+	return Identity{
+		User: user, Role: claims.Role, Expires: claims.ExpiresAt.Time, App: claims.App, Scopes: claims.Scopes, Secret: claims.Secret,
+	}, used, nil
 }
 
 // plain reports a text of base64url characters and dots only. The decoder skips line breaks, which would give one token many

@@ -1,38 +1,23 @@
 package webhook
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"penstock/internal/seal"
 	"penstock/webhook/standard"
 )
 
-// Sealer encrypts the secrets of endpoints before they are stored: AES-256-GCM under a key derived from one that the store does
-// not hold, bound to the endpoint they belong to.
-type Sealer struct{ aead cipher.AEAD }
+// Sealer encrypts the secrets of endpoints before they are stored, bound to the endpoint they belong to.
+type Sealer struct{ box seal.Box }
 
-// NewSealer derives the key with HKDF-SHA256 from a master key of at least 24 bytes.
+// NewSealer derives the key from a master key of at least 24 bytes.
 func NewSealer(master []byte) (Sealer, error) {
-	if len(master) < 24 {
-		return Sealer{}, fmt.Errorf("the key that seals webhook secrets has %d bytes; at least 24 are needed", len(master))
-	}
-	key, err := hkdf.Key(sha256.New, master, nil, "penstock webhook secrets v1", 32)
-	if err != nil {
-		return Sealer{}, err
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return Sealer{}, err
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	return Sealer{aead}, err
+	box, err := seal.New(master, "penstock webhook secrets v1")
+	return Sealer{box}, err
 }
 
 // kept is a secret as it is sealed. A zero Until has no end.
@@ -47,12 +32,12 @@ func (s Sealer) seal(endpoint string, all []kept) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.aead.Seal(nil, nil, text, []byte(endpoint)), nil
+	return s.box.Seal(text, endpoint)
 }
 
 // open returns the secrets that have not ended, newest first.
 func (s Sealer) open(endpoint string, sealed []byte, now time.Time) ([]kept, error) {
-	text, err := s.aead.Open(nil, nil, sealed, []byte(endpoint))
+	text, err := s.box.Open(sealed, endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("the secrets of webhook endpoint %s cannot be read: is webhooks.key the one they were sealed with? %w", endpoint, err)
 	}

@@ -17,7 +17,7 @@ type room struct {
 }
 
 // floor is what everything may stand on.
-var floor = []string{"errs", "internal/clock", "internal/durable", "internal/fault", "internal/ident"}
+var floor = []string{"errs", "internal/clock", "internal/durable", "internal/fault", "internal/ident", "internal/seal"}
 
 // rooms is the direction of imports: errs and internal ← rooms ← drivers; gateway → rooms; app → all; cmd → app.
 var rooms = []room{
@@ -44,9 +44,9 @@ var rooms = []room{
 	{"bus", nil, "delivers; it knows no business word"},
 	{"sale", []string{"stock"}, "windows and limits around the stock decision"},
 	{"order/shard", nil, "where an order lives; it opens nothing"},
-	{"order/driver", []string{"order/shard", "stock/driver"}, "the port: the policy of orders and their databases meet here"},
-	{"order/sqliteorder", []string{"order/driver", "order/shard", "engine"}, "a driver"},
-	{"order/mysqlorder", []string{"order/driver", "order/shard", "engine"}, "a driver"},
+	{"order/driver", []string{"order/shard", "stock/driver", "bus/driver", "bus/outbox"}, "the port: the policy of orders and their databases meet here"},
+	{"order/sqliteorder", []string{"order/driver", "order/shard", "bus/driver", "bus/outbox", "engine"}, "a driver"},
+	{"order/mysqlorder", []string{"order/driver", "order/shard", "bus/driver", "bus/outbox", "engine"}, "a driver"},
 	{"order/drivertest", []string{"order/driver", "order/shard", "stock/driver"}, "the contract"},
 	{"webhook/standard", nil, "signs and verifies messages; payments use it for what comes in, webhooks for what goes out"},
 	{"webhook", []string{"bus", "engine"}, "tells other systems what the bus says; it knows no business word"},
