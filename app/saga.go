@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"penstock/balance"
+	"penstock/balance/till"
 	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
 	"penstock/engine/sqldb"
@@ -25,9 +26,17 @@ import (
 func (a *App) ownParticipants() map[string]participant.Participant {
 	return map[string]participant.Participant{
 		"stock":   shop.NewStock(a.stock),
-		"order":   shop.NewOrder(a.stock, a.orders),
+		"order":   shop.NewOrder(a.stock, a.orders, a.orderMoney()),
 		"balance": balance.NewParticipant(a.balances),
 	}
+}
+
+// orderMoney lets orders that a balance pays in a transaction have a payment, where the balance is a way to pay.
+func (a *App) orderMoney() shop.Money {
+	if a.pays[till.Name] == nil {
+		return shop.Money{}
+	}
+	return shop.Money{Payments: a.payments, Method: till.Name, Ref: balance.BranchRef}
 }
 
 // participants are all that this process knows: its own and those elsewhere.

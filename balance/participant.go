@@ -49,8 +49,8 @@ func readPayload(raw json.RawMessage) (p payload, err error) {
 
 // hold is the movement of a try; the others say it again under names of their own.
 func (p payload) hold(b participant.Branch) Move {
-	ref := "tx/" + b.Transaction + "/" + b.Name
-	return Move{Once: ref + "/hold", Kind: Hold, User: p.User, Currency: p.Currency, Amount: p.Amount, Ref: ref}
+	ref := BranchRef(b.Transaction, b.Name)
+	return Move{Once: ref + holdKey, Kind: Hold, User: p.User, Currency: p.Currency, Amount: p.Amount, Ref: ref}
 }
 
 // Stake is the amount.
@@ -72,7 +72,11 @@ func (p Participant) Try(ctx context.Context, br participant.Branch) error {
 		if err != nil || !first {
 			return err
 		}
-		if _, _, err = p.b.post(tx, want.hold(br)); errs.Is(err, errs.InsufficientBalance) {
+		hold := want.hold(br)
+		if err = unlessEnded(tx, hold.Ref, GiveBack); err == nil {
+			_, _, err = p.b.post(tx, hold)
+		}
+		if errs.Is(err, errs.InsufficientBalance) {
 			short = participant.Refuse(err)
 			_, err = barrierTable.Enter(tx, br.Transaction, br.Name, barrier.Cancel)
 		}
@@ -83,19 +87,23 @@ func (p Participant) Try(ctx context.Context, br participant.Branch) error {
 
 // Confirm takes what is held.
 func (p Participant) Confirm(ctx context.Context, br participant.Branch) error {
-	return p.end(ctx, br, barrier.Confirm, Take, "/take")
+	return p.end(ctx, br, barrier.Confirm, Take)
 }
 
 // Cancel gives back what is held.
 func (p Participant) Cancel(ctx context.Context, br participant.Branch) error {
-	err := p.end(ctx, br, barrier.Cancel, GiveBack, "/give-back")
+	err := p.end(ctx, br, barrier.Cancel, GiveBack)
 	if errs.Is(err, errs.Invalid) {
 		return nil // no try takes such a payload, so nothing is held
 	}
 	return err
 }
 
-func (p Participant) end(ctx context.Context, br participant.Branch, op barrier.Op, kind Kind, suffix string) error {
+func (p Participant) end(ctx context.Context, br participant.Branch, op barrier.Op, kind Kind) error {
+	key, other := takeKey, GiveBack
+	if kind == GiveBack {
+		key, other = backKey, Take
+	}
 	want, err := readPayload(br.Payload)
 	if err != nil {
 		return participant.Refuse(err)
@@ -113,7 +121,10 @@ func (p Participant) end(ctx context.Context, br participant.Branch, op barrier.
 		if err != nil {
 			return err
 		}
-		m.Kind, m.Once = kind, m.Ref+suffix
+		if err = unlessEnded(tx, m.Ref, other); err != nil {
+			return err
+		}
+		m.Kind, m.Once = kind, m.Ref+key
 		_, _, err = p.b.post(tx, m)
 		return err
 	})

@@ -10,6 +10,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
+	"strings"
 
 	"penstock/balance"
 	"penstock/errs"
@@ -26,10 +27,14 @@ type Till struct{ b *balance.Balances }
 var (
 	_ payment.Provider = Till{}
 	_ payment.Voider   = Till{}
+	_ payment.Holder   = Till{}
 )
 
 // New returns the provider over the balances.
 func New(b *balance.Balances) Till { return Till{b} }
+
+// branch reports whether a reference is that of a branch; those of charges are numbers of a book.
+func branch(ref string) bool { return strings.Contains(ref, "/") }
 
 func key(id ident.ID) string { return "payment/" + id.String() }
 
@@ -74,11 +79,35 @@ func (t Till) Void(ctx context.Context, id ident.ID) (payment.Result, error) {
 	return result(t.b.Void(ctx, id.Slot(), key(id), "the payment was given up"))
 }
 
-// Refund implements [payment.Provider].
+// Held implements [payment.Holder] for what branches of transactions across services hold; ref is their [balance.BranchRef].
+func (t Till) Held(ctx context.Context, ref string) (payment.Result, error) {
+	held, is, err := t.b.Branch(ctx, ref)
+	res := payment.Result{Status: payment.Waiting, Ref: ref, Amount: held.Amount, Currency: held.Currency}
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return payment.Result{Status: payment.Absent}, nil
+	case err != nil:
+		return payment.Result{}, err
+	case is == balance.Take:
+		res.Status = payment.Taken
+	case is == balance.GiveBack:
+		return payment.Result{Status: payment.Declined, Why: "it was given back"}, nil
+	}
+	return res, nil
+}
+
+// Refund implements [payment.Provider]. What a transaction still holds cannot go back yet: it is taken or given back first.
 func (t Till) Refund(ctx context.Context, r payment.RefundCall) (payment.Result, error) {
+	paid := key(r.Payment)
+	if branch(r.Ref) {
+		if held, err := t.Held(ctx, r.Ref); err != nil || held.Status == payment.Waiting {
+			return held, err
+		}
+		paid = balance.TakenUnder(r.Ref)
+	}
 	_, why, err := t.b.GiveBack(ctx, balance.Move{
 		Once: "refund/" + r.Refund.String(), Currency: r.Currency, Amount: r.Amount, Reason: "refund of payment " + r.Payment.String(),
-	}, key(r.Payment))
+	}, paid)
 	if errs.Is(err, errs.NotFound) {
 		return payment.Result{Status: payment.Declined, Why: "nothing was paid"}, nil
 	}

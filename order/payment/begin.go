@@ -94,8 +94,7 @@ func (p *Payments) insert(ctx context.Context, b Begin, o order.Order) (r row, r
 
 // place decides about a new payment. The refusal is for the client; err means that the transaction must be rolled back.
 func (p *Payments) place(tx Tx, fresh row, o order.Order, now time.Time) (r row, replayed bool, refusal, err error) {
-	const byKey = `SELECT ` + payColumns + ` FROM payments WHERE ord=? AND user=? AND ` + keyColumn + `=?`
-	known, err := scanRow(txRow{tx, byKey, []any{int64(fresh.Order), fresh.User, fresh.Key}})
+	known, err := byKey(tx, fresh)
 	switch {
 	case err == nil && bytes.Equal(known.body, fresh.body):
 		return known, true, nil, nil
@@ -122,8 +121,8 @@ func (p *Payments) place(tx Tx, fresh row, o order.Order, now time.Time) (r row,
 }
 
 func insertRow(tx Tx, r row) error {
-	_, err := tx.Exec(`INSERT INTO payments (`+payColumns+`) VALUES (?,?,?,?,?,?,'','pending',?,?,0,0,0,0,?,?,?,?,?,?,0)`,
-		int64(r.ID), int64(r.Order), r.User, r.Key, r.body, r.Provider, r.Amount, r.Currency,
+	_, err := tx.Exec(`INSERT INTO payments (`+payColumns+`) VALUES (?,?,?,?,?,?,?,'pending',?,?,0,0,0,0,?,?,?,?,?,?,0)`,
+		int64(r.ID), int64(r.Order), r.User, r.Key, r.body, r.Provider, r.ProviderRef, r.Amount, r.Currency,
 		r.outcome, r.after.Milliseconds(), r.trace, r.payBefore.UnixMilli(), r.At.UnixMilli(), r.next.UnixMilli())
 	return err
 }

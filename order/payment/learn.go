@@ -74,6 +74,7 @@ func (p *Payments) learn(ctx context.Context, provider string, ev Event) (row, e
 		return r, errs.New(errs.NotFound, "%s reports payment %s, which is not known", provider, ev.Payment)
 	}
 	p.report(r, did)
+	p.o.Told()
 	switch {
 	case did.refund != 0:
 		err = p.resumeRefund(ctx, did.refund)
@@ -126,7 +127,7 @@ func (p *Payments) note(tx Tx, provider string, ev Event) (row, effect, error) {
 		}
 		did.failed, r.Why = true, ev.Why
 		if r, err = p.move(tx, r, Failed, false); err == nil {
-			err = p.closeKind(tx, r.ID, CaseSilent, "")
+			err = errors.Join(p.closeKind(tx, r.ID, CaseSilent, ""), p.say(tx, EventFailed, r, nil))
 		}
 	case Taken:
 		if did, err = p.take(tx, &r, ev.Result); err == nil {
@@ -151,7 +152,7 @@ func (p *Payments) take(tx Tx, r *row, res Result) (did effect, err error) {
 		return did, err
 	}
 	var other int64
-	err = tx.Scan(`SELECT coalesce(max(id), 0) FROM payments WHERE provider=? AND ref=? AND ref<>''`, []any{r.Provider, res.Ref}, &other)
+	err = tx.Scan(`SELECT coalesce(max(id), 0) FROM payments WHERE provider=? AND ref=? AND ref<>'' AND id<>?`, []any{r.Provider, res.Ref, int64(r.ID)}, &other)
 	if err != nil {
 		return did, err
 	}
@@ -172,6 +173,9 @@ func (p *Payments) take(tx Tx, r *row, res Result) (did effect, err error) {
 		if err == nil {
 			*r, err = p.move(tx, *r, Mismatch, false)
 		}
+		if err == nil {
+			err = p.say(tx, EventCaptured, *r, nil)
+		}
 		return did, err
 	}
 	var payer int64
@@ -181,10 +185,13 @@ func (p *Payments) take(tx Tx, r *row, res Result) (did effect, err error) {
 	if payer == 0 {
 		r.payer, did.captured = true, true
 		*r, err = p.move(tx, *r, Captured, true)
-		return did, err
+	} else {
+		did.raised = CaseSecondPayment
+		*r, did.refund, err = p.giveBack(tx, *r, "order was paid by payment "+ident.ID(payer).String())
 	}
-	did.raised = CaseSecondPayment
-	*r, did.refund, err = p.giveBack(tx, *r, "order was paid by payment "+ident.ID(payer).String())
+	if err == nil {
+		err = p.say(tx, EventCaptured, *r, nil)
+	}
 	return did, err
 }
 

@@ -88,11 +88,11 @@ func (p *Payments) ByOrder(ctx context.Context, id ident.ID) ([]Payment, error) 
 
 // InFlight counts the payments and refunds that are not finished: money that is asked for, taken and not yet settled, or on
 // its way back. Mismatches are finished, and so is what its provider has left open until a case was made of it: they wait for
-// an operator.
+// an operator. A reservation is counted with the transaction that has it.
 func (p *Payments) InFlight(ctx context.Context) (int64, error) {
 	var n int64
 	err := p.db.Scan(ctx, `SELECT
-		(SELECT count(*) FROM payments WHERE next_at IS NOT NULL AND NOT EXISTS
+		(SELECT count(*) FROM payments WHERE next_at IS NOT NULL AND NOT (state='pending' AND ref<>'') AND NOT EXISTS
 			(SELECT 1 FROM cases WHERE cases.payment=payments.id AND kind='`+CaseSilent+`')) +
 		(SELECT count(*) FROM refunds WHERE next_at IS NOT NULL AND NOT EXISTS
 			(SELECT 1 FROM cases WHERE cases.payment=refunds.payment AND kind='`+CaseRefundWaiting+`'))`, nil, &n)

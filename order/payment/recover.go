@@ -212,6 +212,9 @@ func (p *Payments) resume(ctx context.Context, r row) error {
 	if r.State != Pending {
 		return nil
 	}
+	if r.reserved() {
+		return p.resumeReserved(ctx, r)
+	}
 	res, err := p.call(ctx, r.Provider, "query", func(ctx context.Context, prov Provider) (Result, error) { return prov.Query(ctx, r.ID) })
 	if err != nil || res.Status == Waiting {
 		return errors.Join(err, p.silence(ctx, r, err))

@@ -86,6 +86,13 @@ func (t Table) Enter(tx sqldb.Tx, transaction, branch string, op Op) (first bool
 	return false, no(branch, "is "+state)
 }
 
+// Forget removes the rows of a transaction. Nobody may call about it any more: a call that comes all the same finds a branch
+// that was never tried.
+func (t Table) Forget(tx sqldb.Tx, transaction string) error {
+	_, err := tx.Exec(`DELETE FROM `+string(t)+` WHERE tx=?`, transaction)
+	return err
+}
+
 func (t Table) set(tx sqldb.Tx, transaction, branch, state string) error {
 	n, err := tx.Exec(`UPDATE `+string(t)+` SET state=? WHERE tx=? AND branch=?`, state, transaction, branch)
 	if err == nil && n != 1 {

@@ -56,7 +56,7 @@ func setup(t *testing.T, drv driver.Driver, clk clock.Clock) *house {
 		Items: []driver.SaleItem{{SKU: "lamp", Title: "Lamp", Price: 990, Currency: "EUR", Limit: 2}},
 	}, map[string]int64{"lamp": 3}, driver.Audit{Who: "op", Act: "sale.create"})
 	check(t, err)
-	return &house{t, st, orders, shop.NewStock(st), shop.NewOrder(st, orders)}
+	return &house{t, st, orders, shop.NewStock(st), shop.NewOrder(st, orders, shop.Money{})}
 }
 
 // policy is what must be true on every engine of the stock.

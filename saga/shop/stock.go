@@ -141,10 +141,10 @@ func held(ctx context.Context, claims Claims, sale, user, key string) (ident.ID,
 	return a.Attempt.ID, nil
 }
 
-// sell moves a claim to sold, or refuses because it has gone elsewhere.
+// sell moves a claim to sold, or refuses because it has gone elsewhere. One that was refunded since was sold.
 func sell(ctx context.Context, claims Claims, id ident.ID, trace string) (*driver.Attempt, error) {
 	res, err := claims.Sell(ctx, id, whySold, trace)
-	if err == nil && !res.Moved {
+	if err == nil && !res.Moved && res.Claim.Why != stock.WhyRefunded {
 		err = participant.Refuse(errs.New(errs.IllegalTransition, "the units of order %s were given back (%s)", id, res.Claim.Why))
 	}
 	return res.Claim, err
@@ -153,7 +153,7 @@ func sell(ctx context.Context, claims Claims, id ident.ID, trace string) (*drive
 // release gives a claim back, or refuses because it is sold.
 func release(ctx context.Context, claims Claims, id ident.ID, trace string) (*driver.Attempt, error) {
 	res, err := claims.Release(ctx, id, driver.Held, stock.WhyCancelled, trace)
-	if err == nil && res.Claim.State == driver.Sold {
+	if err == nil && (res.Claim.State == driver.Sold || res.Claim.Why == stock.WhyRefunded) {
 		err = participant.Refuse(errs.New(errs.IllegalTransition, "the units of order %s are sold", id))
 	}
 	return res.Claim, err
