@@ -13,7 +13,7 @@ func (c *change) plan() {
 
 // next is what becomes of the row that a change finds. An error is the answer to this change alone.
 func (c *change) next(now store.Current) (store.Update, error) {
-	c.moves, c.err = 0, nil
+	c.moves, c.err, c.told = 0, nil, false
 	u, err := c.decide(now)
 	if err != nil {
 		c.err = err
@@ -24,6 +24,8 @@ func (c *change) next(now store.Current) (store.Update, error) {
 		c.step(from, s.To)
 		from = s.To
 	}
+	u = tell(c.ID, now, c.trace(), u)
+	c.told = len(u.Messages) > 0
 	return u, nil
 }
 

@@ -27,6 +27,7 @@ type change struct {
 	moved [4]Edge
 	moves int
 	err   error
+	told  bool // it has messages
 	bad   bool // taken out of its batch, for err
 	msg   int  // its place among the messages
 	wait  *waiting
@@ -60,6 +61,14 @@ func (c *change) owner() string {
 		return c.own.User
 	}
 	return c.Seed.User
+}
+
+// trace is the W3C traceparent of what caused the change, as far as it is known.
+func (c *change) trace() string {
+	if c.Seed == nil {
+		return ""
+	}
+	return c.Seed.Trace
 }
 
 // own reports whether a claim is an order of its own.

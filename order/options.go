@@ -64,6 +64,8 @@ type Hooks struct {
 	Moved func(from, to State)
 	// Batch is called for each transaction: how many orders it had, how many of them failed, how long it took.
 	Batch func(rows, failed int, took time.Duration)
+	// Told is called when a transaction has put messages into the outbox of a database.
+	Told func(database int)
 	// Expired is called for each round that found something: released, had gone elsewhere, failed.
 	Expired func(released, gone, failed int)
 }

@@ -207,7 +207,7 @@ func (w *writer) try(batch []*change) error {
 		Next: func(i int, now store.Current) (store.Update, error) { return batch[i].next(now) },
 	}
 	for i, c := range batch {
-		c.moves, c.err = 0, nil
+		c.moves, c.err, c.told = 0, nil, false
 		b.Changes[i] = &c.Change
 	}
 	if err := w.db.Write(context.Background(), &b); err != nil {
@@ -221,8 +221,9 @@ func (w *writer) try(batch []*change) error {
 
 func (w *writer) tell(batch []*change, began time.Time) {
 	h := &w.opt.Hooks
-	failed := 0
+	failed, told := 0, false
 	for _, c := range batch {
+		told = told || c.told && c.err == nil
 		if c.err != nil {
 			failed++
 			continue
@@ -238,6 +239,9 @@ func (w *writer) tell(batch []*change, began time.Time) {
 				h.Moved(e.From, e.To)
 			}
 		}
+	}
+	if told && h.Told != nil {
+		h.Told(w.number)
 	}
 	if h.Batch != nil {
 		h.Batch(len(batch), failed, w.opt.Clock.Now().Sub(began))

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"penstock/bus/driver"
@@ -58,12 +59,20 @@ func (p plain) Exec(query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-const insert = `INSERT INTO message_outbox (topic, message_id, user, message_key, type, payload, headers, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+const (
+	insert = `INSERT INTO message_outbox (topic, message_id, user, message_key, type, payload, headers, at) VALUES `
+	row    = `(?, ?, ?, ?, ?, ?, ?, ?)`
+	// A statement inserts at most so many messages, and no further one after so many bytes of payload: a server takes no more.
+	mostRows  = 64
+	mostBytes = 1 << 20
+)
 
 // Publish writes messages into the caller's transaction, in their order. Each needs a Topic, an ID, a Type and a time; Partition
 // and Offset are given later. Derive the ID from the effect that the message tells of: consumers know a message by it, also when
 // the caller does the whole transaction again. An error means that the caller must roll back.
 func Publish(tx Tx, msgs ...driver.Message) error {
+	var args []any
+	rows, size := 0, 0
 	for i := range msgs {
 		m := &msgs[i]
 		if err := check(m); err != nil {
@@ -77,9 +86,15 @@ func Publish(tx Tx, msgs ...driver.Message) error {
 		if payload == nil {
 			payload = []byte{}
 		}
-		if _, err := tx.Exec(insert, m.Topic, m.ID, m.User, m.Key, m.Type, payload, string(headers), m.At.UnixNano()); err != nil {
-			return fmt.Errorf("publish message %q: %w", m.ID, err)
+		args = append(args, m.Topic, m.ID, m.User, m.Key, m.Type, payload, string(headers), m.At.UnixNano())
+		rows, size = rows+1, size+len(payload)
+		if i < len(msgs)-1 && rows < mostRows && size < mostBytes {
+			continue
 		}
+		if _, err := tx.Exec(insert+row+strings.Repeat(", "+row, rows-1), args...); err != nil {
+			return fmt.Errorf("publish %d messages up to %q: %w", rows, m.ID, err)
+		}
+		args, rows, size = args[:0], 0, 0
 	}
 	return nil
 }

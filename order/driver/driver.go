@@ -10,6 +10,8 @@ import (
 	"context"
 	"errors"
 
+	bus "penstock/bus/driver"
+	"penstock/bus/outbox"
 	"penstock/internal/fault"
 	"penstock/internal/ident"
 	"penstock/order/shard"
@@ -28,8 +30,16 @@ type Store interface {
 	Map() *shard.Map
 	// Database returns database i, 0 … Map().Databases()-1.
 	Database(i int) Database
+	// Outboxes are the message tables that Write publishes into; none where the store is open for reading only.
+	Outboxes() []Outbox
 	// Close waits for running calls and releases the databases.
 	Close() error
+}
+
+// Outbox is a message table of a store. Name tells it from the others, for good.
+type Outbox struct {
+	Name string
+	outbox.DB
 }
 
 // Database is one database of a store. Other processes may write it at the same time unless the driver says otherwise.
@@ -127,17 +137,23 @@ func (c *Change) At() int64 { return max(c.Written, c.Seed.Created) }
 type Current struct {
 	State                              State
 	Version, Changed, Amount, Refunded int64
+	User, Sale, Currency               string
 }
 
 // Fresh is the row that a seed becomes: accepted when it was decided, waiting for its payment when it is written.
 func (c *Change) Fresh() Current {
-	return Current{State: PendingPayment, Version: 2, Changed: c.At(), Amount: c.Seed.Amount}
+	return Current{
+		State: PendingPayment, Version: 2, Changed: c.At(), Amount: c.Seed.Amount,
+		User: c.Seed.User, Sale: c.Seed.Sale, Currency: c.Seed.Currency,
+	}
 }
 
-// Update is what becomes of a row: its refunded amount, and a step for each event, numbered on from the row's version.
+// Update is what becomes of a row: its refunded amount, and a step for each event, numbered on from the row's version. Messages
+// go into the message table in the same transaction.
 type Update struct {
 	Refunded int64
 	Steps    []Step
+	Messages []bus.Message
 }
 
 // Step is an event to be.

@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"strconv"
 	"strings"
+
+	bus "penstock/bus/driver"
+	"penstock/bus/outbox"
 )
 
 const (
@@ -15,7 +18,7 @@ const (
 	mostEvents = 1000
 )
 
-// write brings the rows and events to the database: per table one insert and one update, then all events.
+// write brings the rows and events to the database: per table one insert and one update, then all events and messages.
 func (w *work) write(ctx context.Context, tx *sql.Tx) error {
 	if err := w.tables(func(r *row) bool { return !r.exists && r.seed != nil }, func(table string, some []*row) error {
 		q := newQuery(insertInto + table + rowColumns)
@@ -32,7 +35,14 @@ func (w *work) write(ctx context.Context, tx *sql.Tx) error {
 	}); err != nil {
 		return err
 	}
-	return w.writeEvents(ctx, tx)
+	if err := w.writeEvents(ctx, tx); err != nil {
+		return err
+	}
+	var said []bus.Message
+	for _, r := range w.sorted {
+		said = append(said, r.messages...)
+	}
+	return outbox.Publish(outbox.SQL(ctx, tx), said...)
 }
 
 // query is an insert being written: numbers stand in its text, what people chose is an argument. That halves what the client

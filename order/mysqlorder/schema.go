@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"penstock/bus/outbox"
 	"penstock/order/shard"
 )
 
@@ -29,5 +30,5 @@ CREATE TABLE IF NOT EXISTS order_event(
 			"  version BIGINT NOT NULL, delivery MEDIUMBLOB NULL, trace VARBINARY(512) NOT NULL, KEY owner(user, id)) ENGINE=InnoDB STATS_PERSISTENT=0;\n",
 			shard.TableName(db, t))
 	}
-	return []string{b.String()}
+	return []string{b.String(), outbox.MySQL}
 }

@@ -11,7 +11,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"penstock/bus/outbox"
 	"penstock/engine/mysql"
+	"penstock/engine/sqldb"
 	"penstock/order/driver"
 	"penstock/order/shard"
 )
@@ -61,6 +63,7 @@ type Store struct {
 	servers []*mysql.DB
 	copies  []*replicas
 	dbs     []*database
+	says    []driver.Outbox
 }
 
 var _ driver.Store = (*Store)(nil)
@@ -101,9 +104,24 @@ func (s *Store) connect(ctx context.Context, at int, c server, first int, o Opti
 	if s.servers[at], err = mysql.Open(ctx, c.primary.With(databaseName(base, first)), opt); err != nil {
 		return err
 	}
-	s.copies[at], err = newReplicas(s.servers[at], c.replicas, databaseName(base, first), o)
+	if s.copies[at], err = newReplicas(s.servers[at], c.replicas, databaseName(base, first), o); err != nil || o.ReadOnly {
+		return err
+	}
+	return s.publish(ctx, at, first, o)
+}
+
+// publish opens the message table of a server. It is that of the server's first database of orders, which connections are in: a
+// transaction writes it beside whichever of the server's databases it is about.
+func (s *Store) publish(ctx context.Context, at, first int, o Options) error {
+	db, err := sqldb.OpenShared(ctx, s.servers[at], sqldb.Schema{Name: "messages", MySQL: []string{outbox.MySQL}}, sqldb.Options{Logger: o.Logger})
+	if err == nil {
+		s.says = append(s.says, driver.Outbox{Name: "orders_" + strconv.Itoa(first), DB: db})
+	}
 	return err
 }
+
+// Outboxes are the message tables, one on each server.
+func (s *Store) Outboxes() []driver.Outbox { return s.says }
 
 // prepare creates, migrates and owns one database.
 func (s *Store) prepare(ctx context.Context, c mysql.Config, i int, o Options) (err error) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	bus "penstock/bus/driver"
 	"penstock/engine/mysql"
 	"penstock/internal/ident"
 	"penstock/order/driver"
@@ -22,6 +23,7 @@ type row struct {
 	seed     *driver.Seed // what a new row is made of
 	delivery []byte
 	events   []event
+	messages []bus.Message
 }
 
 type event struct {
@@ -71,7 +73,7 @@ func finished(db *database, orders []driver.Order) (*work, error) {
 			User: o.User, Sale: o.Sale, Key: o.Key, Items: string(items), Currency: o.Currency, Trace: o.Trace,
 			Amount: o.Amount, Created: o.CreatedAt.UnixNano(), PayBefore: o.PayBefore.UnixNano(),
 		}}
-		r.now = driver.Current{State: o.State, Version: o.Version, Changed: r.seed.Created, Amount: o.Amount, Refunded: o.Refunded}
+		r.now = driver.Current{State: o.State, Version: o.Version, Changed: r.seed.Created, Amount: o.Amount, Refunded: o.Refunded, User: o.User, Sale: o.Sale, Currency: o.Currency}
 		for _, e := range o.Events {
 			r.now.Changed = e.At.UnixNano()
 			r.events = append(r.events, event{e.N, r.now.Changed, e.From, e.To, e.Why, e.Who})
@@ -115,7 +117,7 @@ func (w *work) read(ctx context.Context, tx *sql.Tx, all bool) error {
 		for i, r := range some {
 			ids[i] = int64(r.id)
 		}
-		rows, err := tx.QueryContext(ctx, "SELECT id, state, version, changed, amount, refunded FROM "+table+
+		rows, err := tx.QueryContext(ctx, "SELECT id, state, version, changed, amount, refunded, user, sale, currency FROM "+table+
 			" WHERE id IN "+mysql.Placeholders(1, len(ids))+" ORDER BY id FOR UPDATE", ids...)
 		if err != nil {
 			return err
@@ -123,7 +125,7 @@ func (w *work) read(ctx context.Context, tx *sql.Tx, all bool) error {
 		return each(rows, func() error {
 			var id ident.ID
 			var c driver.Current
-			err := rows.Scan(&id, &c.State, &c.Version, &c.Changed, &c.Amount, &c.Refunded)
+			err := rows.Scan(&id, &c.State, &c.Version, &c.Changed, &c.Amount, &c.Refunded, &c.User, &c.Sale, &c.Currency)
 			if r := w.byID[id]; r != nil {
 				r.exists, r.was, r.now = true, c, c
 				r.seed, r.events = nil, nil // a finished order that is there stays as it is
@@ -173,4 +175,5 @@ func (r *row) move(u driver.Update) {
 		from = s.To
 	}
 	r.now = r.now.After(u)
+	r.messages = append(r.messages, u.Messages...)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"penstock/bus/outbox"
 	"penstock/order/driver"
 )
 
@@ -90,7 +91,7 @@ func (s *statements) update(c *driver.Change, cur driver.Current, u driver.Updat
 		}
 		from = step.To
 	}
-	return nil
+	return outbox.Publish(published{s}, u.Messages...)
 }
 
 func (s *statements) event(id, n int64, from driver.State, step driver.Step) error {

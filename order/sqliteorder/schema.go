@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"penstock/bus/outbox"
 	"penstock/order/shard"
 )
 
@@ -28,5 +29,5 @@ CREATE TABLE %[1]s(
 CREATE INDEX %[1]s_owner ON %[1]s(user, id);
 `, name)
 	}
-	return []string{b.String()}
+	return []string{b.String(), outbox.SQLite}
 }

@@ -15,7 +15,7 @@ const (
 delivery, trace) VALUES(?, ?, ?, ?, ?, 'pending_payment', ?, ?, 0, ?, ?, ?, 2, NULL, ?) ON CONFLICT(id) DO NOTHING`
 	putRow = `INSERT INTO %s(id, user, sale, key, items, amount, currency, created, pay_before, changed, trace, state, refunded, version,
 delivery) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING`
-	selectRow  = `SELECT state, version, changed, amount, refunded FROM %s WHERE id = ?`
+	selectRow  = `SELECT state, version, changed, amount, refunded, user, sale, currency FROM %s WHERE id = ?`
 	updateRow  = `UPDATE %s SET state = ?, version = ?, changed = ?, refunded = ? WHERE id = ? AND version = ?`
 	firstSteps = `INSERT INTO order_event(order_id, n, at, from_state, to_state, why, who)
 VALUES(?, 1, ?, '', 'accepted', '', ''), (?, 2, ?, 'accepted', 'pending_payment', '', '')`
@@ -40,11 +40,12 @@ type statements struct {
 	first    statement
 	next     statement
 	args     [15]sqldriver.NamedValue
-	row      [5]sqldriver.Value
+	row      [8]sqldriver.Value
+	publish  map[string]statement // by its text
 }
 
 func newStatements(conn any, database int) (*statements, error) {
-	s := &statements{conn: conn, database: database}
+	s := &statements{conn: conn, database: database, publish: map[string]statement{}}
 	var begins, prepares bool
 	s.begin, begins = conn.(sqldriver.ConnBeginTx)
 	s.prepare, prepares = conn.(sqldriver.ConnPrepareContext)
@@ -61,6 +62,9 @@ func (s *statements) close() {
 	all := []statement{s.first, s.next}
 	for _, t := range s.byTable {
 		all = append(all, t.insert, t.get, t.update, t.put)
+	}
+	for _, st := range s.publish {
+		all = append(all, st)
 	}
 	for _, st := range all {
 		if st != nil {
@@ -115,6 +119,9 @@ func (s *statements) get(id int64, table int) (cur driver.Current, found bool, e
 		cur.State = driver.State(state)
 		for i, to := range []*int64{&cur.Version, &cur.Changed, &cur.Amount, &cur.Refunded} {
 			*to, _ = s.row[i+1].(int64)
+		}
+		for i, to := range []*string{&cur.User, &cur.Sale, &cur.Currency} {
+			*to, _ = s.row[i+5].(string)
 		}
 	}
 	if closed := rows.Close(); closed != nil {

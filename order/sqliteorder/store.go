@@ -30,8 +30,9 @@ type Options struct {
 
 // Store is the open databases of one directory.
 type Store struct {
-	m   *shard.Map
-	dbs []*database
+	m        *shard.Map
+	dbs      []*database
+	readOnly bool
 }
 
 var _ driver.Store = (*Store)(nil)
@@ -48,7 +49,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if o.Engine.Readers == 0 {
 		o.Engine.Readers = 2
 	}
-	s := &Store{m: o.Map, dbs: make([]*database, o.Map.Databases())}
+	s := &Store{m: o.Map, dbs: make([]*database, o.Map.Databases()), readOnly: o.ReadOnly}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
 	for i := range s.dbs {

@@ -73,11 +73,8 @@ func (d *database) Put(_ context.Context, orders []driver.Order) error {
 // transaction runs f between begin and commit. d.st is ready in f, whose error rolls back.
 func (d *database) transaction(hit func(string) error, f func() error) error {
 	ctx := context.Background()
-	if d.suspect {
-		if err := d.Checkpoint(ctx); err != nil {
-			return fmt.Errorf("order database %d: write everything again after a failed commit: %w", d.number, err)
-		}
-		d.suspect = false
+	if err := d.settle(ctx); err != nil {
+		return err
 	}
 	conn, err := d.W.Conn(ctx)
 	if err != nil {
@@ -98,6 +95,18 @@ func (d *database) transaction(hit func(string) error, f func() error) error {
 		failure = fmt.Errorf("order database %d: %w", d.number, failure)
 	}
 	return failure
+}
+
+// settle has everything written again after a commit that failed.
+func (d *database) settle(ctx context.Context) error {
+	if !d.suspect {
+		return nil
+	}
+	if err := d.Checkpoint(ctx); err != nil {
+		return fmt.Errorf("order database %d: write everything again after a failed commit: %w", d.number, err)
+	}
+	d.suspect = false
+	return nil
 }
 
 // ignoreBad drops the error that was only there to have the connection thrown away.
@@ -143,6 +152,8 @@ func (d *database) transact(ctx context.Context, raw any, hit func(string) error
 // after a sync that failed, the system may hold pages for written that never reached the disk.
 func (d *database) distrust() {
 	d.suspect = true
-	d.st.close()
-	d.st = nil
+	if d.st != nil {
+		d.st.close()
+		d.st = nil
+	}
 }
