@@ -49,6 +49,8 @@ type Options struct {
 	Raised func(kind string)
 	// Lately is called for each payment that was late, with what became of it: the Late outcomes. It must not block.
 	Lately func(outcome string)
+	// Told is called when messages may have been put into the outbox. It must not block.
+	Told func()
 }
 
 // Validate names the field that cannot be used and what is allowed.
@@ -102,6 +104,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Raised == nil {
 		o.Raised = func(string) {}
+	}
+	if o.Told == nil {
+		o.Told = func() {}
 	}
 	return o
 }

@@ -93,17 +93,20 @@ func (p *Payments) returned(ctx context.Context, rf refundRow, q RefundCall, out
 		if err == nil && !outside {
 			err = p.moved(tx, pay, moneyRefund, Result{Ref: rf.id.String(), Amount: rf.amount, Currency: q.Currency})
 		}
-		if err != nil || q.aside {
+		if err == nil && !q.aside {
+			if _, err = tx.Exec(`UPDATE payments SET refunded=refunded+? WHERE id=?`, rf.amount, int64(rf.payment)); err == nil {
+				err = p.rest(tx, rf.payment)
+			}
+		}
+		if err != nil {
 			return err
 		}
-		if _, err = tx.Exec(`UPDATE payments SET refunded=refunded+? WHERE id=?`, rf.amount, int64(rf.payment)); err != nil {
-			return err
-		}
-		return p.rest(tx, rf.payment)
+		return p.sayRefunded(tx, rf.payment, rf)
 	})
 	if err != nil {
 		return rf, err
 	}
+	p.o.Told()
 	return p.refundByID(ctx, rf.id)
 }
 

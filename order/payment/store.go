@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 
+	"penstock/bus/outbox"
 	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
 	"penstock/engine/sqldb"
@@ -18,9 +19,9 @@ type Store = sqldb.Store
 // Tx is the transaction of a Store.
 type Tx = sqldb.Tx
 
-// schema are the tables of payments.
+// schema are the tables of payments, and the message table behind them.
 func schema() sqldb.Schema {
-	return sqldb.Schema{Name: "payments", SQLite: migrations, MySQL: []string{mysqlTables, mysqlLedger}}
+	return outbox.Into(sqldb.Schema{Name: "payments", SQLite: migrations, MySQL: []string{mysqlTables, mysqlLedger}})
 }
 
 // OpenSQLite opens or creates the file at path. Only one process may have it open.
