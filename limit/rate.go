@@ -73,3 +73,12 @@ func (r Rate) String() string {
 	}
 	return strconv.Itoa(r.Calls) + "/" + r.Per.String()
 }
+
+// MarshalText writes the form that Parse reads.
+func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText is Parse.
+func (r *Rate) UnmarshalText(text []byte) (err error) {
+	*r, err = Parse(string(text))
+	return err
+}

@@ -1,12 +1,16 @@
 package limit
 
-import "time"
+import (
+	"time"
+
+	"penstock/limit/driver"
+)
 
 const (
 	// exactCalls is the largest rate whose calls are remembered one by one.
-	exactCalls = 16
+	exactCalls = driver.ExactCalls
 	// parts is into how many pieces the period of a larger rate is cut. One piece more is kept, for the piece that has begun.
-	parts = 15
+	parts = driver.Parts
 
 	countBits = 24
 	countMask = 1<<countBits - 1
@@ -29,32 +33,35 @@ func windowOf(r Rate) window {
 	return window{calls: r.Calls, per: int64(r.Per), cells: parts + 1, piece: (int64(r.Per) + parts - 1) / parts}
 }
 
+// take counts a call if there is room.
 func (w window) take(cells []int64, now int64) Result {
-	if w.exact {
-		return w.takeExact(cells, now)
+	r := w.look(cells, now)
+	if r.Allowed {
+		w.count(cells, now)
 	}
-	return w.takePieces(cells, now)
+	return r
 }
 
-func (w window) takeExact(cells []int64, now int64) Result {
-	used, first, spare := 0, now, -1
-	for i, c := range cells {
+// look says what take would say, and changes nothing.
+func (w window) look(cells []int64, now int64) Result {
+	if w.exact {
+		return w.lookExact(cells, now)
+	}
+	return w.lookPieces(cells, now)
+}
+
+func (w window) lookExact(cells []int64, now int64) Result {
+	used, first := 0, now
+	for _, c := range cells {
 		if at := c - 1; c != 0 && at > now-w.per {
 			used++
 			first = min(first, at)
-		} else {
-			spare = i
 		}
 	}
-	wait := time.Duration(first + w.per - now)
-	if spare < 0 {
-		return Result{Reset: wait, RetryAfter: wait}
-	}
-	cells[spare] = now + 1
-	return Result{Allowed: true, Remaining: w.calls - used - 1, Reset: wait}
+	return w.result(used, time.Duration(first+w.per-now))
 }
 
-func (w window) takePieces(cells []int64, now int64) Result {
+func (w window) lookPieces(cells []int64, now int64) Result {
 	current := now/w.piece + 1 // from 1, so that an empty cell is of no piece
 	used, first := 0, current
 	for _, c := range cells {
@@ -63,14 +70,32 @@ func (w window) takePieces(cells []int64, now int64) Result {
 			first = min(first, number)
 		}
 	}
-	wait := time.Duration((first-1+int64(len(cells)))*w.piece - now)
+	return w.result(used, time.Duration((first-1+int64(len(cells)))*w.piece-now))
+}
+
+func (w window) result(used int, wait time.Duration) Result {
 	if used >= w.calls {
 		return Result{Reset: wait, RetryAfter: wait}
 	}
+	return Result{Allowed: true, Remaining: w.calls - used - 1, Reset: wait}
+}
+
+// count adds a call, also when there is no room: the oldest one is forgotten then.
+func (w window) count(cells []int64, now int64) {
+	if w.exact {
+		oldest := 0
+		for i, c := range cells {
+			if c < cells[oldest] {
+				oldest = i
+			}
+		}
+		cells[oldest] = now + 1
+		return
+	}
+	current := now/w.piece + 1
 	cell := &cells[current%int64(len(cells))]
 	if *cell>>countBits != current {
 		*cell = current << countBits
 	}
 	*cell++
-	return Result{Allowed: true, Remaining: w.calls - used - 1, Reset: wait}
 }

@@ -1,0 +1,189 @@
+package limit
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"penstock/internal/clock"
+	"penstock/limit/driver"
+)
+
+const (
+	// maxRules is how many rules a set may have.
+	maxRules = 16
+	maxCells = driver.Parts + 1
+)
+
+// SetOptions tunes a [Set]. The zero value counts in this process alone.
+type SetOptions struct {
+	Clock clock.Clock
+	// MaxKeys bounds the counters remembered at once for each rule; 0 means 131072.
+	MaxKeys int
+	// Shared counts for all instances together; nil means that this process counts alone.
+	Shared driver.Driver
+	// From is the set that the new one takes the place of: rules that are the same go on with their counts. Nil means none.
+	From *Set
+}
+
+// Set is several rules that are taken all at once. Safe for concurrent use.
+type Set struct {
+	rules []*table
+	order []int // places in rules, in the order in which they are locked
+	opt   SetOptions
+}
+
+// NewSet returns a set of the rules. Errors name the rule and the field.
+func NewSet(rules []Rule, o SetOptions) (*Set, error) {
+	if err := Validate(rules); err != nil {
+		return nil, err
+	}
+	if o.MaxKeys < 0 {
+		return nil, fmt.Errorf("option MaxKeys is %d: it must be 0 or more", o.MaxKeys)
+	}
+	if o.Clock == nil {
+		o.Clock = clock.Real{}
+	}
+	s := &Set{opt: o}
+	s.opt.From = nil
+	var last int64
+	if o.From != nil {
+		for _, t := range o.From.rules {
+			last = max(last, t.order)
+		}
+	}
+	for i, r := range rules {
+		t := o.From.table(r, o)
+		if t.order == 0 {
+			last++
+			t.order = last
+		}
+		s.rules, s.order = append(s.rules, t), append(s.order, i)
+	}
+	slices.SortFunc(s.order, func(a, b int) int { return cmp.Compare(s.rules[a].order, s.rules[b].order) })
+	return s, nil
+}
+
+// Validate says what is wrong with a list of rules: a field of one, two of one name, or too many.
+func Validate(rules []Rule) error {
+	if len(rules) > maxRules {
+		return fmt.Errorf("limits: there are %d rules, at most %d are possible", len(rules), maxRules)
+	}
+	seen := map[string]bool{}
+	for _, r := range rules {
+		if err := r.Validate(); err != nil {
+			return err
+		}
+		if seen[r.Name] {
+			return fmt.Errorf("limit %s: two rules have this name", r.Name)
+		}
+		seen[r.Name] = true
+	}
+	return nil
+}
+
+// Rules returns the rules, in order.
+func (s *Set) Rules() []Rule {
+	all := make([]Rule, len(s.rules))
+	for i, t := range s.rules {
+		all[i] = t.rule
+	}
+	return all
+}
+
+// Take asks for one call: it counts in each rule that applies if none of them refuses, else in none. With shared counters it
+// waits for them, tens of milliseconds at most, or until ctx ends; then this instance decides with its share.
+func (s *Set) Take(ctx context.Context, who Subject) Decision {
+	var p picks
+	var answers [maxRules]driver.Answer
+	n := s.pick(&p, &who)
+	switch {
+	case n == 0:
+		return Decision{Allowed: true, Quotas: who.Into[:0]}
+	case s.opt.Shared == nil:
+		allowed := s.local(&p, answers[:], 1, true)
+		return s.decision(&p, answers[:], who.Into, allowed)
+	}
+	allowed, err := s.shared(ctx, &p, answers[:], n)
+	if err == nil {
+		return s.decision(&p, answers[:], who.Into, allowed)
+	}
+	allowed = s.local(&p, answers[:], s.instances(), true)
+	d := s.decision(&p, answers[:], who.Into, allowed)
+	d.Local = true
+	return d
+}
+
+// Explain says what Take would say as far as this process knows, and counts nothing.
+func (s *Set) Explain(who Subject) Decision {
+	var p picks
+	var answers [maxRules]driver.Answer
+	s.pick(&p, &who)
+	allowed := s.local(&p, answers[:], 1, false)
+	return s.decision(&p, answers[:], who.Into, allowed)
+}
+
+// Sweep forgets every idle counter of this process and returns how many are left. Calls sweep as they come; this is for when
+// they have stopped coming.
+func (s *Set) Sweep() (left int) {
+	for _, t := range s.rules {
+		left += t.sweep(s.instances())
+	}
+	return left
+}
+
+func (s *Set) instances() int64 {
+	if s.opt.Shared == nil {
+		return 1
+	}
+	return int64(max(s.opt.Shared.Instances(), 1))
+}
+
+// shared asks the shared counters; n rules apply. What is allowed is noted in this process too.
+func (s *Set) shared(ctx context.Context, p *picks, answers []driver.Answer, n int) (bool, error) {
+	asks, said := make([]driver.Ask, 0, n), make([]driver.Answer, n)
+	for i, t := range s.rules {
+		if p[i].meter != nil {
+			asks = append(asks, driver.Ask{Key: p[i].key.text(t.rule.Name), Plan: p[i].meter.plan})
+		}
+	}
+	if err := s.opt.Shared.Take(ctx, asks, said); err != nil {
+		return false, err
+	}
+	allowed, at := true, 0
+	for i := range s.rules {
+		if p[i].meter != nil {
+			answers[i] = said[at]
+			allowed = allowed && said[at].Retry == 0
+			at++
+		}
+	}
+	if allowed {
+		s.note(p)
+	}
+	return allowed, nil
+}
+
+// decision puts the answers of the rules together.
+func (s *Set) decision(p *picks, answers []driver.Answer, into []Quota, allowed bool) Decision {
+	d := Decision{Allowed: allowed, Quotas: into[:0]}
+	for i, t := range s.rules {
+		m, a := p[i].meter, &answers[i]
+		if m == nil {
+			continue
+		}
+		if a.Retry > d.RetryAfter {
+			d.Rule, d.RetryAfter = t.rule.Name, a.Retry
+		}
+		q := Quota{Name: t.rule.Name, Remaining: a.Remaining, Reset: a.Reset}
+		q.Limit, q.Window = m.whole()
+		if allowed {
+			d.Wait = max(d.Wait, a.Wait)
+		} else if a.Retry == 0 {
+			q.Remaining++ // this call did not count
+		}
+		d.Quotas = append(d.Quotas, q)
+	}
+	return d
+}
