@@ -58,6 +58,7 @@ var rooms = []room{
 	{"balance", []string{"engine", "saga/participant", "saga/barrier"}, "what users have; it knows neither orders nor who asks"},
 	{"auth", nil, "keys and tokens; who may do what is the gateway's"},
 	{"breaker", nil, "counts failures; it knows neither HTTP nor what it guards"},
+	{"shed", nil, "decides who may run; it knows neither HTTP nor what is run"},
 	{"limit", nil, "counts calls; it knows neither HTTP nor sales"},
 	{"lock/driver", nil, "the port"},
 	{"lock/memorylock", []string{"lock/driver"}, "a driver knows its port, never the policy above"},
