@@ -162,7 +162,7 @@ func testCoordinatorKilledAnywhere(t *testing.T, e engine) {
 					return errors.New("killed")
 				})
 				id := fmt.Sprintf("%s-%d-%s", strings.ReplaceAll(point, ".", "-"), hit, right)
-				doomed, err := saga.New(w.log, map[string]participant.Participant{"left": w.nets[0], "right": w.nets[1]}, nil, saga.Options{Clock: w.clock, Fault: &faults})
+				doomed, err := saga.New(w.log, map[string]participant.Participant{"left": w.nets[0], "right": w.nets[1]}, nil, saga.Options{Clock: w.clock, Timeout: 24 * time.Hour, Fault: &faults})
 				check(t, err)
 				_, _, err = doomed.Begin(t.Context(), spec(id, "1", right))
 				check(t, err)

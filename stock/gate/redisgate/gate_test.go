@@ -164,7 +164,8 @@ func TestFailoverToOlderCopy(t *testing.T) {
 	for i := range 40 {
 		r.want("a late win", r.buy((i+1)%2, fmt.Sprint("late", i), "k"), "won+")
 	}
-	r.want("a new one", r.buy(0, "new", "k"), "won")
+	// Replays may have been taken from what Redis counts for a moment.
+	r.within(stated, "a new one", func() bool { return r.buy(0, "new", "k") == "won" })
 }
 
 // Many sales on a cluster of three: each has its slot, and all sell exactly.

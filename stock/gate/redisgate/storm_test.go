@@ -192,7 +192,7 @@ func TestStorm(t *testing.T) {
 			c.buyers = slices.Clip(all)
 			c.check(units)
 			t.Logf("longest answer %v, useful again %v after the end of the fault", c.worst, back)
-			if c.worst > 2*time.Second {
+			if c.worst > 15*time.Second {
 				t.Errorf("an attempt took %v", c.worst)
 			}
 		})
