@@ -42,6 +42,35 @@ func TestReplayAllGoesThroughOnce(t *testing.T) {
 	if err != nil || settled != 24 || batches != 3 || len(open) != 2 {
 		t.Fatalf("%d settled in %d batches, %d acts, open %+v, %v", settled, batches, len(d.trail), open, err)
 	}
+	d.replayed(t, "mended", func(id int64) bool { return id <= 25 && id != 8 })
+}
+
+// replayed checks that the trail has one row for each letter that was replayed, in their order, saying who, what and why, and no
+// other.
+func (d *desk) replayed(t *testing.T, why string, want func(id int64) bool) {
+	t.Helper()
+	all, err := d.List(t.Context(), driver.Filter{All: true}, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trail := d.trail
+	for _, l := range all {
+		if !want(l.ID) {
+			continue
+		}
+		if len(trail) == 0 {
+			t.Fatalf("the trail of %d rows ends before letter %d", len(d.trail), l.ID)
+		}
+		a := trail[0]
+		trail = trail[1:]
+		if a.Who != "op" || a.Act != ActReplay || a.Object != fmt.Sprintf("dead-letter/%d", l.ID) || a.Why != why || !strings.Contains(a.Before, `"dead"`) ||
+			!strings.Contains(a.After, `"replayed"`) || l.State != driver.Replayed {
+			t.Errorf("letter %d is %s, its row of the trail %+v", l.ID, l.State, a)
+		}
+	}
+	if len(trail) > 0 {
+		t.Errorf("%d rows too many: %+v", len(trail), trail[0])
+	}
 }
 
 // Replays of a run are as far apart as its rate says.

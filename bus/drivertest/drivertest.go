@@ -13,10 +13,16 @@ import (
 	"penstock/bus/driver"
 )
 
+// Store is what every store offers.
+type Store interface {
+	driver.Store
+	driver.Copies
+}
+
 // Harness is one fresh engine under test. What it opened it closes by t.Cleanup.
 type Harness struct {
 	Driver driver.Driver
-	Store  driver.Store
+	Store  Store
 	// Topic exists and is empty.
 	Topic string
 	// Publish commits messages to the topic in this order, each with User, ID and Payload as given.

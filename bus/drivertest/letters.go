@@ -75,10 +75,6 @@ func replaced(t *testing.T, h Harness) {
 
 func told(t *testing.T, h Harness) {
 	ctx := t.Context()
-	copies, ok := h.Store.(driver.Copies)
-	if !ok {
-		t.Skip("this store offers no copies")
-	}
 	var all []int64
 	for n := range 3 {
 		all = append(all, bury(t, h, queued("ann", n)).ID)
@@ -86,7 +82,7 @@ func told(t *testing.T, h Harness) {
 	must(t, "discard", h.Store.Discard(ctx, all[0], "x", t0))
 	untold := func(limit int) (ids []int64) {
 		t.Helper()
-		some, err := copies.Untold(ctx, limit)
+		some, err := h.Store.Untold(ctx, limit)
 		must(t, "untold", err)
 		for _, l := range some {
 			ids = append(ids, l.ID)
@@ -96,11 +92,11 @@ func told(t *testing.T, h Harness) {
 	same(t, "untold at first", untold(10), all)
 	same(t, "a page of them", untold(2), all[:2])
 	for range 2 {
-		must(t, "tell", copies.Told(ctx, []int64{all[0], all[2]}))
+		must(t, "tell", h.Store.Told(ctx, []int64{all[0], all[2]}))
 	}
 	must(t, "replay", h.Store.Replay(ctx, all[2], t0))
 	same(t, "untold after two were told", untold(10), all[1:2])
-	n, err := copies.CountUntold(ctx)
+	n, err := h.Store.CountUntold(ctx)
 	must(t, "count untold", err)
 	same(t, "count of untold", n, int64(1))
 }

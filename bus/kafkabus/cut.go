@@ -15,9 +15,15 @@ import (
 // payload and goes on to be a dead letter, in its place, so that nothing waits behind it.
 const ceCut = "ce_cut"
 
+// ceMalformed says on a record that its source could not make sense of the message, and why. It too goes on to be a dead letter.
+const ceMalformed = "ce_malformed"
+
 // record fills in the record of a message, cut to what fits one. It reports the size of what did not fit, else 0.
 func (d *Driver) record(rec *kgo.Record, topic string, m *driver.Message, source string) (was int) {
 	encode(rec, m, source)
+	if why := m.Headers[driver.HeaderMalformed]; why != "" {
+		rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: ceMalformed, Value: []byte(clip(why, maxName))})
+	}
 	if was = size(rec); was > maxRecord {
 		short := cut(m)
 		encode(rec, &short, source)

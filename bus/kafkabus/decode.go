@@ -63,16 +63,20 @@ func read(topic string, rec *kgo.Record) (driver.Message, error) {
 	if err == nil {
 		err = seen.check(&m)
 	}
-	if err == nil && seen.cut != "" {
+	switch {
+	case err != nil:
+	case seen.cut != "":
 		m.Headers[driver.HeaderMalformed] = wasCut(seen.cut)
+	case seen.malformed != "":
+		m.Headers[driver.HeaderMalformed] = seen.malformed
 	}
 	return m, err
 }
 
 // envelope is what a message says about itself in headers of CloudEvents.
 type envelope struct {
-	version, at, cut string
-	user             bool
+	version, at, cut, malformed string
+	user                        bool
 }
 
 // take reads a header of the envelope, and reports whether it was one.
@@ -90,6 +94,8 @@ func (e *envelope) take(m *driver.Message, h kgo.RecordHeader) bool {
 		e.at = string(h.Value)
 	case ceCut:
 		e.cut = string(h.Value)
+	case ceMalformed:
+		e.malformed = string(h.Value)
 	default:
 		return strings.HasPrefix(h.Key, cePrefix)
 	}

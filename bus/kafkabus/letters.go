@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -171,6 +172,8 @@ func (d *Driver) letterRecord(l *driver.DeadLetter) *kgo.Record {
 	if m.Headers == nil {
 		m.Headers = map[string]string{}
 	}
+	// What the message itself brought under these names would be read first by some tools.
+	maps.DeleteFunc(m.Headers, func(k, _ string) bool { return strings.HasPrefix(k, dlt) || k == headerLetter || k == headerGroup })
 	source := m.Headers["source"]
 	if source == "" {
 		source = m.Topic

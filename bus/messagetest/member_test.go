@@ -106,10 +106,7 @@ func pool(ctx context.Context, url string) (*mysql.DB, error) {
 
 // room opens the i-th room and its outbox.
 func (p plan) room(ctx context.Context, i int, db *mysql.DB) (sqldb.Store, *outbox.Source, error) {
-	schema := outbox.Into(sqldb.Schema{Name: "room", MySQL: []string{
-		`CREATE TABLE IF NOT EXISTS thing (id VARBINARY(64) NOT NULL PRIMARY KEY) ENGINE=InnoDB;`,
-	}})
-	store, err := sqldb.OpenShared(ctx, db, schema, sqldb.Options{})
+	store, err := sqldb.OpenShared(ctx, db, schema(), sqldb.Options{})
 	if err != nil {
 		return nil, nil, err
 	}

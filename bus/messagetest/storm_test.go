@@ -2,6 +2,7 @@ package messagetest
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 	"penstock/bus"
 	"penstock/bus/driver"
 	"penstock/bus/kafkabus"
+	"penstock/bus/mysqlstore"
 	"penstock/bus/outbox"
 	"penstock/bus/outboxbus"
 	"penstock/bus/sqlstore"
@@ -38,9 +40,9 @@ type world struct {
 	rnd     *rand.Rand
 	room    sqldb.Store
 	src     *outbox.Source
-	db      *sqlite.DB
-	store   *sqlstore.Store
+	store   letters
 	cursors driver.Cursors
+	query   func(ctx context.Context, query string, args ...any) (*sql.Rows, error) // of what the bus keeps
 	topic   string
 	kafka   string // the URL of the cluster, "" for the outbox bus
 
@@ -56,25 +58,63 @@ type world struct {
 	flaked map[string]bool
 }
 
+// letters is what every store of the bus offers.
+type letters interface {
+	driver.Store
+	driver.Copies
+}
+
+// setup makes a world whose room and bus have a SQLite file each; url is that of a cluster, "" for the outbox bus.
 func setup(t *testing.T, url string) *world {
+	t.Helper()
+	w := newWorld(t, url)
+	var err error
+	w.room, err = sqldb.OpenFile(t.Context(), filepath.Join(t.TempDir(), "room.db"), schema(), groupcommit.Options{})
+	w.ok("open the room", err)
+	db, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "bus.db"), sqlite.Options{})
+	w.ok("open bus.db", err)
+	t.Cleanup(func() { w.ok("close", errors.Join(w.room.Close(), db.Close())) })
+	w.store, w.cursors, w.query = sqlstore.New(db), sqlstore.NewCursors(db, nil), db.R.QueryContext
+	w.open()
+	return w
+}
+
+// setupShared makes a world whose room and bus are in a database of MariaDB.
+func setupShared(t *testing.T, server *engines.Server) *world {
+	t.Helper()
+	w := newWorld(t, "")
+	db, err := pool(t.Context(), server.Database(t))
+	w.ok("open the database", err)
+	w.ok("make the bus's tables", mysqlstore.Migrate(t.Context(), db, nil))
+	w.room, err = sqldb.OpenShared(t.Context(), db, schema(), sqldb.Options{})
+	w.ok("open the room", err)
+	t.Cleanup(func() { w.ok("close", errors.Join(w.room.Close(), db.Close())) })
+	w.store, w.cursors, w.query = mysqlstore.New(db), mysqlstore.NewCursors(db, nil), db.QueryContext
+	w.open()
+	return w
+}
+
+// schema is that of a room.
+func schema() sqldb.Schema {
+	return outbox.Into(sqldb.Schema{Name: "room", SQLite: []string{`CREATE TABLE thing (id TEXT PRIMARY KEY)`},
+		MySQL: []string{`CREATE TABLE IF NOT EXISTS thing (id VARBINARY(64) NOT NULL PRIMARY KEY) ENGINE=InnoDB;`}})
+}
+
+func (w *world) open() {
+	w.t.Helper()
+	var err error
+	w.src, err = outbox.New(w.t.Context(), w.room, "room", w.topic, outbox.Options{Keep: time.Hour})
+	w.ok("open its outbox", err)
+}
+
+func newWorld(t *testing.T, url string) *world {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	w := &world{
+	return &world{
 		t: t, rnd: rand.New(rand.NewPCG(seed, 1)), topic: "t" + strconv.FormatUint(seed, 36), kafka: url, poison: map[string]bool{}, effect: map[string]int{},
 		last: map[string]int{}, flaked: map[string]bool{}, down: func() bool { return false },
 	}
-	schema := outbox.Into(sqldb.Schema{Name: "room", SQLite: []string{`CREATE TABLE thing (id TEXT)`}})
-	var err error
-	w.room, err = sqldb.OpenFile(t.Context(), filepath.Join(t.TempDir(), "room.db"), schema, groupcommit.Options{})
-	w.ok("open the room", err)
-	w.src, err = outbox.New(t.Context(), w.room, "room", w.topic, outbox.Options{Keep: time.Hour})
-	w.ok("open its outbox", err)
-	w.db, err = sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "bus.db"), sqlite.Options{})
-	w.ok("open bus.db", err)
-	w.store, w.cursors = sqlstore.New(w.db), sqlstore.NewCursors(w.db, nil)
-	t.Cleanup(func() { w.ok("close", errors.Join(w.room.Close(), w.db.Close())) })
-	return w
 }
 
 func (w *world) ok(what string, err error) {
@@ -166,7 +206,7 @@ func (w *world) member(faults bool) (kill func()) {
 	}
 	b, err := bus.New(drv, failing{w.store, w.down}, o)
 	w.ok("new bus", err)
-	w.ok("consume", b.Consume(group, w.topic, bus.Contract{}.Guard(w.handle)))
+	w.ok("consume", b.Consume(group, w.topic, bus.Contract{Types: []string{"thing.done"}}.Guard(w.handle)))
 	w.ok("start", b.Start(w.t.Context()))
 	return sync.OnceFunc(func() {
 		cut, cancel := context.WithCancel(context.Background())
@@ -181,7 +221,7 @@ func (w *world) carrier() (driver.Driver, func()) {
 	w.t.Helper()
 	if w.kafka == "" {
 		d, err := outboxbus.New(w.cursors, map[string][]outboxbus.Source{w.topic: {w.src}}, outboxbus.Options{
-			Idle: 20 * time.Millisecond, Lease: time.Second, Heartbeat: 200 * time.Millisecond,
+			Idle: 20 * time.Millisecond, Lease: time.Second, Heartbeat: 200 * time.Millisecond, Poll: 20 * time.Millisecond,
 		})
 		w.ok("outbox bus", err)
 		return d, func() { _ = d.Close() }
@@ -205,7 +245,7 @@ func (w *world) books() books {
 	w.t.Helper()
 	parked, dead := map[string]bool{}, map[string]bool{}
 	for query, into := range map[string]map[string]bool{`SELECT message_id FROM parked`: parked, `SELECT message_id FROM dead_letter`: dead} {
-		rows, err := w.db.R.Query(query)
+		rows, err := w.query(w.t.Context(), query)
 		w.ok("read", err)
 		for rows.Next() {
 			var id string
@@ -323,81 +363,10 @@ func TestStormOnOutbox(t *testing.T) { t.Parallel(); storm(t, setup(t, ""), nil,
 // The same over Kafka, with the broker killed as well.
 func TestStormOnKafka(t *testing.T) {
 	c := engines.Kafka(t, 1, engines.KafkaOptions{})
-	t.Run("poison", func(t *testing.T) { everyPoison(t, setup(t, c.URL)) })
+	t.Run("poison", func(t *testing.T) {
+		w := setup(t, c.URL)
+		everyPoison(t, w)
+		lettersTellTheTruth(t, w)
+	})
 	t.Run("storm", func(t *testing.T) { storm(t, setup(t, c.URL), c.Nodes[0], size(t, 3000)) })
-}
-
-// The same poison on the outbox bus.
-func TestPoisonOnOutbox(t *testing.T) { t.Parallel(); everyPoison(t, setup(t, "")) }
-
-// everyPoison: each kind ends as a letter that says why, its user's next message is handled, and nothing is passed over while the
-// store of letters is away.
-func everyPoison(t *testing.T, w *world) {
-	var away sync.Mutex
-	down := true
-	w.down = func() bool { away.Lock(); defer away.Unlock(); return down }
-	reasons := map[string]string{
-		"bad": "is no JSON", "empty": "is empty", "array": "a JSON array", "newer": "newer than this consumer", "word": "not a whole number",
-		"torn": "header says version 1", "forged": "its payload is empty",
-	}
-	msgs := map[string]driver.Message{}
-	for kind := range reasons {
-		m := message(w.topic, kind, 1)
-		switch kind {
-		case "bad":
-			m.Payload = []byte(`{"a":`)
-		case "empty":
-			m.Payload = nil
-		case "array":
-			m.Payload = []byte(`[1]`)
-		case "newer":
-			m.Payload = []byte(`{"v":99}`)
-		case "word":
-			m.Headers = map[string]string{"version": "latest"}
-		case "torn":
-			m.Payload, m.Headers = []byte(`{"v":2}`), map[string]string{"version": "1"}
-		case "forged":
-			m.Payload = nil
-			m.Headers = map[string]string{"retry-count": "-5", "dead-letter-reason": "none", "original-topic": "elsewhere", "replay-of": "x"}
-		}
-		msgs[kind] = m
-	}
-	w.ok("publish", w.room.Do(t.Context(), sqldb.NoLock, func(tx sqldb.Tx) error {
-		for kind, m := range msgs {
-			if err := bus.PublishTx(tx, m, message(w.topic, kind, 2)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
-	for kind := range reasons {
-		w.all = append(w.all, kind+"-1", kind+"-2")
-		w.poison[kind+"-1"] = true
-	}
-	kill := w.member(false)
-	defer kill()
-	for limit := time.Now().Add(time.Second); time.Now().Before(limit); {
-		if b := w.books(); b.dead > 0 {
-			t.Fatalf("letters while their store is away: %+v", b)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
-	low, err := w.cursors.Position(t.Context(), group, w.topic, w.src.Name())
-	if err != nil || low != 0 {
-		t.Fatalf("the group moved to %d while the store of letters was away, %v", low, err)
-	}
-	away.Lock()
-	down = false
-	away.Unlock()
-	w.drained()
-	letters, err := w.store.List(t.Context(), driver.Filter{}, 0, 100)
-	w.ok("letters", err)
-	for _, l := range letters {
-		if want := reasons[l.Message.User]; !strings.Contains(l.Reason, want) || l.Message.Headers["original-topic"] != w.topic || l.Attempts != 1 {
-			t.Errorf("letter of %s: %q, wanted %q; headers %v", l.Message.ID, l.Reason, want, l.Message.Headers)
-		}
-	}
-	if len(letters) != len(reasons) {
-		t.Errorf("%d letters for %d kinds", len(letters), len(reasons))
-	}
 }

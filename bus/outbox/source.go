@@ -102,6 +102,8 @@ func (s *Source) Read(ctx context.Context, after uint64, limit int) ([]driver.Me
 		}
 		if err := json.Unmarshal(headers, &m.Headers); err != nil {
 			m.Headers = map[string]string{driver.HeaderMalformed: "its headers in the message table are no JSON object of strings"}
+		} else {
+			delete(m.Headers, driver.HeaderMalformed) // this is for us to say
 		}
 		m.At, m.Partition = time.Unix(0, at).UTC(), ident.SlotOf(m.User)%Partitions
 		msgs = append(msgs, m)
