@@ -33,7 +33,7 @@ func (g *Gateway) serveAttempt(c *Call) {
 }
 
 func (g *Gateway) items(c *Call, buf *buffer) ([]stock.Item, error) {
-	body, err := readBody(c.R, buf.in[:0], g.o.MaxBody)
+	body, err := readBody(c.R, buf.in[:0], c.plan.rule.MaxBody)
 	buf.in = body[:0]
 	c.BytesIn = int64(len(body))
 	if err != nil {

@@ -9,47 +9,65 @@ import (
 
 // authenticate finds out who calls, on routes that are not for anyone. A pass is good for its sale only, and never for an
 // operator's call.
-func (g *Gateway) authenticate(next Handler) Handler {
-	return func(c *Call) {
-		if c.route.Access == ByAnyone {
-			next(c)
-			return
-		}
-		who, err := g.who(c)
-		if err == nil {
-			err = allowed(c, who)
-		}
-		if err != nil {
-			c.Fail(err)
-			return
-		}
-		c.Who, c.User = who, who.User
-		next(c)
+func (g *Gateway) authenticate(c *Call) error {
+	who, err := g.who(c)
+	if err == nil {
+		err = allowed(c, who)
 	}
+	if err != nil {
+		return err
+	}
+	c.Who, c.User = who, who.User
+	return nil
 }
 
+func wantsCaller(p *plan) bool { return p.access != ByAnyone }
+
 func (g *Gateway) who(c *Call) (auth.Identity, error) {
+	if g.o.Apps != nil && g.o.Apps.Signed(c.R) {
+		if err := c.buffer(); err != nil {
+			return auth.Identity{}, err
+		}
+		return g.o.Apps.Verify(c.R.Context(), c.R, c.body)
+	}
 	header, ok := c.only("Authorization")
 	const scheme = "Bearer "
 	if !ok || len(header) <= len(scheme) || !strings.EqualFold(header[:len(scheme)], scheme) {
 		return auth.Identity{}, errs.New(errs.Unauthenticated, "send one Authorization header with a bearer token")
 	}
 	token := header[len(scheme):]
-	if !auth.IsPass(token) {
-		return g.verify.Verify(token)
+	if auth.IsPass(token) {
+		user, sale, err := g.verify.VerifyPass(token, c.Start)
+		return auth.Identity{User: user, Sale: sale}, err
 	}
-	user, sale, err := g.verify.VerifyPass(token, c.Start)
-	return auth.Identity{User: user, Sale: sale}, err
+	return g.verify.Verify(token)
 }
 
 func allowed(c *Call, who auth.Identity) error {
-	if c.route.Access == ByOperator && who.Role != auth.Operator {
+	switch {
+	case c.plan.access == ByOperator && who.Role != auth.Operator:
 		return errs.New(errs.Forbidden, "this call is for operators")
-	}
-	if c.attempt {
+	case c.plan.access == ByApp && who.App == "":
+		return errs.New(errs.Forbidden, "this call is for apps")
+	case c.attempt:
 		return AllowSale(who, c.sale)
 	}
 	return nil
+}
+
+func (g *Gateway) sayToken(c *Call) (string, error) {
+	if err := g.authenticate(c); err != nil {
+		return "", err
+	}
+	switch {
+	case c.Who.App != "":
+		return "the app " + c.Who.App, nil
+	case c.Who.Sale != "":
+		return "the user " + c.Who.User + " by a pass for the sale " + c.Who.Sale, nil
+	case c.Who.Role != "":
+		return "the user " + c.Who.User + ", role " + c.Who.Role, nil
+	}
+	return "the user " + c.Who.User, nil
 }
 
 // AllowSale refuses a pass that is for another sale.

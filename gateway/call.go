@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"penstock/auth"
+	"penstock/limit"
 	"penstock/stock"
 )
 
@@ -22,9 +23,13 @@ type Call struct {
 
 	g       *Gateway
 	attempt bool
+	asking  bool // explain asks what would happen
 	sale    string
-	route   Route
+	plan    *plan
+	handler http.Handler // nil on the attempt path
+	body    []byte       // once it was read beside the attempt path
 	one     [1]stock.Item
+	quotas  [2]limit.Quota
 	values  [8]string
 	used    int
 }

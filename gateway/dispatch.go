@@ -27,17 +27,20 @@ func attemptPath(r *http.Request) (sale string, ok bool) {
 	return sale, true
 }
 
-// route finds out what is asked and who may ask it.
-func (g *Gateway) route(next Handler) Handler {
-	return func(c *Call) {
-		if c.attempt {
-			c.route.Access, c.Route = ByUser, AttemptRoute
-		} else {
-			c.route = g.router.Route(c.R)
-			c.Route = c.route.Name
-		}
-		next(c)
+// route finds out what is asked, who may ask it, and how the call passes the chain.
+func (g *Gateway) route(c *Call, now *plans) {
+	if c.sale, c.attempt = attemptPath(c.R); c.attempt && g.o.Attempts != nil {
+		c.plan, c.Route = now.attempt, AttemptRoute
+		return
 	}
+	c.attempt = false
+	found := g.router.Route(c.R)
+	if now.up != nil && found.Name == Unmatched {
+		if elsewhere, ok := now.up.Match(c.R); ok {
+			found = elsewhere
+		}
+	}
+	c.Route, c.handler, c.plan = found.Name, found.Handler, now.named(found)
 }
 
 // dispatch is the end of the chain. Handlers behind the router find the whole body in memory, so that none of them has to
@@ -47,16 +50,27 @@ func (g *Gateway) dispatch(c *Call) {
 		g.serveAttempt(c)
 		return
 	}
-	r := c.R.WithContext(context.WithValue(c.R.Context(), callKey{}, c))
-	if r.ContentLength != 0 && r.Body != nil {
-		body, err := readBody(r, nil, g.o.MaxBody)
+	if err := c.buffer(); err != nil {
+		c.Fail(err)
+		return
+	}
+	c.R = c.R.WithContext(context.WithValue(c.R.Context(), callKey{}, c))
+	c.handler.ServeHTTP(c, c.R)
+}
+
+// buffer brings the body into memory, once. Whoever read it already may call again to read it from its beginning.
+func (c *Call) buffer() error {
+	if c.body == nil {
+		if c.R.ContentLength == 0 || c.R.Body == nil {
+			return nil
+		}
+		body, err := readBody(c.R, nil, c.plan.rule.MaxBody)
 		c.BytesIn = int64(len(body))
 		if err != nil {
-			c.Fail(err)
-			return
+			return err
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		c.body = body
 	}
-	c.R = r
-	c.route.Handler.ServeHTTP(c, r)
+	c.R.Body = io.NopCloser(bytes.NewReader(c.body))
+	return nil
 }

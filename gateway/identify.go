@@ -10,36 +10,36 @@ const (
 
 // identify gives the call a trace and a request id. A good traceparent is continued; else a trace begins. A sane X-Request-Id
 // is taken over; else the trace id serves.
-func (g *Gateway) identify(next Handler) Handler {
-	return func(c *Call) {
-		in, ok := c.only("Traceparent")
-		var text [traceparentLen]byte
-		copy(text[:], "00-")
-		if ok && goodTraceparent(in) {
-			copy(text[3:], in[3:35])
-			c.Sampled = hexValue(in[54])&1 == 1
-		} else {
-			putHex(text[3:19], g.o.Random())
-			putHex(text[19:35], g.o.Random()|1)
-			c.Sampled = c.Log
-		}
-		text[35] = '-'
-		putHex(text[36:52], g.o.Random()|1)
-		copy(text[52:], "-00")
-		if c.Sampled {
-			text[54] = '1'
-		}
-		c.Trace = string(text[:])
-		c.TraceID = c.Trace[3:35]
-		c.RequestID = c.TraceID
-		if id, ok := c.only("X-Request-Id"); ok && saneRequestID(id) {
-			c.RequestID = id
-		}
-		c.set("X-Trace-Id", c.TraceID)
-		c.set("X-Request-Id", c.RequestID)
-		next(c)
+func (g *Gateway) identify(c *Call) error {
+	in, ok := c.only("Traceparent")
+	var text [traceparentLen]byte
+	copy(text[:], "00-")
+	if ok && goodTraceparent(in) {
+		copy(text[3:], in[3:35])
+		c.Sampled = hexValue(in[54])&1 == 1
+	} else {
+		putHex(text[3:19], g.o.Random())
+		putHex(text[19:35], g.o.Random()|1)
+		c.Sampled = c.Log
 	}
+	text[35] = '-'
+	putHex(text[36:52], g.o.Random()|1)
+	copy(text[52:], "-00")
+	if c.Sampled {
+		text[54] = '1'
+	}
+	c.Trace = string(text[:])
+	c.TraceID = c.Trace[3:35]
+	c.RequestID = c.TraceID
+	if id, ok := c.only("X-Request-Id"); ok && saneRequestID(id) {
+		c.RequestID = id
+	}
+	c.set("X-Trace-Id", c.TraceID)
+	c.set("X-Request-Id", c.RequestID)
+	return nil
 }
+
+func (g *Gateway) sayTrace(*Call) (string, error) { return "a request id and a trace are given", nil }
 
 // goodTraceparent follows W3C Trace Context, level 1, with its rule for later versions.
 func goodTraceparent(s string) bool {

@@ -3,18 +3,28 @@ package gateway
 import (
 	"net/netip"
 	"strings"
+
+	"penstock/limit"
 )
 
 // locate finds the client's address: the peer's own, or, if the peer is a trusted proxy, the right-most address of
 // X-Forwarded-For that is not one. What stands left of that could have been written by anybody.
-func (g *Gateway) locate(next Handler) Handler {
-	return func(c *Call) {
-		c.Client = peer(c.R.RemoteAddr)
-		if len(g.o.TrustedProxies) > 0 && g.trusted(c.Client) {
-			c.Client = g.forwarded(c.Client, c.R.Header["X-Forwarded-For"])
-		}
-		next(c)
+func (g *Gateway) locate(c *Call) error {
+	c.Client = peer(c.R.RemoteAddr)
+	if len(g.o.TrustedProxies) > 0 && g.trusted(c.Client) {
+		c.Client = g.forwarded(c.Client, c.R.Header["X-Forwarded-For"])
 	}
+	return nil
+}
+
+func (g *Gateway) sayAddress(c *Call) (string, error) {
+	if err := g.locate(c); err != nil {
+		return "", err
+	}
+	if key := limit.AddrKey(c.Client); key != c.Client {
+		return c.Client.String() + ", counted as " + key.String() + "/64", nil
+	}
+	return c.Client.String(), nil
 }
 
 func peer(remote string) netip.Addr {

@@ -45,10 +45,7 @@ func (nobody) Observe(*Record) {}
 
 func (g *Gateway) observe(next Handler) Handler {
 	return func(c *Call) {
-		c.Start = g.o.Clock.Now()
 		c.Method = method(c.R.Method)
-		c.sale, c.attempt = attemptPath(c.R)
-		c.attempt = c.attempt && g.o.Attempts != nil
 		c.Log = !c.attempt || g.calls.Add(1)%uint64(g.o.LogEvery) == 0
 		defer func() {
 			c.Duration = g.o.Clock.Now().Sub(c.Start)

@@ -38,6 +38,9 @@ const (
 	ByUser Access = iota
 	ByAnyone
 	ByOperator
+	// ByApp are calls that third-party apps make as themselves. On ByUser routes an app is a user like others.
+	ByApp
+	accessLevels
 )
 
 // Route is what a router found for a request.
@@ -46,10 +49,17 @@ type Route struct {
 	Name    string
 	Access  Access
 	Handler http.Handler
+	// Validate refuses a request that does not follow the route's published schema; its body can be read as often as wanted.
+	// nil means that the handler validates. Errors carry invalid-request.
+	Validate func(r *http.Request) error
 }
 
+// Unmatched is the route name of what no route takes.
+const Unmatched = "unmatched"
+
 // Router finds the handler of every call that is not an attempt. It must return one for any request: unknown paths are routes
-// that answer not-found.
+// that answer not-found. A router that also has Routes() map[string]Access tells the names of its routes beforehand; calls of
+// other names pass a chain without rules of their own.
 type Router interface {
 	Route(r *http.Request) Route
 }
@@ -59,7 +69,13 @@ type Options struct {
 	Clock clock.Clock
 	// Attempts makes the gateway answer the attempt path; nil leaves that path to the router.
 	Attempts Attempter
-	// IP and User limit calls per client address and per user.
+	// Policy is what applies until [Gateway.Use] brings another; nil means one made of IP and User.
+	Policy *Policy
+	// Apps makes the gateway take calls of third-party apps; nil means that there are none.
+	Apps Apps
+	// Classifier raises or lowers classes by what a caller holds; nil means that routes alone decide.
+	Classifier Classifier
+	// IP and User limit calls per client address and per user, where Policy is nil.
 	IP, User limit.Rate
 	// Attempt is the limit of attempts per user that Attempts keeps; here it is only told to those who were refused by it.
 	Attempt limit.Rate

@@ -18,6 +18,7 @@ const ProblemType = "application/problem+json"
 // titles are the fixed human names of the problem types; docs/problems has a page for each.
 var titles = map[errs.Code]string{
 	errs.SoldOut: "Sold out", errs.LimitReached: "Limit per buyer reached", errs.StockHeld: "All units are held",
+	errs.PassRequired: "A pass is required", errs.PassUsed: "The pass was used", errs.LineClosed: "The line is closed", errs.NoLine: "No line", errs.ProofRequired: "Work is required",
 	errs.NoWaitingList: "No waiting list", errs.AlreadyWaiting: "Waiting already", errs.StockAvailable: "Units are free",
 	errs.NotEnoughLeft: "Not enough units left", errs.KeyInProgress: "The key is in progress", errs.KeyReused: "The key was used for something else",
 	errs.KeyMissing: "Idempotency-Key missing or malformed", errs.SaleNotOpen: "The sale is not open yet", errs.SaleClosed: "The sale is closed",
