@@ -31,6 +31,8 @@ type Identity struct {
 	Secret string
 	// Sandbox says that the app may reach sandbox things only. No token says so: it is known from the app.
 	Sandbox bool
+	// Admission is what a pass of a sale's line or draw admits to; zero for everything else.
+	Admission Admission
 	// Expires is when the token or the pass ends.
 	Expires time.Time
 }

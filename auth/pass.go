@@ -30,6 +30,9 @@ const (
 	// idText is the length in base64url of 9 bytes, which hold the key id.
 	idText      = 12
 	maxPassText = len(passPrefix) + (maxPass*4+2)/3
+	// longest is the longest payload of any kind, see admission.go.
+	longest     = admissionHeader + MaxUser + 1 + maxSale + maxSKU
+	longestText = len(passPrefix) + (longest*4+2)/3
 )
 
 // passKey is the secret of one pass key, with prepared MAC states.
@@ -43,8 +46,8 @@ type passState struct {
 	mac     hash.Hash
 	sum     [sha256.Size]byte
 	text    [43]byte // base64url of sum
-	in      [maxPassText]byte
-	payload [maxPass]byte
+	in      [longestText]byte
+	payload [longest]byte
 }
 
 func newPassKey(kid string, secret []byte) (*passKey, error) {
@@ -76,41 +79,68 @@ func (r *Ring) MintPass(user, sale string, now time.Time, ttl time.Duration) (st
 	payload = append(payload, k.id[:]...)
 	payload = binary.BigEndian.AppendUint64(payload, uint64(now.Add(ttl).UnixMilli()))
 	payload = append(payload, byte(len(user)))
-	payload = append(append(payload, user...), sale...)
-	text := base64.RawURLEncoding.AppendEncode([]byte(passPrefix), payload)
+	return k.seal(passPrefix, append(append(payload, user...), sale...)), nil
+}
+
+// seal writes a payload as the text of a kind, with its MAC.
+func (k *passKey) seal(kind string, payload []byte) string {
+	text := base64.RawURLEncoding.AppendEncode([]byte(kind), payload)
 	st := k.state.Get().(*passState)
 	defer k.state.Put(st)
 	st.sign(text)
-	return string(append(append(text, '.'), st.text[:]...)), nil
+	return string(append(append(text, '.'), st.text[:]...))
 }
 
 // VerifyPass returns the user and the sale of a pass. Every error is unauthenticated.
 func (r *Ring) VerifyPass(token string, now time.Time) (user, sale string, err error) {
-	dot := strings.LastIndexByte(token, '.')
-	if !IsPass(token) || dot < len(passPrefix)+idText || dot > maxPassText {
-		return "", "", errs.New(errs.Unauthenticated, "the pass is malformed")
-	}
-	k := r.current(now).passKeyOf(token[len(passPrefix):])
-	if k == nil {
-		return "", "", errs.New(errs.Unauthenticated, "the pass is signed by an unknown key")
+	k, dot, err := r.keyOf(passPrefix, token, now)
+	if err != nil {
+		return "", "", err
 	}
 	st := k.state.Get().(*passState)
 	defer k.state.Put(st)
+	payload, err := st.open(passPrefix, token, dot, now)
+	if err != nil {
+		return "", "", err
+	}
+	if len(payload) < passHeader || len(payload) < passHeader+int(payload[passHeader-1]) {
+		return "", "", malformed()
+	}
+	both := string(payload[passHeader:])
+	split := int(payload[passHeader-1])
+	return both[:split], both[split:], nil
+}
+
+func malformed() error { return errs.New(errs.Unauthenticated, "the pass is malformed") }
+
+// keyOf finds the key that signed a text of a kind, and where its MAC begins.
+func (r *Ring) keyOf(kind, token string, now time.Time) (k *passKey, dot int, err error) {
+	dot = strings.LastIndexByte(token, '.')
+	if !strings.HasPrefix(token, kind) || dot < len(kind)+idText || dot > longestText {
+		return nil, 0, malformed()
+	}
+	if k = r.current(now).passKeyOf(token[len(kind):]); k == nil {
+		return nil, 0, errs.New(errs.Unauthenticated, "the pass is signed by an unknown key")
+	}
+	return k, dot, nil
+}
+
+// open checks the MAC and the expiry of a text and returns its payload, which lives as long as the state is not used again. The
+// payload holds at least the id and the expiry.
+func (st *passState) open(kind, token string, dot int, now time.Time) ([]byte, error) {
 	text := st.in[:copy(st.in[:], token[:dot])]
 	st.sign(text)
 	if !equal(st.text[:], token[dot+1:]) {
-		return "", "", errs.New(errs.Unauthenticated, "the pass is not valid")
+		return nil, errs.New(errs.Unauthenticated, "the pass is not valid")
 	}
-	n, err := base64.RawURLEncoding.Decode(st.payload[:], text[len(passPrefix):])
-	if err != nil || n < passHeader || n < passHeader+int(st.payload[passHeader-1]) {
-		return "", "", errs.New(errs.Unauthenticated, "the pass is malformed")
+	n, err := base64.RawURLEncoding.Decode(st.payload[:], text[len(kind):])
+	if err != nil || n < passIDBytes+8 {
+		return nil, malformed()
 	}
 	if expires := int64(binary.BigEndian.Uint64(st.payload[passIDBytes:])); now.UnixMilli() >= expires {
-		return "", "", errs.New(errs.Unauthenticated, "the pass has expired")
+		return nil, errs.New(errs.Unauthenticated, "the pass has expired")
 	}
-	both := string(st.payload[passHeader:n])
-	split := int(st.payload[passHeader-1])
-	return both[:split], both[split:], nil
+	return st.payload[:n], nil
 }
 
 // passKeyOf finds the key that the payload, at least idText bytes long, names in its first bytes.

@@ -29,6 +29,16 @@ const (
 	AlreadyWaiting Code = "already-waiting"
 	// StockAvailable means that nobody needs to wait: the units are free.
 	StockAvailable Code = "stock-available"
+	// PassRequired means that the sale admits by a line or a draw; field "join" says where.
+	PassRequired Code = "pass-required"
+	// PassUsed means that the pass has bound another key: each is good for one attempt.
+	PassUsed Code = "pass-used"
+	// LineClosed means that the stock does not reach a new entry; fields "left" and "ahead" say why.
+	LineClosed Code = "line-closed"
+	// NoLine means that the sale admits everybody without one.
+	NoLine Code = "no-line"
+	// ProofRequired means that joining costs some work; fields "challenge" and "bits" say which.
+	ProofRequired Code = "proof-required"
 	// KeyInProgress means that another call with the same key is running.
 	KeyInProgress Code = "key-in-progress"
 	// KeyReused means that the key was used before with another body.
@@ -90,6 +100,7 @@ const (
 // Status is the one table from code to HTTP status.
 var status = map[Code]int{
 	SoldOut: 409, LimitReached: 409, StockHeld: 409, NotEnoughLeft: 409, KeyInProgress: 409, KeyReused: 422, KeyMissing: 400,
+	PassRequired: 403, PassUsed: 409, LineClosed: 409, NoLine: 409, ProofRequired: 403,
 	NoWaitingList: 409, AlreadyWaiting: 409, StockAvailable: 409, InsufficientBalance: 409,
 	SaleNotOpen: 403, SaleClosed: 403, SalePaused: 403, QuotaExceeded: 429, ReducedCapacity: 503, Unknown: 503,
 	IllegalTransition: 409, PaymentInProgress: 409, MethodUnknown: 422, RefundTooLarge: 409, StockInUse: 409, VersionMismatch: 412, VersionRequired: 428,

@@ -60,13 +60,14 @@ func (s *Sales) build(d *Definition) (driver.Sale, map[string]int64, error) {
 	if !d.EndsAt.After(d.StartsAt) {
 		f.add("/endsAt", "must be after startsAt")
 	}
-	if d.Admission != "" && d.Admission != "open" {
-		f.add("/admission", "%q is not offered by this release; use \"open\"", d.Admission)
+	if d.Admission == "" {
+		d.Admission = driver.AdmitOpen
 	}
 	sale := driver.Sale{
-		ID: d.ID, Title: d.Title, StartsAt: micro(d.StartsAt), EndsAt: micro(d.EndsAt), Admission: "open", Window: s.opt.Window, Grace: s.opt.Grace,
+		ID: d.ID, Title: d.Title, StartsAt: micro(d.StartsAt), EndsAt: micro(d.EndsAt), Admission: d.Admission, Window: s.opt.Window, Grace: s.opt.Grace,
 		WaitingList: d.WaitingList,
 	}
+	f.line(&sale, d.Line)
 	if d.PaymentWindowSeconds != 0 {
 		sale.Window = f.seconds("/paymentWindowSeconds", d.PaymentWindowSeconds, 1, maxWindow)
 	}

@@ -92,7 +92,11 @@ func (s *Sales) Attempt(ctx context.Context, r stock.Request) stock.Answer {
 
 // filter is what this process itself knows of the user.
 func (s *Sales) filter(r *stock.Request) (gate.Verdict, string) {
-	if sku, left, yes := s.stock.UsedUp(s.gate.Sale(r.Sale), r); yes {
+	doc := s.gate.Sale(r.Sale)
+	if !admitted(doc, r) {
+		return gate.Verdict{Say: gate.Ask, Answer: stock.Answer{State: stock.Lost, Reason: errs.PassRequired}}, stageLine
+	}
+	if sku, left, yes := s.stock.UsedUp(doc, r); yes {
 		return gate.Verdict{Say: gate.Ask, Answer: stock.Answer{State: stock.Lost, Reason: errs.LimitReached, SKU: sku, Left: left}}, stageGate
 	}
 	if s.opt.Throttle != nil {

@@ -62,6 +62,8 @@ type View struct {
 	Admission  string     `json:"admission" enum:"open,line,draw"`
 	// WaitingList says that buyers may wait for units that come back.
 	WaitingList bool `json:"waitingList" doc:"whether buyers may wait for units that come back"`
+	// Line is how the line or the draw goes, where the sale says so itself.
+	Line *driver.LineRules `json:"line,omitempty"`
 }
 
 // ItemView is one SKU of a View. Price is in minor units of Currency; LimitPerUser 0 means no limit.
@@ -76,15 +78,17 @@ type ItemView struct {
 
 // Definition is a sale as an operator writes it. Zero values take the defaults of [Options].
 type Definition struct {
-	ID                   string           `json:"id,omitempty"`
-	Title                string           `json:"title"`
-	StartsAt             time.Time        `json:"startsAt"`
-	EndsAt               time.Time        `json:"endsAt"`
-	PaymentWindowSeconds int64            `json:"paymentWindowSeconds,omitempty"`
-	GraceSeconds         *int64           `json:"graceSeconds,omitempty"`
-	Admission            string           `json:"admission,omitempty"`
-	WaitingList          bool             `json:"waitingList,omitempty"`
-	Items                []ItemDefinition `json:"items"`
+	ID                   string    `json:"id,omitempty"`
+	Title                string    `json:"title"`
+	StartsAt             time.Time `json:"startsAt"`
+	EndsAt               time.Time `json:"endsAt"`
+	PaymentWindowSeconds int64     `json:"paymentWindowSeconds,omitempty"`
+	GraceSeconds         *int64    `json:"graceSeconds,omitempty"`
+	Admission            string    `json:"admission,omitempty"`
+	WaitingList          bool      `json:"waitingList,omitempty"`
+	// Line is how a line or a draw goes; members left out take the defaults of the server.
+	Line  *driver.LineRules `json:"line,omitempty"`
+	Items []ItemDefinition  `json:"items"`
 }
 
 // ItemDefinition is one SKU of a Definition. Price is in minor units; Stock is how many units are offered.

@@ -33,7 +33,7 @@ func (s *Sales) view(doc *driver.Sale) View {
 	now := s.opt.Clock.Now().UTC()
 	v := View{
 		ID: doc.ID, Title: doc.Title, State: stateAt(doc, now), StartsAt: doc.StartsAt, EndsAt: doc.EndsAt, ServerTime: now,
-		Admission: doc.Admission, WaitingList: doc.WaitingList, Items: make([]ItemView, len(doc.Items)),
+		Admission: doc.Admission, WaitingList: doc.WaitingList, Line: doc.Line, Items: make([]ItemView, len(doc.Items)),
 	}
 	gone := true
 	for i, it := range doc.Items {

@@ -15,6 +15,7 @@ import (
 const (
 	stageThrottle = "throttle"
 	stageGate     = "gate"
+	stageLine     = "line"
 	stageDecision = "decision"
 )
 
@@ -94,7 +95,11 @@ func (s *Sales) Why(ctx context.Context, saleID, user, key string) (Why, error) 
 			return Why{}, errs.New(errs.NotFound, "nothing is known of key %q: it was not executed, or refused too long ago to be remembered", key)
 		}
 		w.Arrived = time.Unix(0, e.at).UTC()
-		for _, st := range []string{stageGate, stageThrottle, stageDecision} {
+		stages := []string{stageGate, stageThrottle, stageDecision}
+		if e.stage == stageLine {
+			stages = []string{stageGate, stageLine}
+		}
+		for _, st := range stages {
 			if st == e.stage {
 				w.Stages = append(w.Stages, WhyVerdict{st, "refused: " + string(e.reason)})
 				break
@@ -125,6 +130,8 @@ var rules = map[errs.Code]string{
 	errs.SalePaused:      "the sale was paused by its operator",
 	errs.QuotaExceeded:   "attempts came faster than one user may make them",
 	errs.ReducedCapacity: "the server could not take the attempt; nothing was executed",
+	errs.PassRequired:    "the sale admits by a line or a draw, and the attempt came without a pass for its SKU",
+	errs.PassUsed:        "the pass was used for another attempt",
 	errs.KeyReused:       "the key was used before for another wish",
 	errs.Invalid:         "the sale does not offer what was asked for",
 	errs.NotFound:        "there is no such sale",

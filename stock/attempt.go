@@ -21,7 +21,9 @@ type attempt struct {
 	body  [16]byte
 	trace string
 
+	pass             uint64
 	keyAt, saleAt    int
+	passAt           int
 	levelAt, takenAt []int
 
 	answer Answer
@@ -33,7 +35,7 @@ func newAttempt(s *Stock, r Request) *attempt {
 	if !ok {
 		a = &attempt{done: make(chan struct{}, 1)}
 	}
-	a.stock, a.trace = s, r.Trace
+	a.stock, a.trace, a.pass = s, r.Trace, r.Pass
 	a.key = driver.Key{Sale: r.Sale, User: r.User, Key: r.Key}
 	a.items = append(a.items[:0], r.Items...)
 	if len(a.items) > 1 {
@@ -61,6 +63,9 @@ func hashItems(items []Item) [16]byte {
 
 func (a *attempt) need(w *work) {
 	a.keyAt, a.saleAt = w.needKey(a.key), w.needSale(a.key.Sale)
+	if a.pass != 0 {
+		a.passAt = w.needKey(driver.Key{Sale: a.key.Sale, User: a.key.User, Key: passKey(a.pass)})
+	}
 	a.levelAt, a.takenAt = a.levelAt[:0], a.takenAt[:0]
 	for _, it := range a.items {
 		a.levelAt = append(a.levelAt, w.needLevel(driver.StockRef{Sale: a.key.Sale, SKU: it.SKU}))
@@ -70,13 +75,17 @@ func (a *attempt) need(w *work) {
 
 func (*attempt) phase() phase { return buying }
 
-// decide is the order of precedence: a known key, the sale's state, the user's limit, the stock.
+// decide is the order of precedence: a known key, the pass, the sale's state, the user's limit, the stock.
 func (a *attempt) decide(w *work) {
 	if known := w.known[a.keyAt]; known != nil {
 		a.answer = answerOf(known, true)
 		if known.Body != a.body {
 			a.answer = Answer{State: Lost, Reason: errs.KeyReused}
 		}
+		return
+	}
+	if a.pass != 0 && w.known[a.passAt] != nil {
+		a.answer = Answer{State: Lost, Reason: errs.PassUsed}
 		return
 	}
 	sale := w.sales[a.saleAt]
@@ -220,6 +229,9 @@ func record(w *work, sale *driver.Sale, key driver.Key, items []Item) *driver.At
 func (a *attempt) commit(w *work, rec *driver.Attempt) {
 	w.known[a.keyAt] = rec
 	w.changes.Attempts = append(w.changes.Attempts, rec)
+	if a.pass != 0 {
+		a.spend(w)
+	}
 	a.answer = answerOf(rec, false)
 }
 

@@ -20,6 +20,10 @@ type Request struct {
 	Items           []Item
 	// Trace is the caller's W3C traceparent, or "".
 	Trace string
+	// Pass is the entry of the sale's line that the attempt was admitted by, for the SKU it admits to; 0 and "" without one. A
+	// pass is good for one key.
+	Pass    uint64
+	PassSKU string
 }
 
 // State is one of the three answers.

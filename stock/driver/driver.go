@@ -200,7 +200,7 @@ type Sale struct {
 	EndsAt    time.Time
 	Window    time.Duration // payment window
 	Grace     time.Duration
-	Admission string // "open"
+	Admission string // AdmitOpen, AdmitLine or AdmitDraw
 	Items     []SaleItem
 	Paused    bool
 	// ClosedAt is when an operator closed the sale before its end; zero otherwise.
@@ -209,8 +209,10 @@ type Sale struct {
 	SoldOut bool
 	// WaitingList says that buyers may wait for units that come back.
 	WaitingList bool `json:",omitempty"`
-	Version     int64
-	Created     time.Time
+	// Line is how the line or the draw goes; nil means as the defaults say. Nobody may change what it points to.
+	Line    *LineRules `json:",omitempty"`
+	Version int64
+	Created time.Time
 }
 
 // SaleItem is one SKU of a sale. Price is in minor units. Limit is units per user; 0 means no limit.

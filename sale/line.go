@@ -1,0 +1,75 @@
+package sale
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"penstock/stock"
+	"penstock/stock/driver"
+)
+
+// Bounds of a line.
+const (
+	maxReach     = 1000
+	maxRate      = 1_000_000
+	maxPassLife  = time.Hour
+	maxProofBits = 30
+	maxSource    = 200
+)
+
+// line checks how a line or a draw is to go.
+func (f *findings) line(sale *driver.Sale, l *driver.LineRules) {
+	switch sale.Admission {
+	case driver.AdmitOpen:
+		if l != nil {
+			f.add("/line", "is for a sale whose admission is \"line\" or \"draw\"")
+		}
+		return
+	case driver.AdmitLine, driver.AdmitDraw:
+	default:
+		f.add("/admission", "%q is none of \"open\", \"line\" and \"draw\"", sale.Admission)
+		return
+	}
+	if l == nil {
+		return
+	}
+	own := *l
+	f.within("/line/passSeconds", l.PassSeconds, int64(maxPassLife/time.Second))
+	f.within("/line/awaySeconds", l.AwaySeconds, int64(maxPassLife/time.Second))
+	f.within("/line/ratePerSecond", l.RatePerSecond, maxRate)
+	if l.ProofBits < -1 || l.ProofBits > maxProofBits {
+		f.add("/line/proofBits", "is %d, must be -1 (none) to %d", l.ProofBits, maxProofBits)
+	}
+	if !(l.Reach == 0 || l.Reach >= 1 && l.Reach <= maxReach) {
+		f.add("/line/reach", "is %v, must be 1 to %d", l.Reach, maxReach)
+	}
+	if !utf8.ValidString(l.PublicSource) || len(l.PublicSource) > maxSource || strings.ContainsFunc(l.PublicSource, unicode.IsControl) {
+		f.add("/line/publicSource", "must be at most %d bytes without control characters", maxSource)
+	}
+	if !l.ClosesAt.IsZero() {
+		own.ClosesAt = l.ClosesAt.UTC().Truncate(time.Millisecond)
+		if !l.ClosesAt.Before(sale.EndsAt) {
+			f.add("/line/closesAt", "must be before endsAt")
+		}
+	}
+	if sale.Admission == driver.AdmitLine && (!l.ClosesAt.IsZero() || l.PublicSource != "") {
+		f.add("/line", "closesAt and publicSource are for a draw")
+	}
+	sale.Line = &own
+}
+
+func (f *findings) within(pointer string, n, most int64) {
+	if n < 0 || n > most {
+		f.add(pointer, "is %d, must be 0 (the default) to %d", n, most)
+	}
+}
+
+// admitted says whether the attempt may be made in a sale that admits by a line or a draw: its pass is for its one SKU.
+func admitted(doc *driver.Sale, r *stock.Request) bool {
+	if doc == nil || doc.Admission == "" || doc.Admission == driver.AdmitOpen {
+		return true
+	}
+	return r.Pass != 0 && len(r.Items) == 1 && r.Items[0].SKU == r.PassSKU
+}
