@@ -85,17 +85,23 @@ type balances struct {
 	back map[ident.ID]int64
 	// taken is what transactions across services took, by the hash of the transaction.
 	taken map[uint64]int64
+	// parts are what branches of transactions put in and got back as refunds, by the hash of their reference.
+	parts map[uint64]part
 	// till are the payments that name the balance as their provider.
 	till map[ident.ID]tillPayment
 }
 
+// part is money of a branch of a transaction across services: held or taken, less what was given back, and refunds.
+type part struct{ in, back int64 }
+
 type tillPayment struct {
 	state              string
 	captured, refunded int64
+	part               uint64 // hash of the branch that has the money, or 0
 }
 
 func newBalances() balances {
-	return balances{map[uint64]int64{}, map[int64]int64{}, map[ident.ID]int64{}, map[ident.ID]int64{}, map[uint64]int64{}, map[ident.ID]tillPayment{}}
+	return balances{map[uint64]int64{}, map[int64]int64{}, map[ident.ID]int64{}, map[ident.ID]int64{}, map[uint64]int64{}, map[uint64]part{}, map[ident.ID]tillPayment{}}
 }
 
 // account hashes which account an entry is of.
@@ -142,9 +148,8 @@ func (w *world) moved(l *balanceLine) {
 	if sum != 0 || len(l.entries) < 2 {
 		w.tally.bad("I8b", "the %d entries of transaction %s add up to %d", len(l.entries), l.id, sum)
 	}
-	if tx, ok := strings.CutPrefix(l.ref, "tx/"); ok && l.kind == "take" {
-		name, _, _ := strings.Cut(tx, "/")
-		b.taken[xxhash.Sum64String(name)] += l.amount
+	if tx, ok := strings.CutPrefix(l.ref, "tx/"); ok {
+		b.branch(l, tx)
 	}
 	if id, err := ident.Parse(strings.TrimPrefix(l.ref, "payment/")); err == nil {
 		switch l.kind {
@@ -154,6 +159,24 @@ func (w *world) moved(l *balanceLine) {
 			b.back[id] += l.amount
 		}
 	}
+}
+
+// branch adds up what a branch of a transaction did; tx is "<transaction>/<branch>".
+func (b *balances) branch(l *balanceLine, tx string) {
+	h := xxhash.Sum64String(l.ref)
+	p := b.parts[h]
+	switch l.kind {
+	case "hold":
+		p.in += l.amount
+	case "give-back":
+		p.in -= l.amount
+	case "refund":
+		p.back += l.amount
+	case "take":
+		name, _, _ := strings.Cut(tx, "/")
+		b.taken[xxhash.Sum64String(name)] += l.amount
+	}
+	b.parts[h] = p
 }
 
 // standing checks an account against its entries and its limit.
@@ -171,7 +194,11 @@ func (w *world) standing(l *balanceLine) {
 // paidFromBalance remembers a payment that the ledger must know.
 func (w *world) paidFromBalance(l *paymentLine) {
 	if l.provider == "balance" && l.id != 0 {
-		w.money.till[l.id] = tillPayment{l.state, max(l.captured, 0), max(l.refunded, 0)}
+		p := tillPayment{l.state, max(l.captured, 0), max(l.refunded, 0), 0}
+		if strings.HasPrefix(l.ref, "tx/") {
+			p.part = xxhash.Sum64String(l.ref)
+		}
+		w.money.till[l.id] = p
 	}
 }
 
@@ -207,6 +234,10 @@ func (w *world) finishBalances() {
 	}
 	for id, p := range b.till {
 		w.tally.ran("I8b", 1)
+		if p.part != 0 {
+			w.judgePart(id, p)
+			continue
+		}
 		if p.captured != b.paid[id] || p.refunded != b.back[id] {
 			w.tally.bad("I8b", "payment %v is %s with %d captured and %d given back, the ledger says %d and %d", id, p.state, p.captured, p.refunded, b.paid[id], b.back[id])
 		}
@@ -219,4 +250,22 @@ func (w *world) finishBalances() {
 	for id, amount := range b.back {
 		w.tally.bad("I8b", "the ledger gave %d back for payment %v, which is not there", amount, id)
 	}
+	for _, p := range b.parts {
+		if p.back != 0 {
+			w.tally.bad("I8b", "the ledger gave %d back of what a transaction took, for no payment", p.back)
+		}
+	}
+}
+
+// judgePart compares a payment that a transaction made with the branch that has its money. One that failed has none: whatever
+// the branch took is for something else.
+func (w *world) judgePart(id ident.ID, p tillPayment) {
+	has := w.money.parts[p.part]
+	if p.captured == 0 && p.refunded == 0 {
+		return
+	}
+	if p.captured != has.in || p.refunded != has.back {
+		w.tally.bad("I8b", "payment %v is %s with %d captured and %d given back, the ledger of its transaction says %d and %d", id, p.state, p.captured, p.refunded, has.in, has.back)
+	}
+	delete(w.money.parts, p.part)
 }
