@@ -88,6 +88,13 @@ func New(drv driver.Driver, store driver.Store, o Options) (*Bus, error) {
 // Consume registers the handler of a group for a topic. A group may consume several topics, each once; a failed message then
 // also holds back the user's messages of the group's other topics. It fails after Start.
 func (b *Bus) Consume(group, topic string, h Handler) error {
+	return b.ConsumeWhile(group, topic, nil, h)
+}
+
+// ConsumeWhile is Consume for a group that at times wants nothing of a topic. While wanted says so, messages are passed over, on
+// an engine that can ([driver.Skipper]) without being read; wanted is asked about twice a second then, and before each poll
+// otherwise. Once it says yes no later message is missed; some of the second before may be delivered as well.
+func (b *Bus) ConsumeWhile(group, topic string, wanted func(context.Context) (bool, error), h Handler) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if group == "" || topic == "" || h == nil {
@@ -101,7 +108,7 @@ func (b *Bus) Consume(group, topic string, h Handler) error {
 			return fmt.Errorf("bus: group %s consumes %s already", group, topic)
 		}
 	}
-	b.subs = append(b.subs, &subscription{bus: b, group: group, topic: topic, handler: wellFormed(h)})
+	b.subs = append(b.subs, &subscription{bus: b, group: group, topic: topic, wanted: wanted, handler: wellFormed(h)})
 	return nil
 }
 

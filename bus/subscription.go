@@ -36,6 +36,7 @@ type subscription struct {
 	bus          *Bus
 	group, topic string
 	handler      Handler
+	wanted       func(context.Context) (bool, error) // nil: always
 
 	// nextDue is the earliest known time at which a parked message is due; zero when none is known. It is a hint that makes
 	// retries punctual: without it they wait for the idle time of the poll.
@@ -107,6 +108,13 @@ func (s *subscription) turn(soft, hard context.Context) error {
 			return err
 		}
 	}
+	skipped, err := s.skip(soft)
+	if err != nil {
+		return fmt.Errorf("pass over what nobody wants: %w", err)
+	}
+	if skipped {
+		return s.retryDue(soft, hard)
+	}
 	batch, err := s.poll(soft)
 	if err != nil {
 		return fmt.Errorf("poll: %w", err)
@@ -117,6 +125,28 @@ func (s *subscription) turn(soft, hard context.Context) error {
 		}
 	}
 	return s.retryDue(soft, hard)
+}
+
+// asleep is how long a subscription that wants nothing waits between two looks.
+const asleep = 500 * time.Millisecond
+
+// skip passes over what nobody wants, and waits.
+func (s *subscription) skip(ctx context.Context) (bool, error) {
+	reader, able := s.current().(driver.Skipper)
+	if s.wanted == nil || !able {
+		return false, nil
+	}
+	if yes, err := s.wanted(ctx); yes || err != nil {
+		return false, err
+	}
+	skipped, err := reader.Skip(ctx, func(ctx context.Context) (bool, error) {
+		yes, err := s.wanted(ctx)
+		return !yes, err
+	})
+	if skipped {
+		s.pause(ctx, asleep)
+	}
+	return skipped, err
 }
 
 // poll waits for a batch, but not longer than until the next parked message is due.

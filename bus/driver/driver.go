@@ -56,6 +56,14 @@ type Reader interface {
 	Close() error
 }
 
+// Skipper is a Reader that can pass over messages without reading them.
+type Skipper interface {
+	// Skip notes how far the messages go, asks unwanted, and if nobody wants them commits everything up to there, unread. Who
+	// comes to want messages before unwanted is asked, or later, misses none from then on. It does nothing, and says so, while a
+	// poll batch is in flight. Like Poll it belongs to the reader's one goroutine.
+	Skip(ctx context.Context, unwanted func(context.Context) (bool, error)) (skipped bool, err error)
+}
+
 // Store keeps what the bus sets aside: parked messages and dead letters. Safe for concurrent use; each call is durable when
 // it returns nil.
 type Store interface {
