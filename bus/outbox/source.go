@@ -145,7 +145,29 @@ type Numbers struct {
 	Kept int64
 }
 
-// Numbers counts the messages of the topic, for metrics and operators.
+// Lag counts the messages that some group has not got yet and returns the time of the earliest of them, zero if there is none. It
+// costs what they are, not what the table keeps.
+func (s *Source) Lag(ctx context.Context) (waiting int64, oldest time.Time, err error) {
+	var sent uint64
+	if err = s.db.Scan(ctx, `SELECT sent FROM message_outbox_head WHERE topic = ?`, []any{s.topic}, &sent); err != nil {
+		return 0, oldest, fmt.Errorf("lag of %s: %w", s.name, err)
+	}
+	where := `seq > ?`
+	if s.db.Shared() {
+		where = `(seq = 0 OR seq > ?)`
+	}
+	var at int64
+	err = s.db.Scan(ctx, `SELECT COUNT(*), COALESCE(MIN(at), 0) FROM message_outbox WHERE topic = ? AND `+where, []any{s.topic, sent}, &waiting, &at)
+	if err != nil {
+		return 0, oldest, fmt.Errorf("lag of %s: %w", s.name, err)
+	}
+	if at > 0 {
+		oldest = time.Unix(0, at).UTC()
+	}
+	return waiting, oldest, nil
+}
+
+// Numbers counts all messages of the topic that the table has.
 func (s *Source) Numbers(ctx context.Context) (Numbers, error) {
 	n := Numbers{Source: s.name}
 	var all, oldest int64
