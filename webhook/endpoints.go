@@ -115,8 +115,8 @@ func (h *Hooks) valid(e *Endpoint) error {
 		add("/events", "name 1 to "+strconv.Itoa(maxEvents)+` types, such as "stock.sold", "stock.*" or "*"`)
 	}
 	for i, p := range e.Events {
-		if !validPattern(p) {
-			add("/events/"+strconv.Itoa(i), `is no event type; for example "stock.sold", "stock.*" or "*"`)
+		if wrong := h.legal(p); wrong != "" {
+			add("/events/"+strconv.Itoa(i), wrong)
 		}
 	}
 	if e.Rate < 1 || e.Rate > maxRate {

@@ -64,6 +64,25 @@ func wants(patterns []string, kind string) bool {
 	})
 }
 
+// legal says what is wrong with a pattern: it must be of the form of one and, where the types are known, stand for one of them.
+func (h *Hooks) legal(p string) string {
+	if !validPattern(p) {
+		return `is no event type; for example "stock.sold", "stock.*" or "*"`
+	}
+	if h.o.Types == nil {
+		return ""
+	}
+	var all []string
+	for _, types := range h.o.Types {
+		all = append(all, types...)
+	}
+	if slices.ContainsFunc(all, func(kind string) bool { return wants([]string{p}, kind) }) {
+		return ""
+	}
+	slices.Sort(all)
+	return "stands for no event type; there are " + strings.Join(all, ", ") + `, a prefix such as "order.*", and "*"`
+}
+
 // validPattern takes "*", "a.*" and "a.b": lower-case words with dots between, the last of which may be a star.
 func validPattern(p string) bool {
 	if len(p) > 128 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"penstock/bus"
 	"penstock/bus/driver"
@@ -25,7 +26,7 @@ func (h *Hooks) Handle(ctx context.Context, batch []driver.Message) []error {
 	}
 	events := make([]Event, 0, len(batch))
 	for i := range batch {
-		if !slices.ContainsFunc(all, func(r row) bool { return wants(r.Events, batch[i].Type) }) {
+		if !slices.ContainsFunc(all, func(r row) bool { return wants(r.Events, batch[i].Type) && h.after(&r, batch[i].At) }) {
 			continue
 		}
 		e, err := eventOf(&batch[i], h.o.Source)
@@ -51,6 +52,20 @@ func (h *Hooks) Handle(ctx context.Context, batch []driver.Message) []error {
 		h.nudge(r.ID)
 	}
 	return failed
+}
+
+// Wanted reports whether some endpoint, be it disabled, may ask for a message of a topic. While none does, the topic need not be
+// read for [Group]: an endpoint gets what happens after its creation. A topic whose types are not known is always wanted as soon
+// as there is an endpoint.
+func (h *Hooks) Wanted(ctx context.Context, topic string) (bool, error) {
+	all, err := h.rows(ctx)
+	if err != nil {
+		return false, err
+	}
+	types, known := h.o.Types[topic]
+	return slices.ContainsFunc(all, func(r row) bool {
+		return !known || slices.ContainsFunc(types, func(kind string) bool { return wants(r.Events, kind) })
+	}), nil
 }
 
 // every fails all messages that have not failed for good. That the store is away is no fault of the messages.
@@ -93,7 +108,7 @@ func (h *Hooks) queue(ctx context.Context, endpoint string, events []Event) erro
 		}
 		first := r.nextSeq
 		for i := range events {
-			if !wants(r.Events, events[i].Type) {
+			if !wants(r.Events, events[i].Type) || !h.after(&r, events[i].At) {
 				continue
 			}
 			if err := h.add(tx, &r, &events[i]); err != nil {
@@ -106,6 +121,18 @@ func (h *Hooks) queue(ctx context.Context, endpoint string, events []Event) erro
 		_, err = tx.Exec(`UPDATE webhook_endpoints SET next_seq=? WHERE id=?`, r.nextSeq, endpoint)
 		return err
 	})
+}
+
+// clocks is how far the clock of a database that several processes share may be behind that of the process which made an endpoint.
+const clocks = 5 * time.Second
+
+// after reports whether something happened after an endpoint was created. Where two clocks tell that, doubt is in its favour.
+func (h *Hooks) after(r *row, at time.Time) bool {
+	created := r.CreatedAt
+	if h.db.Shared() {
+		created = created.Add(-clocks)
+	}
+	return !at.Before(created.Truncate(time.Millisecond))
 }
 
 // add queues one event, unless it was queued before. r is the endpoint, under its slot.

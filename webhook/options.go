@@ -23,6 +23,8 @@ type Options struct {
 	// Source begins the source of every event; "" means "penstock". The topic follows after a slash.
 	Source string
 	Guard  Guard
+	// Types are the event types of each topic. An endpoint may ask for nothing else; nil lets it ask for anything.
+	Types map[string][]string
 	// TLS is for tests that trust an authority of their own; nil means the machine's.
 	TLS *tls.Config
 	// Timeout bounds one delivery, from the look-up of the name to the end of the answer; 0 means 15 s. It is real time.

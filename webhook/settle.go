@@ -15,6 +15,35 @@ type txn = sqldb.Tx
 
 // settle writes down what became of a try, if the endpoint is still ours: whoever has it now tries again himself.
 func (h *Hooks) settle(ctx context.Context, ep *row, d *Delivery, out outcome) error {
+	err := h.settleOnce(ctx, ep, d, out, false)
+	if ends, ok := errors.AsType[*ending](err); ok {
+		if err = h.o.Audit(ctx, ends.act()); err == nil {
+			err = h.settleOnce(ctx, ep, d, out, true)
+		}
+	}
+	return err
+}
+
+// ending says that an endpoint is about to be disabled, which the trail must tell before. Nothing was written.
+type ending struct {
+	before Endpoint
+	why    string
+}
+
+func (e *ending) Error() string { return "the endpoint is to be disabled: " + e.why }
+
+// act is the same act however often it is recorded: an endpoint leaves a version once.
+func (e *ending) act() Act {
+	after := e.before
+	after.Enabled, after.Why, after.Version = false, e.why, e.before.Version+1
+	return Act{
+		Who: "penstock", Act: "webhook.disabled", Object: object(e.before.ID), Why: e.why, Before: told(e.before), After: told(after),
+		ID: fmt.Sprintf("webhook.disabled/%s/%d", e.before.ID, e.before.Version),
+	}
+}
+
+// settleOnce is one transaction of settle; audited says that the trail tells already of what it may disable.
+func (h *Hooks) settleOnce(ctx context.Context, ep *row, d *Delivery, out outcome, audited bool) error {
 	var result, disabled string
 	err := h.db.Do(ctx, slot(ep.ID), func(tx txn) error {
 		result, disabled = "", ""
@@ -30,6 +59,9 @@ func (h *Hooks) settle(ctx context.Context, ep *row, d *Delivery, out outcome) e
 			return h.taken(tx, &r, d, out)
 		}
 		result, disabled, err = h.refused(tx, &r, d, out)
+		if err == nil && disabled != "" && !audited {
+			return &ending{r.Endpoint, disabled}
+		}
 		return err
 	})
 	if err != nil {
@@ -82,6 +114,9 @@ func (h *Hooks) refused(tx txn, r *row, d *Delivery, out outcome) (result, disab
 		disabled = "the receiver answered 410 Gone"
 	case now.Sub(since) >= h.o.DisableAfter:
 		disabled = fmt.Sprintf("nothing was taken since %s", since.UTC().Format(time.RFC3339))
+	}
+	if !r.Enabled {
+		disabled = "" // by another delivery that was in flight
 	}
 	if !out.hopeless {
 		if err := h.rest(tx, r, out, since, disabled); err != nil {

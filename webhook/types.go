@@ -29,6 +29,24 @@ type Endpoint struct {
 	CreatedAt, ChangedAt time.Time
 }
 
+// How an endpoint does: failing is enabled and without a success since a failure.
+const (
+	Working  = "working"
+	Failing  = "failing"
+	Disabled = "disabled"
+)
+
+// Health is Working, Failing or Disabled.
+func (e *Endpoint) Health() string {
+	switch {
+	case !e.Enabled:
+		return Disabled
+	case !e.FailingSince.IsZero():
+		return Failing
+	}
+	return Working
+}
+
 // SecretInfo tells of a secret without showing it. Until is zero for the newest, which has no end.
 type SecretInfo struct{ CreatedAt, Until time.Time }
 
