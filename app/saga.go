@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"penstock/balance"
 	"penstock/balance/till"
+	"penstock/config"
 	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
 	"penstock/engine/sqldb"
@@ -42,6 +44,11 @@ func (a *App) orderMoney() shop.Money {
 // participants are all that this process knows: its own and those elsewhere.
 func (a *App) participants() (map[string]participant.Participant, error) {
 	all := a.ownParticipants()
+	for _, c := range a.cfg.Transactions.Bearers {
+		if !slices.ContainsFunc(a.cfg.Transactions.Participants, func(n config.Named) bool { return n.Name == c.Name }) {
+			return nil, errors.New("transactions.bearers names a service that transactions.participants does not")
+		}
+	}
 	if len(a.cfg.Transactions.Participants) == 0 {
 		return all, nil
 	}
@@ -59,11 +66,21 @@ func (a *App) participants() (map[string]participant.Participant, error) {
 		if all[there.Name] != nil {
 			return nil, errors.New("transactions.participants names " + there.Name + ", which is this Penstock's own; choose another name")
 		}
-		if all[there.Name], err = remote.New(there.URL, []webhook.Secret{secret}, remote.Options{Clock: a.opt.Clock}); err != nil {
+		if all[there.Name], err = remote.New(there.URL, []webhook.Secret{secret}, remote.Options{Clock: a.opt.Clock, Bearer: a.bearer(there.Name)}); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
+}
+
+// bearer is the token for a participant elsewhere, or "".
+func (a *App) bearer(name string) string {
+	for _, c := range a.cfg.Transactions.Bearers {
+		if c.Name == name {
+			return c.Token
+		}
+	}
+	return ""
 }
 
 func (a *App) startSaga(ctx context.Context) (func(context.Context) error, error) {

@@ -30,6 +30,7 @@ type Config struct {
 	Payment        Payment
 	Transactions   Transactions
 	Webhooks       Webhooks
+	Apps           Apps
 	Problems       string
 	BodyLimit      int64 // bytes
 	HeaderLimit    int64 // bytes
@@ -76,13 +77,21 @@ type Webhooks struct {
 	AllowPrivate  bool
 }
 
+// Apps is about third-party apps.
+type Apps struct {
+	Key      string // seals signing secrets; "" means that one is made and kept in the data directory
+	TokenTTL time.Duration
+}
+
 // Transactions is about transactions across services.
 type Transactions struct {
 	Participants []Named // services elsewhere that take part
 	Secret       string  // signs the calls to them; "" means that one is made and kept in the data directory
+	Bearers      []Credential
 	Timeout      time.Duration
 	Call         time.Duration
 	Tries        int
+	Keep         time.Duration // of those that have ended; 0 means for ever
 }
 
 // Timeouts bound how long each thing may take.

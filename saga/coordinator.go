@@ -28,6 +28,9 @@ type Coordinator struct {
 	spare   chan struct{} // one per worker
 	all     sync.WaitGroup
 	once    sync.Once
+
+	pruning sync.Mutex
+	pruned  map[State]int64 // how far the present round of [Coordinator.Prune] has come
 }
 
 // New returns a coordinator over a store that the caller closes after Stop. Participants and flows are found by name; every
@@ -37,7 +40,7 @@ func New(store Store, participants map[string]participant.Participant, flows []F
 		return nil, err
 	}
 	c := &Coordinator{store: store, o: o.withDefaults(), parts: maps.Clone(participants), flows: map[string]Flow{},
-		waiters: map[string][]chan struct{}{}, working: map[string]bool{}}
+		waiters: map[string][]chan struct{}{}, working: map[string]bool{}, pruned: map[State]int64{}}
 	if c.parts == nil {
 		c.parts = map[string]participant.Participant{}
 	}
