@@ -26,6 +26,15 @@ type plans struct {
 // Use puts a policy in the place of the one before, for all routes at once. Calls that have begun end by the old one. After an
 // error everything is as it was.
 func (g *Gateway) Use(p *Policy) error {
+	swap, err := g.Prepare(p)
+	if err == nil {
+		swap()
+	}
+	return err
+}
+
+// Prepare makes the chains of a policy. swap brings it into use and cannot fail, so that several gateways can change together.
+func (g *Gateway) Prepare(p *Policy) (swap func(), err error) {
 	rule := p.Rule
 	if rule == nil {
 		rule = func(string) Rule { return Rule{} }
@@ -50,18 +59,17 @@ func (g *Gateway) Use(p *Policy) error {
 	}
 	for _, r := range append(all, Route{Name: AttemptRoute, Access: ByUser}) {
 		if err := add(r); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for access := range made.other {
 		made.other[access] = g.compile(Route{Name: Unmatched, Access: Access(access)}, rule(Unmatched))
 		if missing := made.other[access].unsafe(); missing != "" {
-			return fmt.Errorf("route %q: %s", Unmatched, missing)
+			return nil, fmt.Errorf("route %q: %s", Unmatched, missing)
 		}
 	}
 	made.attempt = made.routes[AttemptRoute]
-	g.plans.Store(made)
-	return nil
+	return func() { g.plans.Store(made) }, nil
 }
 
 // compile makes the chain of a route.

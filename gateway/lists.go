@@ -77,4 +77,20 @@ func (a *Addresses) Contains(addr netip.Addr) bool {
 	return exact || i > 0 && a.spans[i-1].last.Compare(addr) >= 0
 }
 
+// Networks writes the set as spans of addresses, such as 10.0.0.0-10.255.255.255; never nil.
+func (a *Addresses) Networks() []string {
+	all := []string{}
+	if a == nil {
+		return all
+	}
+	for _, s := range a.spans {
+		if s.first == s.last {
+			all = append(all, s.first.String())
+			continue
+		}
+		all = append(all, s.first.String()+"-"+s.last.String())
+	}
+	return all
+}
+
 func hasLists(p *plan) bool { return p.rule.Allow != nil || p.rule.Deny != nil }

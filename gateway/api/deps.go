@@ -50,6 +50,7 @@ type Deps struct {
 	Reconcile   Reconcile
 	Audit       Audit
 	Webhooks    Webhooks
+	Apps        Apps
 	Reports     SaleReports
 	// Participants take part in transactions of this and other coordinators, by name.
 	Transactions Transactions

@@ -36,6 +36,9 @@ func Public(d Deps) (*gateway.Gateway, error) {
 	if orders {
 		s.owning()
 	}
+	if d.Apps != nil {
+		s.oauthCalls()
+	}
 	s.handle("GET /openapi.json", gateway.ByAnyone, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(document)
@@ -60,6 +63,7 @@ func publicCalls(d Deps, spec *huma.OpenAPI) *surface {
 	s := newSurface(d, spec, gateway.ByAnyone)
 	s.buying()
 	s.owning()
+	s.oauthCalls()
 	return s
 }
 

@@ -1,0 +1,62 @@
+package policy
+
+import (
+	"maps"
+
+	"go.yaml.in/yaml/v3"
+
+	"penstock/breaker"
+	"penstock/gateway"
+	"penstock/limit"
+	"penstock/shed"
+)
+
+// Rooms are what a policy is made of and what makes its parts. Only Routes is needed.
+type Rooms struct {
+	// Routes are the calls of our own, by name.
+	Routes map[string]gateway.Access
+	// APIs are the names of the APIs that those calls belong to where the file says nothing else.
+	APIs map[string]string
+	// Limits are the rules that apply where the file has none.
+	Limits []limit.Rule
+	// Limit, Shed and Break are options of the limits, the shedder and a breaker beside those in the file.
+	Limit limit.SetOptions
+	Shed  shed.Options
+	Break func(name string) breaker.Options
+	// Upstreams makes the routes to other services from the two parts of the file that are about them; nil means that there are
+	// none, and that a file may not speak of them.
+	Upstreams func(upstreams, routes *yaml.Node) (gateway.Upstreams, error)
+}
+
+// known returns all routes, those to other services included.
+func (r Rooms) known(up gateway.Upstreams) map[string]gateway.Access {
+	all := maps.Clone(r.Routes)
+	if all == nil {
+		all = map[string]gateway.Access{}
+	}
+	all[gateway.Unmatched] = gateway.ByAnyone
+	if up != nil {
+		for _, route := range up.Routes() {
+			all[route.Name] = route.Access
+		}
+	}
+	return all
+}
+
+// classOf is how much a call of our own matters where the file says nothing else: who pays what he has won comes first, who
+// only looks comes last. Streams are exempt, since they would hold their place for hours.
+func classOf(route string) shed.Class {
+	switch route {
+	case "POST /v1/orders/{order}/payments", gateway.CallbackRoute:
+		return shed.Paying
+	case "GET /v1/orders", "GET /v1/orders/{order}", "GET /v1/balance", "GET /v1/balance/entries":
+		return shed.ReadingWon
+	case "GET /v1/sales/{sale}/attempts/{key}", "GET /v1/sales/{sale}/attempts/{key}/why", "POST /v1/orders/{order}/cancellation", "POST /v1/orders/{order}/refunds":
+		return shed.Confirming
+	case gateway.AttemptRoute, "POST /v1/sales/{sale}/pass", "POST /v1/sales/{sale}/waiting", "POST /v1/sales/{sale}/line":
+		return shed.Attempting
+	case "GET /v1/events":
+		return shed.Exempt
+	}
+	return shed.Browsing
+}
