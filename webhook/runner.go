@@ -91,6 +91,7 @@ func (r *runner) release() {
 // round begins what is due and returns how long to wait for the next look.
 func (r *runner) round(soft, hard context.Context) (time.Duration, error) {
 	look := r.h.o.Look
+	busy := r.busy()
 	if err := r.refresh(soft); err != nil {
 		return look, err
 	}
@@ -99,7 +100,7 @@ func (r *runner) round(soft, hard context.Context) (time.Duration, error) {
 	if r.secrets == nil || room <= 0 || now.Before(r.row.PausedUntil) {
 		return look, nil
 	}
-	due, err := r.due(soft, now, room)
+	due, err := r.due(soft, now, busy, room)
 	if err != nil {
 		return look, err
 	}
@@ -169,12 +170,16 @@ func (r *runner) room() int {
 	return r.row.Concurrency - len(r.inFlight)
 }
 
-// due returns up to n deliveries that are due and not in flight. What is in flight is noted before the rows are read: a delivery
-// that ends meanwhile is due in what is read, and must not be made again.
-func (r *runner) due(ctx context.Context, now time.Time, n int) ([]Delivery, error) {
+// busy notes what is in flight. That comes before the endpoint and its deliveries are read: one that ends meanwhile may be due in
+// what is read, of an endpoint that it has disabled, and must not be made again.
+func (r *runner) busy() map[int64]bool {
 	r.mu.Lock()
-	busy := maps.Clone(r.inFlight)
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.inFlight)
+}
+
+// due returns up to n deliveries that are due and not busy.
+func (r *runner) due(ctx context.Context, now time.Time, busy map[int64]bool, n int) ([]Delivery, error) {
 	rows, err := r.h.db.Query(ctx, `SELECT `+deliveryColumns+` FROM webhook_deliveries WHERE endpoint=? AND state=1 AND next_at<=?
 		ORDER BY next_at, seq LIMIT ?`, r.id, now.UnixMilli(), maxConcurrency+n)
 	all, err := collect(rows, err, scanDelivery)
