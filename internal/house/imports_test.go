@@ -59,6 +59,7 @@ var rooms = []room{
 	{"partner", []string{"auth", "limit", "engine"}, "third-party apps; it knows no route but by name"},
 	{"balance/till", []string{"balance", "order/payment", "webhook/standard"}, "a balance as a way to pay"},
 	{"balance", []string{"engine", "saga/participant", "saga/barrier"}, "what users have; it knows neither orders nor who asks"},
+	{"identity", []string{"auth", "engine"}, "people, their logins and what other systems learn of them; it knows no business word"},
 	{"auth", nil, "keys and tokens; who may do what is the gateway's"},
 	{"breaker", nil, "counts failures; it knows neither HTTP nor what it guards"},
 	{"shed", nil, "decides who may run; it knows neither HTTP nor what is run"},
