@@ -135,6 +135,7 @@ var policy = map[string]func(*testing.T, engine){
 	"commit not answered":         testCommitNotAnswered,
 	"reopened":                    testReopened,
 	"barrier":                     testBarrier,
+	"forgotten barrier":           testForgottenBarrier,
 	"try meets cancel":            testTryMeetsCancel,
 	"export while it moves":       testExportWhileItMoves,
 	"what is no movement":         testInvalid,

@@ -39,17 +39,18 @@ func (c *Coordinator) Prune(ctx context.Context, before time.Time) (removed int,
 				old = append(old, t)
 			}
 		}
-		if err = c.remove(ctx, old); err != nil {
+		gone, err := c.remove(ctx, old)
+		if err != nil {
 			return removed, false, err
 		}
-		full := len(page) > 0 && len(page) == pruneBatch-removed
+		full := len(page) == pruneBatch-removed
 		if !full {
 			after = 0 // from the beginning the next time: some end long after they began
 		}
 		c.pruning.Lock()
 		c.pruned[s] = after
 		c.pruning.Unlock()
-		removed += len(old)
+		removed += gone
 		if full {
 			return removed, true, nil
 		}
@@ -57,9 +58,10 @@ func (c *Coordinator) Prune(ctx context.Context, before time.Time) (removed int,
 	return removed, false, nil
 }
 
-func (c *Coordinator) remove(ctx context.Context, old []*Transaction) error {
+// remove returns how many it removed itself.
+func (c *Coordinator) remove(ctx context.Context, old []*Transaction) (gone int, err error) {
 	if len(old) == 0 {
-		return nil
+		return 0, nil
 	}
 	names := make([]string, len(old))
 	for i, t := range old {
@@ -68,14 +70,16 @@ func (c *Coordinator) remove(ctx context.Context, old []*Transaction) error {
 	for name, p := range c.parts {
 		if f, ok := p.(Forgetter); ok {
 			if err := f.Forget(ctx, names); err != nil {
-				return fmt.Errorf("participant %s: forget %d transactions: %w", name, len(names), err)
+				return 0, fmt.Errorf("participant %s: forget %d transactions: %w", name, len(names), err)
 			}
 		}
 	}
-	return c.store.Do(ctx, sqldb.NoLock, func(tx sqldb.Tx) error {
+	err = c.store.Do(ctx, sqldb.NoLock, func(tx sqldb.Tx) error {
+		gone = 0
 		for _, t := range old {
 			n, err := tx.Exec(`DELETE FROM transactions WHERE seq=? AND version=?`, t.Seq, t.Version)
 			if err == nil && n == 1 {
+				gone++
 				_, err = tx.Exec(`DELETE FROM transaction_steps WHERE tx=?`, t.ID)
 			}
 			if err != nil {
@@ -84,4 +88,5 @@ func (c *Coordinator) remove(ctx context.Context, old []*Transaction) error {
 		}
 		return nil
 	})
+	return gone, err
 }

@@ -32,6 +32,7 @@ var policy = map[string]func(*testing.T, engine){
 	"first confirm refused":       testFirstConfirmRefused,
 	"flows":                       testFlows,
 	"overtaken":                   testOvertaken,
+	"prune":                       testPrune,
 }
 
 // The policy over SQLite.

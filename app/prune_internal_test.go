@@ -1,0 +1,62 @@
+package app
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"penstock/config"
+	"penstock/saga"
+)
+
+// Housekeeping removes a transaction once it has ended for longer than it is kept, and its participant elsewhere was called with
+// the token that is configured for it.
+func TestPrunesTransactions(t *testing.T) {
+	t.Parallel()
+	tokens := make(chan string, 10)
+	there := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { tokens <- r.Header.Get("Authorization") }))
+	t.Cleanup(there.Close)
+	cfg := config.Default()
+	cfg.Data = t.TempDir()
+	cfg.Listen = config.Listen{Public: "127.0.0.1:0", Admin: "127.0.0.1:0", Probe: "127.0.0.1:0", Sandbox: "127.0.0.1:0"}
+	cfg.Transactions.Participants = []config.Named{{Name: "shipping", URL: there.URL}}
+	cfg.Transactions.Bearers = []config.Credential{{Name: "shipping", Token: "hunter2"}}
+	a, err := New(t.Context(), cfg, Options{Log: io.Discard})
+	if err == nil {
+		err = a.Start(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Stop(t.Context()) })
+	_, _, err = a.sagas.Begin(t.Context(), saga.Spec{ID: "t", Branches: []saga.BranchSpec{{Name: "parcel", Participant: "shipping", Payload: json.RawMessage(`{}`)}}})
+	if err == nil {
+		_, err = a.sagas.Wait(t.Context(), "t")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := <-tokens; got != "Bearer hunter2" {
+		t.Errorf("the participant was shown %q", got)
+	}
+	count := func() (n int64) {
+		all, err := a.sagas.Count(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all[saga.Confirmed]
+	}
+	for keep, want := range map[time.Duration]int64{0: 1, time.Hour: 1} {
+		a.cfg.Transactions.Keep = keep
+		if err := a.pruneTransactions(t.Context()); err != nil || count() != want {
+			t.Errorf("kept for %v: %d, %v", keep, count(), err)
+		}
+	}
+	a.cfg.Transactions.Keep = time.Nanosecond
+	if err := a.pruneTransactions(t.Context()); err != nil || count() != 0 {
+		t.Errorf("kept for no time: %d, %v", count(), err)
+	}
+}
