@@ -27,6 +27,7 @@ import (
 	"penstock/internal/fault"
 	"penstock/order"
 	"penstock/order/payment"
+	"penstock/partner"
 	"penstock/reconcile"
 	"penstock/saga"
 	"penstock/sale"
@@ -69,6 +70,8 @@ type App struct {
 	pays     map[string]payment.Provider
 	balances *balance.Balances
 	webhooks *webhook.Hooks
+	outboxes outboxes
+	partners *partner.Apps
 	sagas    *saga.Coordinator
 	secret   standard.Secret
 	leader   *leader

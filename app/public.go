@@ -38,7 +38,10 @@ func (a *App) deps() api.Deps {
 	}
 	a.sagaDeps(&d)
 	if a.bus != nil {
-		d.DeadLetters = a.bus.DeadLetters()
+		d.DeadLetters, d.Outboxes = a.bus.DeadLetters(), a.OutboxLags
+	}
+	if a.partners != nil {
+		d.Apps, d.Gateway.Apps, d.Verifier = a.partners, a.partners, a.partners.Bearers(a.ring)
 	}
 	if a.webhooks != nil {
 		d.Webhooks = a.webhooks

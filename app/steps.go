@@ -17,6 +17,7 @@ import (
 	"penstock/internal/owner"
 	"penstock/limit"
 	"penstock/order"
+	orderdriver "penstock/order/driver"
 	"penstock/order/payment"
 	"penstock/order/payment/sandbox"
 	"penstock/reconcile"
@@ -49,8 +50,11 @@ func (a *App) steps() []step {
 		{"payments", a.startPayments, []string{order, admin, timers}},        // needs orders, claims and the provider
 		{"transactions", a.startSaga, []string{order, admin, timers}},        // needs its participants: stock, orders, balances
 		{"webhooks", a.startWebhooks, []string{admin, relay}},                // must be there when the bus begins to deliver
+		{"outboxes", a.startOutboxes, []string{order, admin, relay}},         // what rooms publish, for the bus to carry
 		{"bus", a.startBus, []string{order, admin, relay}},                   // delivers to the orders
+		{"apps", a.startApps, []string{sale, order, admin}},                  // who signs must be known before anyone may call
 		{"timers", a.startTimers, nil},                                       // expiry and housekeeping, once their consumers stand
+		{"lag", a.watchOutboxes, []string{relay}},                            // of what the bus carries
 		{"monitor", a.startMonitor, []string{timers}},                        // watches before buyers come
 		{"public", a.startPublic, []string{sale, order}},                     // buyers come last
 		{"admin", a.startAdmin, []string{admin}},
@@ -155,6 +159,7 @@ func (a *App) startOrders(ctx context.Context) (func(context.Context) error, err
 		return nil, err
 	}
 	a.rows = reconcile.NewRows(db)
+	a.outboxes.published(order.Topic, db.Outboxes()...)
 	a.orders, err = order.New(db, claims{a.stock, a.leader.leads}, order.Options{
 		Clock: a.opt.Clock, Logger: a.log, BatchRows: a.cfg.OrderWriter.Rows, BatchWait: a.cfg.OrderWriter.Wait,
 		Pace: int(a.cfg.OrderWriter.Pace.PerSecond()), Fault: a.opt.Fault, Hooks: a.orderHooks(),
@@ -213,6 +218,7 @@ func (a *App) startPayments(ctx context.Context) (func(context.Context) error, e
 	if err != nil {
 		return nil, errors.Join(err, closed())
 	}
+	a.outboxes.published(payment.Topic, orderdriver.Outbox{Name: "payments", DB: db})
 	a.pays = providers
 	a.payments, err = payment.Over(ctx, db, payment.Deps{
 		Orders: a.orders, Stock: a.stock, Providers: providers,

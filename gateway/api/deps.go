@@ -47,6 +47,7 @@ type Deps struct {
 	DeadLetters DeadLetters
 	Export      Export
 	Drained     Drained
+	Outboxes    func(context.Context) ([]OutboxLag, error)
 	Reconcile   Reconcile
 	Audit       Audit
 	Webhooks    Webhooks

@@ -53,9 +53,10 @@ func (s *surface) oauthCalls() {
 		Description: "RFC 6749, section 4.4. The app sends its id and secret by HTTP Basic or in the form. Errors are those of section 5.2, not problems.",
 		RequestBody: &huma.RequestBody{Required: true, Content: body("application/x-www-form-urlencoded", tokenForm{})},
 		Responses: map[string]*huma.Response{
-			"200": {Description: "A bearer token.", Content: body("application/json", tokenAnswer{})},
-			"400": {Description: "A request that cannot be granted.", Content: body("application/json", tokenProblem{})},
-			"401": {Description: "Not the id and secret of an app.", Content: body("application/json", tokenProblem{})},
+			"200":     {Description: "A bearer token.", Content: body("application/json", tokenAnswer{})},
+			"400":     {Description: "A request that cannot be granted.", Content: body("application/json", tokenProblem{})},
+			"401":     {Description: "Not the id and secret of an app.", Content: body("application/json", tokenProblem{})},
+			"default": problemResponse("A problem; its type says which."),
 		},
 	})
 }
