@@ -30,6 +30,13 @@ type Verifier interface {
 	VerifyPass(token string, now time.Time) (user, sale string, err error)
 }
 
+// Sessions knows browsers by their cookie.
+type Sessions interface {
+	// Session returns who the browser's session speaks for; false means that the request brought none. Errors carry
+	// unauthenticated, forbidden (the call comes from another site) or reduced-capacity.
+	Session(r *http.Request) (who auth.Identity, found bool, err error)
+}
+
 // Access says who may make a call.
 type Access uint8
 
@@ -67,6 +74,10 @@ type Router interface {
 // Options tunes a gateway. The zero value is good, without limits.
 type Options struct {
 	Clock clock.Clock
+	// Sessions knows the browsers that logged in, for calls without an Authorization header; nil means tokens only.
+	Sessions Sessions
+	// May says which role may make an operator's call, by its pattern; nil means [auth.Operator] alone.
+	May func(role, pattern string) bool
 	// Attempts makes the gateway answer the attempt path; nil leaves that path to the router.
 	Attempts Attempter
 	// Policy is what applies until [Gateway.Use] brings another; nil means one made of IP and User.
