@@ -4,16 +4,21 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/redis/rueidis"
 
 	"penstock/limit"
 	"penstock/limit/redislimit"
 )
 
-// BenchmarkTake is one call by the presets (address, user, API) counted in Redis, with so many in flight.
+// BenchmarkTake is one call by the presets (address, user, API) counted in Redis, with so many in flight. Beside the time is
+// what of it the server was busy.
 func BenchmarkTake(b *testing.B) {
-	s, _ := server(b)
+	s, c := server(b)
 	in := open(b, s.URL(), redislimit.Options{Deadline: patient.Deadline})
 	rules := limit.Presets()
 	for i := range rules {
@@ -22,6 +27,7 @@ func BenchmarkTake(b *testing.B) {
 	one := set(b, in, rules...)
 	for _, n := range []int{1, 10, 100, 1000} {
 		b.Run(fmt.Sprintf("inflight=%d", n), func(b *testing.B) {
+			before := cpu(b, c)
 			var wg sync.WaitGroup
 			for g := range n {
 				wg.Go(func() {
@@ -35,6 +41,23 @@ func BenchmarkTake(b *testing.B) {
 				})
 			}
 			wg.Wait()
+			b.ReportMetric((cpu(b, c)-before)*1e9/float64(b.N), "redis-cpu-ns/op")
 		})
 	}
+}
+
+// cpu is how many seconds the server has computed.
+func cpu(b *testing.B, c rueidis.Client) (seconds float64) {
+	b.Helper()
+	text, err := c.Do(context.Background(), c.B().Info().Section("cpu").Build()).ToString()
+	must(b, err)
+	for line := range strings.Lines(text) {
+		name, v, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if name == "used_cpu_user" || name == "used_cpu_sys" {
+			f, err := strconv.ParseFloat(v, 64)
+			must(b, err)
+			seconds += f
+		}
+	}
+	return seconds
 }

@@ -46,7 +46,7 @@ type Options struct {
 	Every time.Duration
 	// Instances is how many instances there are at least, also before Redis was seen; 0 means 1.
 	Instances int
-	// MaxBatch is how many calls one script judges; 0 means 512, at most 1000.
+	// MaxBatch is how many calls one script judges; 0 means 256, at most 1000.
 	MaxBatch int
 	// Margin is how long a counter is kept beyond its use: a wall clock of Redis set ahead by no more loses none. 0 means 2 min.
 	Margin time.Duration
@@ -64,7 +64,7 @@ func (o Options) Validate() error {
 	case o.Instances < 0 || o.Instances > 10000:
 		return errors.New("redislimit: Instances must be from 1 to 10000")
 	case o.MaxBatch < 0 || o.MaxBatch > 1000:
-		return errors.New("redislimit: MaxBatch must be from 1 to 1000, for example 512")
+		return errors.New("redislimit: MaxBatch must be from 1 to 1000, for example 256")
 	case o.Margin < 0 || o.Margin > 24*time.Hour:
 		return errors.New("redislimit: Margin must be at most 24h, for example 2m")
 	}
@@ -85,7 +85,7 @@ func (o Options) withDefaults() Options {
 		o.OnCall = func(Call) {}
 	}
 	o.Deadline, o.Every, o.Margin = or(o.Deadline, 50*time.Millisecond), or(o.Every, time.Second), or(o.Margin, 2*time.Minute)
-	o.Instances, o.MaxBatch = or(o.Instances, 1), or(o.MaxBatch, 512)
+	o.Instances, o.MaxBatch = or(o.Instances, 1), or(o.MaxBatch, 256)
 	return o
 }
 

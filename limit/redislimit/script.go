@@ -27,7 +27,8 @@ redis.call('SET', KEYS[1], struct.pack('>dd', wall, now), 'PX', 3456000000)
 //
 //	a bucket        its level, in calls, and when it had it
 //	a window ≤ 16   the time of each call, oldest first
-//	a window above  the number of the newest piece of time, and the calls in it and in the 15 before it
+//	a window above  the number of the newest piece of time, the calls in all, how many pieces back the oldest are (1: the
+//	                newest), and the calls in the newest and in each of the 15 before it; only a new piece has these read
 //
 // Times ahead of now come from a clock that was lost; they are taken for now. Counters that did not change are not written.
 const takeScript = ticks + `
@@ -45,6 +46,7 @@ for i = 1, #ARGV[2] / 33 do
     p.kind = 2
   else
     p.kind, p.piece = 3, ceil(per / 15)
+    p.current = floor(now / p.piece)
   end
   plans[i] = p
 end
@@ -56,26 +58,26 @@ local function read(v, p)
     local level, at = unpack_('>dd', v)
     return {max(level - max(now - at, 0) * p.rate, 0)}
   end
-  local s = {}
   if p.kind == 2 then
+    local s = {}
     for i = 1, #v - 7, 8 do
       local at = math.min(unpack_('>d', v, i), now)
       if at > now - p.per then s[#s + 1] = at end
     end
     return s
   end
-  local current = floor(now / p.piece)
-  s.sum = 0
-  for i = 1, 16 do s[i] = 0 end
-  if #v == 72 then
-    local c = {unpack_('>dI4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4', v)}
-    local gone = max(current - c[1], 0)
-    for i = 1, 16 - gone do
-      s[i + gone] = c[i + 1]
-      s.sum = s.sum + c[i + 1]
-    end
-  end
-  return s
+  if #v ~= 77 then return {0, 1, 0, string.rep('\0', 60)} end
+  local number, sum, oldest, newest = unpack_('>dI4BI4', v)
+  local gone = max(p.current - number, 0)
+  if gone == 0 then return {sum, oldest, newest, v:sub(18)} end
+  if gone > 15 then return {0, 1, 0, string.rep('\0', 60)} end
+  local all = v:sub(14)
+  for i = 17 - gone, oldest do sum = sum - unpack_('>I4', all, 4 * i - 3) end
+  oldest = math.min(oldest + gone, 16)
+  all = string.rep('\0', 4 * gone) .. all:sub(1, 64 - 4 * gone)
+  if sum == 0 then oldest = 1 end
+  while oldest > 1 and unpack_('>I4', all, 4 * oldest - 3) == 0 do oldest = oldest - 1 end
+  return {sum, oldest, 0, all:sub(5)}
 end
 
 local function write(s, p)
@@ -85,7 +87,7 @@ local function write(s, p)
     for i = 1, #s do parts[i] = pack('>d', s[i]) end
     return table.concat(parts)
   end
-  return pack('>dI4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4', floor(now / p.piece), unpack(s, 1, 16))
+  return pack('>dI4BI4', p.current, s[1], s[2], s[3]) .. s[4]
 end
 
 -- look returns remaining, or -1, and the microseconds to the reset and to hold back
@@ -104,14 +106,9 @@ local function look(s, p)
     if used >= p.calls then return -1, reset, 0 end
     return p.calls - used - 1, reset, 0
   end
-  local oldest = 1
-  if s.sum > 0 then
-    oldest = 16
-    while s[oldest] == 0 do oldest = oldest - 1 end
-  end
-  local reset = (floor(now / p.piece) - oldest + 17) * p.piece - now
-  if s.sum >= p.calls then return -1, reset, 0 end
-  return p.calls - s.sum - 1, reset, 0
+  local reset = (p.current - s[2] + 17) * p.piece - now
+  if s[1] >= p.calls then return -1, reset, 0 end
+  return p.calls - s[1] - 1, reset, 0
 end
 
 local states, changed, out = {}, {}, {}
@@ -139,7 +136,7 @@ while at <= #calls do
       changed[k] = p
       if p.kind == 1 then s[1] = s[1] + 1
       elseif p.kind == 2 then s[#s + 1] = now
-      else s[1], s.sum = s[1] + 1, s.sum + 1 end
+      else s[1], s[3] = s[1] + 1, s[3] + 1 end
     end
   end
 end
