@@ -8,7 +8,6 @@ import (
 
 	"penstock/bus"
 	busdriver "penstock/bus/driver"
-	"penstock/bus/outboxbus"
 	"penstock/config"
 	"penstock/engine/kafka"
 	"penstock/engine/mysql"
@@ -108,11 +107,6 @@ func Check(cfg config.Config) error {
 		return found
 	}
 	return nil
-}
-
-// sources are the outboxes of each topic.
-func (a *App) sources() map[string][]outboxbus.Source {
-	return map[string][]outboxbus.Source{stock.Topic: {a.stock.Source()}}
 }
 
 // newBus lays the bus over its engines.

@@ -23,6 +23,7 @@ func (a *App) orderHooks() order.Hooks {
 			series.Created(amount)
 		},
 		Changed: a.events.changed,
+		Told:    a.outboxes.wakeOrders,
 		Batch:   func(rows, failed int, _ time.Duration) { a.metrics.OrdersWritten(rows - failed) },
 	}
 }
@@ -41,7 +42,7 @@ func (a *App) paymentOptions() payment.Options {
 		Ended: func(method string, ok bool) { a.metrics.Payment(method, ok) },
 		Late:  payment.LateMoney(a.cfg.Payment.LateMoney), CaseAfter: a.cfg.Payment.CaseAfter, MaxBackoff: a.cfg.Payment.QueryMax,
 		Called: func(name, _ string, took time.Duration, err error) { called[name].Called(took, err) },
-		Raised: a.metrics.PaymentCase, Lately: a.metrics.LateMoney,
+		Raised: a.metrics.PaymentCase, Lately: a.metrics.LateMoney, Told: a.outboxes.wakePayments,
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
 	"penstock/engine/sqldb"
-	"penstock/stock"
 	"penstock/stock/driver"
 	"penstock/webhook"
 	"penstock/webhook/standard"
@@ -35,12 +34,36 @@ func (a *App) startWebhooks(ctx context.Context) (func(context.Context) error, e
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	watched := func() {}
 	if a.cfg.Has(config.RoleRelay) {
 		if err := a.webhooks.Start(ctx); err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
+		watched = a.watchEndpoints(ctx)
 	}
-	return func(ctx context.Context) error { return errors.Join(a.webhooks.Stop(ctx), db.Close()) }, nil
+	return func(ctx context.Context) error { watched(); return errors.Join(a.webhooks.Stop(ctx), db.Close()) }, nil
+}
+
+// watchEndpoints keeps in the metrics how the endpoints do, for alerts: one that is disabled stays so until somebody acts.
+func (a *App) watchEndpoints(ctx context.Context) (stop func()) {
+	gauge := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "penstock_webhook_endpoints", Help: "Endpoints of outgoing webhooks by how they do: working, failing, disabled.",
+	}, []string{"health"})
+	a.metrics.Registry().MustRegister(gauge)
+	return a.repeat(ctx, lagEvery, "look at the webhook endpoints", func(ctx context.Context) error {
+		all, err := a.webhooks.List(ctx)
+		if err != nil {
+			return err
+		}
+		count := map[string]float64{webhook.Working: 0, webhook.Failing: 0, webhook.Disabled: 0}
+		for i := range all {
+			count[all[i].Health()]++
+		}
+		for health, n := range count {
+			gauge.WithLabelValues(health).Set(n)
+		}
+		return nil
+	})
 }
 
 // webhookKey is what seals the secrets of endpoints.
@@ -88,6 +111,7 @@ func (a *App) webhookOptions() webhook.Options {
 	calls := a.metrics.External("webhook")
 	return webhook.Options{
 		Clock: a.opt.Clock, Logger: a.log, Fault: a.opt.Fault,
+		Types: eventTypes(),
 		Guard: webhook.Guard{AllowInsecure: a.cfg.Webhooks.AllowInsecure, AllowPrivate: a.cfg.Webhooks.AllowPrivate},
 		Audit: func(ctx context.Context, act webhook.Act) error {
 			return a.stock.Record(ctx, driver.Audit{Who: act.Who, Act: act.Act, Object: act.Object, Why: act.Why, Before: act.Before, After: act.After, ID: act.ID})
@@ -104,10 +128,17 @@ func (a *App) webhookOptions() webhook.Options {
 	}
 }
 
-// consumeWebhooks lets the webhooks read what the bus says, where they are delivered.
+// consumeWebhooks lets the webhooks read what the bus says, where they are delivered, and only what an endpoint may ask for: with
+// none there is one look a half second.
 func (a *App) consumeWebhooks() error {
 	if a.webhooks == nil || !a.cfg.Has(config.RoleRelay) {
 		return nil
 	}
-	return a.bus.Consume(webhook.Group, stock.Topic, a.webhooks.Handle)
+	for topic := range eventTypes() {
+		wanted := func(ctx context.Context) (bool, error) { return a.webhooks.Wanted(ctx, topic) }
+		if err := a.bus.ConsumeWhile(webhook.Group, topic, wanted, a.webhooks.Handle); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -60,7 +60,16 @@ type drainedOutput struct {
 	Body struct {
 		Drained  bool             `json:"drained"`
 		InFlight map[string]int64 `json:"inFlight"`
+		Outboxes []OutboxLag      `json:"outboxes,omitempty" doc:"messages that some reader of the bus has not got yet, by outbox"`
 	}
+}
+
+// OutboxLag is what of an outbox some reader of the bus has not got yet.
+type OutboxLag struct {
+	Source        string  `json:"source"`
+	Topic         string  `json:"topic"`
+	Waiting       int64   `json:"waiting" doc:"messages; of the stock's journal, entries"`
+	OldestSeconds float64 `json:"oldestSeconds" doc:"age of the oldest of them, 0 when there is none"`
 }
 
 func (s *surface) trailCalls() {
@@ -111,6 +120,11 @@ func (s *surface) drained(ctx context.Context, _ *struct{}) (*drainedOutput, err
 	for name, n := range inFlight {
 		out.Body.InFlight[name] = n
 		out.Body.Drained = out.Body.Drained && n == 0
+	}
+	if s.d.Outboxes != nil {
+		if out.Body.Outboxes, err = s.d.Outboxes(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -39,10 +40,11 @@ type WebhookEndpoint struct {
 	ID           string          `json:"id"`
 	URL          string          `json:"url"`
 	Description  string          `json:"description"`
-	Events       []string        `json:"events" nullable:"false" doc:"types wanted: stock.sold, stock.* or *"`
+	Events       []string        `json:"events" nullable:"false" doc:"types wanted, such as order.paid, payment.* or *"`
 	Rate         int             `json:"rate" doc:"most deliveries a second"`
 	Concurrency  int             `json:"concurrency" doc:"most deliveries at a time"`
 	Enabled      bool            `json:"enabled"`
+	Health       string          `json:"health" enum:"working,failing,disabled"`
 	Why          string          `json:"why,omitempty" doc:"why it is disabled"`
 	Version      int64           `json:"version"`
 	FailingSince *time.Time      `json:"failingSince,omitempty" doc:"first failure since the last success"`
@@ -87,7 +89,7 @@ func optional(t time.Time) *time.Time {
 
 func wireWebhook(e webhook.Endpoint) WebhookEndpoint {
 	return WebhookEndpoint{
-		ID: e.ID, URL: e.URL, Description: e.Description, Events: e.Events, Rate: e.Rate, Concurrency: e.Concurrency, Enabled: e.Enabled, Why: e.Why,
+		ID: e.ID, URL: e.URL, Description: e.Description, Events: e.Events, Rate: e.Rate, Concurrency: e.Concurrency, Enabled: e.Enabled, Health: e.Health(), Why: e.Why,
 		Version: e.Version, FailingSince: optional(e.FailingSince), PausedUntil: optional(e.PausedUntil), CreatedAt: moment(e.CreatedAt), ChangedAt: moment(e.ChangedAt),
 		Secrets: each(e.Secrets, func(s webhook.SecretInfo) WebhookSecret {
 			return WebhookSecret{CreatedAt: moment(s.CreatedAt), Until: optional(s.Until)}
@@ -166,10 +168,15 @@ func (s *surface) webhookCalls() {
 	register(s, operator("replay-webhook", http.MethodPost, "/webhooks/{webhook}/replay", "Queue what an endpoint missed since a time"), s.replayWebhook)
 }
 
-func (s *surface) listWebhooks(ctx context.Context, _ *struct{}) (*listOf[WebhookEndpoint], error) {
+func (s *surface) listWebhooks(ctx context.Context, in *struct {
+	Health string `query:"health" enum:"working,failing,disabled" doc:"all when left out"`
+}) (*listOf[WebhookEndpoint], error) {
 	all, err := s.d.Webhooks.List(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if in.Health != "" {
+		all = slices.DeleteFunc(all, func(e webhook.Endpoint) bool { return e.Health() != in.Health })
 	}
 	return &listOf[WebhookEndpoint]{Page[WebhookEndpoint]{Items: each(all, wireWebhook)}}, nil
 }
