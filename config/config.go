@@ -22,6 +22,7 @@ type Config struct {
 	Stock          string
 	Orders         string
 	Gate           string
+	Gateway        Gateway
 	Bus            string
 	Listen         Listen
 	Keys           KeyRing
@@ -29,6 +30,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	Payment        Payment
 	Transactions   Transactions
+	Identity       Identity
 	Webhooks       Webhooks
 	Apps           Apps
 	Problems       string
@@ -45,6 +47,11 @@ type Config struct {
 
 // Listen holds the addresses, host:port; port 0 takes a free one.
 type Listen struct{ Public, Admin, Probe, Sandbox string }
+
+// Gateway is about the policy of the public listener.
+type Gateway struct {
+	File string // "" is the built-in policy, made of Limits
+}
 
 // KeyRing is about tokens and the keys that sign them.
 type KeyRing struct {
@@ -92,6 +99,13 @@ type Transactions struct {
 	Call         time.Duration
 	Tries        int
 	Keep         time.Duration // of those that have ended; 0 means for ever
+}
+
+// Identity is about the logins of the back office.
+type Identity struct {
+	Issuer     string // "" means that no other system may use the login
+	Key        string // seals and signs; "" means that one is made and kept in the data directory
+	Idle, Life time.Duration
 }
 
 // Timeouts bound how long each thing may take.
