@@ -23,6 +23,7 @@ import (
 	"penstock/bus"
 	"penstock/config"
 	"penstock/gateway"
+	"penstock/gateway/policy"
 	"penstock/internal/clock"
 	"penstock/internal/fault"
 	"penstock/order"
@@ -81,6 +82,7 @@ type App struct {
 	rows     reconcile.Rows // of the orders
 	events   *events
 	drain    *gateway.Drain
+	policy   *policy.Live // of the public listener
 	sweeps   []func() // forget idle keys of limits
 	busy     atomic.Pointer[func() int64]
 	crowded  atomic.Int64 // when a batch of a rush was committed last, in nanoseconds since 1970

@@ -65,19 +65,25 @@ func (a *App) startPublic(context.Context) (func(context.Context) error, error) 
 	} else {
 		d.Sales = nil
 	}
-	d.Gateway.IP = limit.Rate{Calls: int(a.cfg.Limits.IP.N), Per: a.cfg.Limits.IP.Per}
-	d.Gateway.User = limit.Rate{Calls: int(a.cfg.Limits.User.N), Per: a.cfg.Limits.User.Per}
 	d.Gateway.Attempt = limit.Rate{Calls: int(a.cfg.Limits.Attempt.N), Per: a.cfg.Limits.Attempt.Per}
 	g, err := api.Public(d)
 	if err != nil {
 		return nil, err
 	}
-	a.sweeps = append(a.sweeps, g.Sweep)
+	if err := a.policy.Attach(g); err != nil {
+		return nil, err
+	}
 	return a.serve("public", a.cfg.Listen.Public, g)
 }
 
 func (a *App) startAdmin(context.Context) (func(context.Context) error, error) {
-	g, err := api.Admin(a.deps())
+	d := a.deps()
+	a.loginDeps(&d)
+	var err error
+	if d.Policy, err = a.policies(d); err != nil {
+		return nil, err
+	}
+	g, err := api.Admin(d)
 	if err != nil {
 		return nil, err
 	}

@@ -56,6 +56,7 @@ func (a *App) steps() []step {
 		{"timers", a.startTimers, nil},                                       // expiry and housekeeping, once their consumers stand
 		{"lag", a.watchOutboxes, []string{relay}},                            // of what the bus carries
 		{"monitor", a.startMonitor, []string{timers}},                        // watches before buyers come
+		{"gateway", a.startGateway, []string{sale, order, admin}},            // a bad policy keeps everybody out
 		{"public", a.startPublic, []string{sale, order}},                     // buyers come last
 		{"admin", a.startAdmin, []string{admin}},
 		{"ready", a.startReady, nil},

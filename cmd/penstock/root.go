@@ -36,6 +36,7 @@ func newRoot(e *env) *cobra.Command {
 		newStatement(e),
 		newDLQ(e),
 		newWebhook(e),
+		newGateway(e),
 		newSaga(e),
 		newExport(e),
 		newReport(e),

@@ -58,6 +58,7 @@ func serve(ctx context.Context, e *env, s *settings) error {
 			return err
 		}
 	}
+	defer onHangup(e, a)()
 	if err := announce(e, a, cfg.Data); err != nil {
 		return errors.Join(err, stop(a, cfg.Timeouts.Drain))
 	}

@@ -117,6 +117,9 @@ var adminCallsByAccess = []call{
 	{"GET " + balance1 + "/entries", 401, 403, 403, 200, 403, 403},
 	{"POST " + balance1 + `/entries {"currency":"EUR","amount":1,"reason":"test"}`, 401, 403, 403, 201, 403, 403},
 	{"PUT " + balance1 + `/limits/EUR {"limit":1,"reason":"test"}`, 401, 403, 403, 200, 403, 403},
+	{"GET /admin/v1/gateway", 401, 403, 403, 200, 403, 403},
+	{"POST /admin/v1/gateway/reload", 401, 403, 403, 200, 403, 403},
+	{`POST /admin/v1/gateway/explain {"method":"GET","path":"/v1/orders"}`, 401, 403, 403, 200, 403, 403},
 	{"GET /admin/v1/nope", 401, 403, 403, 404, 403, 403},
 	{"DELETE /admin/v1/sales", 401, 403, 403, 405, 403, 403},
 }

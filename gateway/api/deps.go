@@ -53,6 +53,7 @@ type Deps struct {
 	Webhooks    Webhooks
 	Apps        Apps
 	Reports     SaleReports
+	Policy      Policies
 	// Participants take part in transactions of this and other coordinators, by name.
 	Transactions Transactions
 	Participants map[string]participant.Participant

@@ -7,8 +7,8 @@ import (
 	"penstock/shed"
 )
 
-// View is the policy in use as operators see it: what the file and the defaults make together.
-type View struct {
+// PolicyView is the policy in use as operators see it: what the file and the defaults make together.
+type PolicyView struct {
 	Status
 	Limits   []limit.Rule           `json:"limits"`
 	Routes   []RouteView            `json:"routes"`
@@ -48,11 +48,11 @@ type SheddingView struct {
 }
 
 // View returns the policy in use.
-func (l *Live) View() View {
+func (l *Live) View() PolicyView {
 	l.mu.Lock()
 	b, status := l.now, l.status
 	l.mu.Unlock()
-	v := View{Status: status, Limits: append([]limit.Rule{}, b.rules...), Breakers: map[string]BreakerView{}, Routes: []RouteView{}}
+	v := PolicyView{Status: status, Limits: append([]limit.Rule{}, b.rules...), Breakers: map[string]BreakerView{}, Routes: []RouteView{}}
 	for _, name := range sorted(b.routes) {
 		v.Routes = append(v.Routes, b.view(name))
 	}
