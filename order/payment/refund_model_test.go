@@ -198,12 +198,15 @@ func (m *refunding) refund(t *rapid.T) {
 	m.ask(t, drawRefund(t, m.order))
 }
 
-// burst lets refunds race, with the same keys too.
+// burst lets refunds race; some callers ask for the same.
 func (m *refunding) burst(t *rapid.T) {
 	m.moods(t)
 	var all sync.WaitGroup
-	for range rapid.IntRange(2, 6).Draw(t, "callers") {
-		r := drawRefund(t, m.order)
+	var r payment.Refund
+	for i := range rapid.IntRange(2, 6).Draw(t, "callers") {
+		if i == 0 || rapid.Bool().Draw(t, "another") {
+			r = drawRefund(t, m.order)
+		}
 		all.Go(func() { m.ask(t, r) })
 	}
 	all.Wait()
