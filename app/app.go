@@ -75,6 +75,7 @@ type App struct {
 	partners *partner.Apps
 	sagas    *saga.Coordinator
 	secret   standard.Secret
+	login    *login
 	leader   *leader
 	desk     desk
 	bus      *bus.Bus
@@ -83,7 +84,8 @@ type App struct {
 	events   *events
 	drain    *gateway.Drain
 	policy   *policy.Live // of the public listener
-	sweeps   []func() // forget idle keys of limits
+	sweeps   []func()     // forget idle keys of limits
+	holders  *holders
 	busy     atomic.Pointer[func() int64]
 	crowded  atomic.Int64 // when a batch of a rush was committed last, in nanoseconds since 1970
 
@@ -123,6 +125,8 @@ func New(_ context.Context, cfg config.Config, o Options) (*App, error) {
 	a.log = telemetry.NewLogger(o.Log, telemetry.LogOptions{Service: "penstock", Version: o.Version, Host: host, Env: cfg.Log.Env, Level: &lv})
 	a.metrics = telemetry.NewMetrics(telemetry.MetricsOptions{Version: o.Version, Commit: o.Commit, Clock: o.Clock})
 	a.health = telemetry.NewHealth(telemetry.HealthOptions{})
+	a.holders = newHolders(o.Clock, holdersKept)
+	a.sweeps = append(a.sweeps, a.holders.sweep)
 	return a, nil
 }
 

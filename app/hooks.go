@@ -3,6 +3,7 @@ package app
 import (
 	"time"
 
+	"penstock/internal/ident"
 	"penstock/order"
 	"penstock/order/payment"
 	"penstock/telemetry"
@@ -22,7 +23,10 @@ func (a *App) orderHooks() order.Hooks {
 			a.mu.Unlock()
 			series.Created(amount)
 		},
-		Changed: a.events.changed,
+		Changed: func(user string, id ident.ID) {
+			a.holders.saw(user)
+			a.events.changed(user, id)
+		},
 		Told:    a.outboxes.wakeOrders,
 		Batch:   func(rows, failed int, _ time.Duration) { a.metrics.OrdersWritten(rows - failed) },
 	}

@@ -19,11 +19,15 @@ import (
 	"penstock/telemetry"
 )
 
+// orderRoute answers 200 to nobody but an owner.
+const orderRoute = "GET /v1/orders/{order}"
+
 // observer turns what the gateway saw of a call into metrics, a log line and a span.
 type observer struct {
 	log     *slog.Logger
 	metrics *telemetry.Metrics
 	tracing *telemetry.Tracing
+	holders *holders
 	routes  sync.Map // route name → *telemetry.Route
 }
 
@@ -34,6 +38,9 @@ func (o *observer) Observe(r *gateway.Record) {
 		route, _ = o.routes.LoadOrStore(r.Route, o.metrics.Route(r.Method, r.Route))
 	}
 	route.(*telemetry.Route).Done(r.Status, r.Duration, r.BytesIn, r.BytesOut)
+	if r.Route == orderRoute && r.Status == http.StatusOK {
+		o.holders.saw(r.User)
+	}
 	var failed error
 	if r.Status >= http.StatusInternalServerError {
 		failed = errors.New(string(r.Code))
@@ -72,10 +79,11 @@ func (o *observer) line(r *gateway.Record, failed error) {
 	o.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// counted counts the answers to attempts.
+// counted counts the answers to attempts, and notes who has won.
 type counted struct {
 	sales   *sale.Sales
 	metrics *telemetry.Metrics
+	holders *holders
 }
 
 // Attempt passes the attempt on and counts its answer.
@@ -85,6 +93,7 @@ func (c counted) Attempt(ctx context.Context, r stock.Request) stock.Answer {
 	switch a.State {
 	case stock.Won:
 		result = telemetry.ResultWon
+		c.holders.saw(r.User)
 	case stock.Unknown:
 		result = telemetry.ResultUnknown
 	}

@@ -11,7 +11,7 @@ import (
 
 // deps is what both listeners are built from.
 func (a *App) deps() api.Deps {
-	seen := &observer{log: a.log, metrics: a.metrics, tracing: a.tracing}
+	seen := &observer{log: a.log, metrics: a.metrics, tracing: a.tracing, holders: a.holders}
 	every := 1
 	if a.cfg.Log.Sample > 0 {
 		every = max(int(1/a.cfg.Log.Sample), 1)
@@ -19,7 +19,7 @@ func (a *App) deps() api.Deps {
 	d := api.Deps{
 		Gateway: gateway.Options{
 			Clock: a.opt.Clock, TrustedProxies: a.cfg.TrustedProxies, MaxBody: a.cfg.BodyLimit, ProblemBase: a.cfg.Problems,
-			LogEvery: every, Observer: seen, Logger: a.log, Drain: a.drain,
+			LogEvery: every, Observer: seen, Logger: a.log, Drain: a.drain, Classifier: a.holders,
 		},
 		Verifier: a.ring, Passes: a.ring, PassTTL: a.cfg.Keys.PassTTL,
 		Events: a.events, Export: a, Drained: a.Drained, Audit: a.stock,
@@ -61,7 +61,7 @@ func (a *App) startPublic(context.Context) (func(context.Context) error, error) 
 		d.Orders = nil
 	}
 	if a.cfg.Has(config.RoleSale) {
-		d.Gateway.Attempts = counted{a.sales, a.metrics}
+		d.Gateway.Attempts = counted{a.sales, a.metrics, a.holders}
 	} else {
 		d.Sales = nil
 	}

@@ -14,7 +14,7 @@ type Options struct {
 	Capacity float64
 	// InFlight is the most calls that run at once; 0 means 4096. Under pressure fewer do, but never fewer than Floor.
 	InFlight int
-	// Floor is the least that the limit falls to; 0 means 256, or InFlight if that is less.
+	// Floor is the least that the limit falls to; 0 means 1024, or InFlight if that is less.
 	Floor int
 	// Target is the delay between a goroutine's being ready and its running, at the 90th percentile over a Tick, above which the
 	// machine has too much to do; 0 means 30 ms.
@@ -38,7 +38,7 @@ func (o Options) Validate() error {
 	case o.InFlight < 0 || o.InFlight > 1<<20:
 		return fmt.Errorf("inFlight is %d: it must be between 1 and 1048576, such as 4096", o.InFlight)
 	case o.Floor < 0 || o.Floor > 1<<20:
-		return fmt.Errorf("floor is %d: it must be between 1 and 1048576, such as 256", o.Floor)
+		return fmt.Errorf("floor is %d: it must be between 1 and 1048576, such as 1024", o.Floor)
 	case o.Target < 0 || o.Target > time.Minute:
 		return fmt.Errorf("target is %v: it must be at most 1m, such as 30ms", o.Target)
 	case o.Waiting < 0 || o.Waiting > 1<<20:
@@ -60,7 +60,7 @@ func (o Options) withDefaults() Options {
 		o.InFlight = 4096
 	}
 	if o.Floor == 0 {
-		o.Floor = 256
+		o.Floor = 1024
 	}
 	o.Floor = min(o.Floor, o.InFlight)
 	if o.Target == 0 {
