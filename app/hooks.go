@@ -27,8 +27,8 @@ func (a *App) orderHooks() order.Hooks {
 			a.holders.saw(user)
 			a.events.changed(user, id)
 		},
-		Told:    a.outboxes.wakeOrders,
-		Batch:   func(rows, failed int, _ time.Duration) { a.metrics.OrdersWritten(rows - failed) },
+		Told:  a.outboxes.wakeOrders,
+		Batch: func(rows, failed int, _ time.Duration) { a.metrics.OrdersWritten(rows - failed) },
 	}
 }
 
