@@ -54,11 +54,12 @@ func (a *Apps) Create(ctx context.Context, who string, d Definition) (App, []Sec
 	now := a.o.Clock.Now().Truncate(time.Millisecond)
 	r := row{App: App{
 		ID: "app_" + strings.ToLower(rand.Text()[:16]), Name: d.Name, Description: d.Description, Enabled: true, Sandbox: d.Sandbox,
-		APIs: sorted(d.APIs), PerMinute: d.PerMinute, PerDay: d.PerDay, Version: 1, CreatedAt: now, ChangedAt: now,
+		APIs: d.APIs, PerMinute: d.PerMinute, PerDay: d.PerDay, Version: 1, CreatedAt: now, ChangedAt: now,
 	}}
 	if err := valid(&r.App); err != nil {
 		return App{}, nil, err
 	}
+	r.APIs = sorted(d.APIs)
 	var made []Secret
 	for _, use := range []Use{OAuth2, Signing} {
 		k, s, err := a.fresh(r.ID, use, now)
@@ -140,9 +141,11 @@ func (a *Apps) Change(ctx context.Context, who, id, why string, c Change) (App, 
 		put(&r.PerMinute, c.PerMinute)
 		put(&r.PerDay, c.PerDay)
 		if c.APIs != nil {
-			r.APIs = sorted(c.APIs)
+			r.APIs = c.APIs
 		}
-		return valid(&r.App)
+		err := valid(&r.App)
+		r.APIs = sorted(r.APIs)
+		return err
 	})
 }
 
@@ -224,7 +227,7 @@ func (a *Apps) Delete(ctx context.Context, who, id, why string) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(`UPDATE partner_apps SET rev=?, deleted=1, enabled=0, secrets='[]', changed_at=? WHERE id=? AND deleted=0`, rev, a.o.Clock.Now().UnixMilli(), id)
+		_, err = tx.Exec(`UPDATE partner_apps SET rev=?, deleted=1, enabled=0, secrets=?, changed_at=? WHERE id=? AND deleted=0`, rev, []byte("[]"), a.o.Clock.Now().UnixMilli(), id)
 		return err
 	})
 	if err == nil {
