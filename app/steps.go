@@ -55,6 +55,7 @@ func (a *App) steps() []step {
 		{"apps", a.startApps, []string{sale, order, admin}},                  // who signs must be known before anyone may call
 		{"timers", a.startTimers, nil},                                       // expiry and housekeeping, once their consumers stand
 		{"lag", a.watchOutboxes, []string{relay}},                            // of what the bus carries
+		{"identity", a.startIdentity, []string{admin}},                       // who may use the admin listener; told to the trail of the stock
 		{"monitor", a.startMonitor, []string{timers}},                        // watches before buyers come
 		{"gateway", a.startGateway, []string{sale, order, admin}},            // a bad policy keeps everybody out
 		{"public", a.startPublic, []string{sale, order}},                     // buyers come last

@@ -53,7 +53,11 @@ type Deps struct {
 	Webhooks    Webhooks
 	Apps        Apps
 	Reports     SaleReports
-	Policy      Policies
+	// People, Browser and OIDC are the logins of the back office; OIDC is nil without an issuer.
+	People  People
+	Browser Browser
+	OIDC    OIDC
+	Policy  Policies
 	// Participants take part in transactions of this and other coordinators, by name.
 	Transactions Transactions
 	Participants map[string]participant.Participant

@@ -328,6 +328,7 @@ func setup(t testing.TB, edit ...func(*Deps)) *house {
 	d.Transactions, d.Participants = sagaRoom{r}, map[string]participant.Participant{"stock": sagaRoom{r}}
 	d.Health.Live = func(context.Context) error { return r.live }
 	d.Health.Ready, d.Health.Startup = d.Health.Live, d.Health.Live
+	withPeople(t, &d, h.clock)
 	for _, e := range edit {
 		e(&d)
 	}

@@ -81,7 +81,7 @@ var rooms = []room{
 	{"config", nil, "keys and values; it starts nothing"},
 	{"telemetry", nil, "rooms are handed recorders; it knows none of them"},
 	{"gateway/policy", []string{"gateway", "limit", "breaker", "shed", "config"}, "makes what the gateway uses of one file; the rooms keep their settings"},
-	{"gateway", []string{"partner", "sale", "stock", "order", "balance", "webhook", "saga", "bus", "telemetry", "auth", "limit", "breaker", "shed", "reconcile", "docs/problems"}, "speaks HTTP to the rooms"},
+	{"gateway", []string{"partner", "sale", "stock", "order", "balance", "webhook", "saga", "bus", "telemetry", "auth", "identity", "limit", "breaker", "shed", "reconcile", "docs/problems"}, "speaks HTTP to the rooms"},
 
 	{"app", []string{"*"}, "the only place that knows everything"},
 	{"cmd", []string{"*"}, "subcommands over app"},
