@@ -19,9 +19,14 @@ import (
 // openAgain starts a Penstock over a directory and an engine, quick to take up what another one left.
 func openAgain(t *testing.T, dir, engine string, faults *fault.Points) *house {
 	t.Helper()
+	return openWith(t, dir, faults, func(c *config.Config) { c.Stock, c.Transactions.Call = engine, 500*time.Millisecond })
+}
+
+func openWith(t *testing.T, dir string, faults *fault.Points, edit func(*config.Config)) *house {
+	t.Helper()
 	cfg := config.Default()
-	cfg.Data, cfg.Stock, cfg.Limits.IP = dir, engine, config.Rate{}
-	cfg.Transactions.Call = 500 * time.Millisecond
+	cfg.Data, cfg.Limits.IP = dir, config.Rate{}
+	edit(&cfg)
 	cfg.Listen = config.Listen{Public: "127.0.0.1:0", Admin: "127.0.0.1:0", Probe: "127.0.0.1:0", Sandbox: "127.0.0.1:0"}
 	a, err := app.New(t.Context(), cfg, app.Options{Log: io.Discard, Fault: faults})
 	if err == nil {

@@ -7,16 +7,11 @@ import (
 	"slices"
 
 	"penstock/balance/till"
-	"penstock/engine/groupcommit"
-	"penstock/engine/mysql"
-	"penstock/engine/sqldb"
 	"penstock/errs"
 	"penstock/internal/ident"
-	"penstock/order/mysqlorder"
 	"penstock/order/payment"
 	"penstock/order/payment/sandbox/client"
 	"penstock/order/payment/statement"
-	"penstock/order/payment/transfer"
 	"penstock/stock/driver"
 )
 
@@ -57,30 +52,6 @@ func (a *App) provider(ctx context.Context, name string) (payment.Provider, func
 		return nil, nil, err
 	}
 	return c, func() error { c.Close(); return nil }, nil
-}
-
-// bank opens the lines of the bank's statements: a file of this process, or tables beside the payments.
-func (a *App) bank(ctx context.Context) (payment.Provider, func() error, error) {
-	if !a.cfg.Shared() {
-		db, err := sqldb.OpenFile(ctx, a.path("transfer.db"), transfer.Schema(), groupcommit.Options{Logger: a.log, Fault: a.opt.Fault})
-		if err != nil {
-			return nil, nil, err
-		}
-		return transfer.Over(db), db.Close, nil
-	}
-	servers, err := mysqlorder.Parse(a.cfg.OrdersEngine())
-	if err != nil {
-		return nil, nil, err
-	}
-	db, err := mysql.Open(ctx, servers.Base(), mysql.Options{})
-	if err != nil {
-		return nil, nil, err
-	}
-	store, err := sqldb.OpenShared(ctx, db, transfer.Schema(), sqldb.Options{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("transfer")})
-	if err != nil {
-		return nil, nil, errors.Join(err, db.Close())
-	}
-	return transfer.Over(store), func() error { return errors.Join(store.Close(), db.Close()) }, nil
 }
 
 // auditedCases records what operators do about cases.

@@ -123,6 +123,7 @@ func TestOnMySQL(t *testing.T) {
 		})
 	}
 	t.Run("transfer", func(t *testing.T) { transferOnMySQL(t, on) })
+	t.Run("transfer in two processes", func(t *testing.T) { testTransferInTwoProcesses(t, on) })
 	t.Run("import", func(t *testing.T) { testImport(t, on) })
 	t.Run("reply to commit lost", func(t *testing.T) { testReplyLost(t, server) })
 	t.Run("server killed", func(t *testing.T) { testServerKilledDuringCaptures(t, server) })

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"penstock/engine/groupcommit"
+	"penstock/engine/mysql"
+	"penstock/engine/sqldb"
+	"penstock/order/mysqlorder"
+	"penstock/order/payment"
+	"penstock/order/payment/transfer"
+	"penstock/saga"
+)
+
+// bankFile has the lines of the bank's statements.
+const bankFile = "transfer.db"
+
+// bank opens the lines of the bank's statements: a file of this process, or tables beside the payments.
+func (a *App) bank(ctx context.Context) (payment.Provider, func() error, error) {
+	table := map[string]func(context.Context) (sqldb.Store, error){"sqlite": a.sqliteBank, "mysql": a.mysqlBank}
+	db, err := open(ctx, "orders", a.cfg.OrdersEngine(), table)
+	if err != nil {
+		return nil, nil, err
+	}
+	return transfer.Over(db), db.Close, nil
+}
+
+func (a *App) sqliteBank(ctx context.Context) (sqldb.Store, error) {
+	return sqldb.OpenFile(ctx, a.path(bankFile), transfer.Schema(), groupcommit.Options{Logger: a.log, Fault: a.opt.Fault})
+}
+
+func (a *App) mysqlBank(ctx context.Context) (sqldb.Store, error) {
+	servers, err := mysqlorder.Parse(a.cfg.OrdersEngine())
+	if err != nil {
+		return nil, err
+	}
+	db, err := mysql.Open(ctx, servers.Base(), mysql.Options{})
+	if err != nil {
+		return nil, err
+	}
+	store, err := sqldb.OpenShared(ctx, db, transfer.Schema(), sqldb.Options{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("transfer")})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return closing{store, db}, nil
+}
+
+// transfers moves the lines of the bank, if there are any; see Migrate.
+func (m *migration) transfers(ctx context.Context) error {
+	return m.small(ctx, bankFile, m.source.sqliteBank, m.target.mysqlBank, transfer.Import)
+}
+
+// transactions moves transactions across services; those that have not ended go on after the move.
+func (m *migration) transactions(ctx context.Context) error {
+	return m.small(ctx, "transactions.db", m.source.sqliteSaga, m.target.mysqlSaga, saga.Import)
+}
+
+type storeOpener = func(context.Context) (sqldb.Store, error)
+
+// small moves what a room keeps in a file, if there is one.
+func (m *migration) small(ctx context.Context, file string, from, to storeOpener,
+	move func(ctx context.Context, from, to sqldb.Store, copied func(table string, rows uint64)) error,
+) error {
+	if _, err := os.Stat(m.source.path(file)); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	target := func(ctx context.Context) (sqldb.Store, error) {
+		return open(ctx, "orders", m.target.cfg.OrdersEngine(), map[string]storeOpener{"mysql": to})
+	}
+	return between(ctx, from, target, func(from, to sqldb.Store) error {
+		return move(ctx, from, to, func(table string, rows uint64) { m.say(table, rows, rows) })
+	})
+}
