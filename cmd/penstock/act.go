@@ -14,6 +14,7 @@ import (
 type act struct {
 	use, short string
 	args       []string
+	role       string // of the token that is made from the key ring; "" means operator
 	flags      func(*cobra.Command)
 	run        func(ctx context.Context, o *operator, given []string) error
 }
@@ -21,6 +22,7 @@ type act struct {
 func (a act) command(e *env) *cobra.Command {
 	c := &cobra.Command{Use: a.use, Short: a.short, Args: args(a.args...)}
 	o := addOperator(e, c)
+	o.role = a.role
 	if a.flags != nil {
 		a.flags(c)
 	}

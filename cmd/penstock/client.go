@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,7 @@ type operator struct {
 	e          *env
 	s          *settings
 	url, token string
+	role       string // of a token made from the key ring; "" means operator
 	json       bool
 	client     http.Client
 }
@@ -87,7 +89,7 @@ func (o *operator) mint(cfg config.Config) error {
 	if _, err := auth.Canonical(user); err != nil {
 		user = "operator"
 	}
-	o.token, err = ring.Sign(auth.Claims{User: user, Role: auth.Operator, Expires: time.Now().Add(mintedLife)})
+	o.token, err = ring.Sign(auth.Claims{User: user, Role: cmp.Or(o.role, auth.Operator), Expires: time.Now().Add(mintedLife)})
 	return err
 }
 

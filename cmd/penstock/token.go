@@ -14,6 +14,7 @@ import (
 
 	"penstock/auth"
 	"penstock/config"
+	"penstock/identity"
 )
 
 const maxTokens = 1_000_000
@@ -35,7 +36,7 @@ func newToken(e *env) *cobra.Command {
 		Args:  args(),
 	}
 	c.Flags().StringVar(&f.user, "user", "", "who the token speaks for")
-	c.Flags().StringVar(&f.role, "role", "", "operator, or nothing for a buyer")
+	c.Flags().StringVar(&f.role, "role", "", "viewer, support, operator or admin, or nothing for a buyer")
 	c.Flags().DurationVar(&f.life, "for", time.Hour, "how long it is good for")
 	c.Flags().IntVar(&f.count, "count", 0, "how many, for users U-1 … U-N")
 	c.Flags().BoolVar(&f.json, "json", false, "write one JSON object")
@@ -57,8 +58,8 @@ func (f tokenFlags) validate() error {
 	switch {
 	case f.user == "":
 		return usage("for example `penstock token --user alice`", "--user is missing")
-	case f.role != "" && f.role != auth.Operator:
-		return usage("leave --role out for a buyer, or write --role operator", "--role %q is not a role", f.role)
+	case f.role != "" && !identity.Role(f.role).Valid():
+		return usage("leave --role out for a buyer, or write --role viewer, support, operator or admin", "--role %q is not a role", f.role)
 	case f.life <= 0:
 		return usage("for example --for 1h", "--for %v is not a time to come", f.life)
 	case f.count < 0 || f.count > maxTokens:
