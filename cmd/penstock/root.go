@@ -28,6 +28,8 @@ func newRoot(e *env) *cobra.Command {
 		newStorm(e),
 		newCheck(e),
 		newToken(e),
+		newUser(e),
+		newOIDC(e),
 		newKey(e),
 		newSale(e),
 		newOrder(e),
