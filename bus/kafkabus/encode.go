@@ -18,6 +18,7 @@ const (
 	ceSource      = "ce_source"
 	ceType        = "ce_type"
 	ceTime        = "ce_time"
+	ceSubject     = "ce_subject"
 	ceUser        = "ce_partitionkey"
 	ceSequence    = "ce_sequence"
 	specVersion   = "1.0"
@@ -36,12 +37,15 @@ const overhead = 128
 
 // encode fills in the record of a message of a source. Header values share one allocation.
 func encode(rec *kgo.Record, m *driver.Message, source string) {
-	h := headers{list: make([]kgo.RecordHeader, 0, 11+len(m.Headers)), buf: make([]byte, 0, 256)}
+	h := headers{list: make([]kgo.RecordHeader, 0, 12+len(m.Headers)), buf: make([]byte, 0, 256)}
 	h.add(ceSpecVersion, specVersion)
 	h.add(ceID, m.ID)
 	h.add(ceSource, source)
 	h.add(ceType, m.Type)
 	h.add(ceUser, m.User)
+	if m.Key != "" {
+		h.add(ceSubject, m.Key)
+	}
 	h.key(ceTime)
 	h.value(m.At.UTC().AppendFormat(h.buf, time.RFC3339Nano))
 	h.key(ceSequence)

@@ -33,7 +33,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	}
 	want := map[string]string{
 		"ce_specversion": "1.0", "ce_id": "stock-7", "ce_source": "stock", "ce_type": "stock.held", "ce_partitionkey": "ann",
-		"ce_time": "2026-11-11T20:00:00.123456789Z", "ce_sequence": "7", "source": "penstock/stock", "version": "2",
+		"ce_time": "2026-11-11T20:00:00.123456789Z", "ce_sequence": "7", "ce_subject": "4711", "source": "penstock/stock", "version": "2",
 		"timestamp": "1762891200000", "traceId": "abc", "traceparent": "00-abc-d-01",
 	}
 	if d := cmp.Diff(want, got); d != "" || string(rec.Key) != "4711" || len(rec.Headers) != len(want) {
