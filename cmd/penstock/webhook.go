@@ -67,8 +67,15 @@ func deliveryRows(all []deliveryView) [][]string {
 func hookPath(id string) string { return hooksPath + "/" + url.PathEscape(id) }
 
 func newWebhook(e *env) *cobra.Command {
-	all := act{use: "list", short: "list the endpoints", run: func(ctx context.Context, o *operator, _ []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: hooksPath}, func(p page[hookView]) [][]string { return hookRows(p.Items) })
+	var health string
+	all := act{use: "list", short: "list the endpoints", flags: func(c *cobra.Command) {
+		c.Flags().StringVar(&health, "health", "", "only those that are working, failing or disabled")
+	}, run: func(ctx context.Context, o *operator, _ []string) error {
+		query := url.Values{}
+		if health != "" {
+			query.Set("health", health)
+		}
+		return show(ctx, o, call{method: http.MethodGet, path: hooksPath, query: query}, func(p page[hookView]) [][]string { return hookRows(p.Items) })
 	}}
 	one := act{use: "show ENDPOINT", short: "look at an endpoint", args: []string{"ENDPOINT"}, run: func(ctx context.Context, o *operator, given []string) error {
 		return show(ctx, o, call{method: http.MethodGet, path: hookPath(given[0])}, oneHook)
