@@ -73,3 +73,6 @@ func admitted(doc *driver.Sale, r *stock.Request) bool {
 	}
 	return r.Pass != 0 && len(r.Items) == 1 && r.Items[0].SKU == r.PassSKU
 }
+
+// Ended says whether a sale takes no more attempts, for good.
+func Ended(doc *driver.Sale, now time.Time) bool { return stateAt(doc, now) == Closed }

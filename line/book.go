@@ -1,0 +1,222 @@
+package line
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"sync"
+	"time"
+
+	"penstock/line/draw"
+)
+
+// book is one line in memory: what is committed, as far as this process knows. Alone it knows everything; beside others it is up to
+// date at the beginning of each of its own batches, and within Options.Look otherwise.
+type book struct {
+	id        int64
+	sale, sku string
+	draws     bool
+	secret    []byte
+	salt      []byte
+
+	mu      sync.Mutex
+	entries []entry // number n is entries[n-1]
+	users   map[string]uint64
+	ahead   tree // marks those who wait, by place
+	count   [left + 1]int
+	changes int64
+	pot     int64 // entries in the pot; -1 while it is open
+	closed  int64
+	value   string
+	valued  int64 // when the public value was given
+	source  string
+	place   []uint32   // place of entry n in the order drawn is place[n-1], for the pot; nil before
+	at      []uint32   // number of the entry at a place of the pot
+	flow    flow       // how fast the head moves
+	units   float64    // mean units of a used pass
+	spent   []spending // passes used lately, where stock rows lag
+	waiters watch      // who wants to know of changes
+
+	queue   []*op
+	writing bool
+	behind  bool // the outcome of a batch is not known: read before deciding
+
+	pace  pace
+	out   []uint64  // entries that are called or passed, and some that were
+	lease time.Time // until when this process calls
+	asked time.Time // when it last tried to, and told where its users are
+	nodes map[string]node
+}
+
+type entry struct {
+	user    string
+	joined  int64
+	seen    int64 // by any process
+	here    int64 // by this one
+	since   int64 // when it came into its state
+	expires int64
+	state   state
+}
+
+type spending struct {
+	at    time.Time
+	units int64
+}
+
+func newBook(id int64, sale, sku string) *book {
+	return &book{id: id, sale: sale, sku: sku, users: map[string]uint64{}, pot: -1, units: 1, flow: flow{}}
+}
+
+// placeOf returns the place of an entry in the order: the drawn one for the pot, else that of its number, both from 0.
+func (b *book) placeOf(seq uint64) int {
+	if int(seq) <= len(b.place) {
+		return int(b.place[seq-1])
+	}
+	return int(seq - 1)
+}
+
+func (b *book) seqAt(place int) uint64 {
+	if place < len(b.at) {
+		return uint64(b.at[place])
+	}
+	return uint64(place + 1)
+}
+
+// append takes over a new entry; numbers come without gaps.
+func (b *book) append(e entry) {
+	b.entries = append(b.entries, e)
+	seq := uint64(len(b.entries))
+	b.ahead.grow(len(b.entries))
+	b.users[e.user] = seq
+	b.count[e.state]++
+	switch e.state {
+	case waiting:
+		b.ahead.add(b.placeOf(seq), 1)
+	case called, passed:
+		b.out = append(b.out, seq)
+	}
+}
+
+// move takes over a new state of an entry.
+func (b *book) move(m moved, now time.Time) {
+	e := &b.entries[m.seq-1]
+	if was := e.state; was != m.state {
+		b.count[was]--
+		b.count[m.state]++
+		switch {
+		case was == waiting:
+			b.ahead.add(b.placeOf(m.seq), -1)
+		case m.state == waiting:
+			b.ahead.add(b.placeOf(m.seq), 1)
+		}
+		if was == waiting && (m.state == called || m.state == passed || m.state == away) {
+			b.flow.passed(m.at)
+		}
+		if m.state == called || m.state == passed && was != called {
+			b.out = append(b.out, m.seq)
+		}
+		if m.state == used && m.units > 0 {
+			b.units += (float64(m.units) - b.units) / 16
+			b.spent = append(b.spent, spending{now, m.units})
+		}
+	}
+	e.state, e.since, e.expires = m.state, m.at, m.expires
+}
+
+// outstanding counts the units that passes not used yet may take, and those of passes that were used so lately that the stock
+// rows may not show it. mu is held.
+func (b *book) outstanding(now time.Time, lag time.Duration) float64 {
+	n := float64(b.count[called]+b.count[passed]) * b.units
+	keep := b.spent[:0]
+	for _, s := range b.spent {
+		if now.Sub(s.at) < lag {
+			n += float64(s.units)
+			keep = append(keep, s)
+		}
+	}
+	b.spent = keep
+	return n
+}
+
+// drawState says where the draw stands.
+func (b *book) drawState() string {
+	switch {
+	case !b.draws:
+		return ""
+	case b.pot < 0:
+		return draw.Collecting
+	case b.place == nil:
+		return draw.Closed
+	}
+	return draw.Drawn
+}
+
+// saltOf returns what makes a user's hash his own.
+func (b *book) saltOf(user string) []byte {
+	mac := hmac.New(sha256.New, b.salt)
+	mac.Write([]byte(user))
+	return mac.Sum(nil)[:16]
+}
+
+// potClosed takes over that the pot is closed, and if the public value is there, draws. mu is held.
+func (b *book) potClosed(pot, closed int64, value string, valued int64) {
+	b.pot, b.closed, b.value, b.valued = pot, closed, value, valued
+	if !b.draws || b.place != nil || pot < 0 || int(pot) > len(b.entries) || b.source != "" && valued == 0 {
+		return
+	}
+	doc, by := b.list()
+	if err := doc.Draw(b.secret, value); err != nil {
+		panic(err) // the hashes are our own
+	}
+	b.place, b.at = make([]uint32, pot), make([]uint32, pot)
+	for place, i := range doc.Order {
+		seq := by[doc.Entrants[i]]
+		b.at[place], b.place[seq-1] = uint32(seq), uint32(place)
+	}
+	b.ahead = tree{}
+	b.ahead.grow(len(b.entries))
+	for i := range b.entries {
+		if b.entries[i].state == waiting {
+			b.ahead.add(b.placeOf(uint64(i+1)), 1)
+		}
+	}
+}
+
+// list returns the closed list and whose hash is whose. mu is held.
+func (b *book) list() (draw.Document, map[string]uint64) {
+	doc := b.document()
+	hashes, by := make([]string, b.pot), make(map[string]uint64, b.pot)
+	for i := range b.pot {
+		hashes[i] = draw.Entrant(b.saltOf(b.entries[i].user), b.entries[i].user)
+		by[hashes[i]] = uint64(i + 1)
+	}
+	doc.Close(hashes)
+	return doc, by
+}
+
+// document returns what is published from the beginning. mu is held.
+func (b *book) document() draw.Document {
+	return draw.Document{
+		Version: 1, Sale: b.sale, SKU: b.sku, State: draw.Collecting, ClosesAt: draw.Moment(time.UnixMilli(b.closed)), Commitment: draw.Commit(b.secret),
+		PublicSource: b.source, Entrants: []string{}, Order: []int{},
+	}
+}
+
+// Published returns what may be published of the draw now. mu is held.
+func (b *book) published() draw.Document {
+	if b.pot < 0 || int(b.pot) > len(b.entries) {
+		return b.document()
+	}
+	doc, _ := b.list()
+	if b.place != nil {
+		if err := doc.Draw(b.secret, b.value); err != nil {
+			panic(err) // the hashes are our own
+		}
+	}
+	return doc
+}
+
+func (b *book) entrant(user string) (hash, salt string) {
+	s := b.saltOf(user)
+	return draw.Entrant(s, user), hex.EncodeToString(s)
+}

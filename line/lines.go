@@ -1,0 +1,277 @@
+package line
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"penstock/errs"
+	"penstock/line/draw"
+	"penstock/stock/driver"
+)
+
+// Lines is the room.
+type Lines struct {
+	store Store
+	sales Sales
+	sign  Signer
+	opt   Options
+	node  string
+
+	mu    sync.RWMutex
+	lines map[string]map[string]*book // by sale, by SKU
+	byID  map[int64]*book
+
+	background sync.WaitGroup
+	stop       context.CancelFunc
+	once       sync.Once
+	latency    atomic.Int64 // mean time of a decision in this process, in nanoseconds
+}
+
+// New returns the room over its store. Start must be called before it is used.
+func New(s Store, sales Sales, sign Signer, o Options) (*Lines, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	return &Lines{
+		store: s, sales: sales, sign: sign, opt: o, node: strings.ToLower(rand.Text()[:12]),
+		lines: map[string]map[string]*book{}, byID: map[int64]*book{},
+	}, nil
+}
+
+// forgotten is how long after the end of a sale its lines are still in memory at a start.
+const forgotten = 24 * time.Hour
+
+// Start reads the lines and begins to call and to look at what others do.
+func (l *Lines) Start(ctx context.Context) error {
+	if err := l.load(ctx); err != nil {
+		return fmt.Errorf("read the lines: %w", err)
+	}
+	ctx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
+	l.loop(ctx, l.opt.Tick, l.round)
+	if l.store.Shared() {
+		l.loop(ctx, l.opt.Look, l.follow)
+	}
+	return nil
+}
+
+// Stop ends the background work and waits for the batches that run. Idempotent.
+func (l *Lines) Stop() {
+	if l.stop == nil {
+		return
+	}
+	l.stop()
+	l.background.Wait()
+	l.once.Do(func() { l.resign(context.Background()) })
+}
+
+func (l *Lines) loop(ctx context.Context, every time.Duration, f func(context.Context) error) {
+	l.background.Go(func() {
+		failing := false
+		for {
+			t := l.opt.Clock.NewTimer(every)
+			select {
+			case <-t.C():
+			case <-ctx.Done():
+				t.Stop()
+				return
+			}
+			err := f(ctx)
+			if err != nil && !failing && ctx.Err() == nil {
+				l.opt.Logger.Warn("lines", "error", err.Error())
+			}
+			failing = err != nil
+		}
+	})
+}
+
+// load reads the lines of sales that have not ended long ago.
+func (l *Lines) load(ctx context.Context) error {
+	var all []header
+	q := reading{ctx, l.store}
+	err := each(q, func(r rows) error {
+		var h header
+		err := h.scan(r)
+		all = append(all, h)
+		return err
+	}, headers+` ORDER BY id`)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		doc := l.sales.Sale(all[i].sale)
+		if doc == nil || l.opt.Clock.Now().After(doc.EndsAt.Add(forgotten)) || l.line(all[i].sale, all[i].sku) != nil {
+			continue
+		}
+		if _, err := l.adopt(q, all[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read reads the book of a line. Everybody counts as seen now: nobody was away because we were.
+func read(q querier, h header, now time.Time) (*book, error) {
+	b := newBook(h.id, h.sale, h.sku)
+	b.draws, b.secret, b.salt, b.source, b.closed = h.draws, h.secret, h.salt, h.source, h.closed
+	w, err := b.fetch(q)
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.take(w, now)
+	b.flow, b.spent = flow{}, nil // what happened before says nothing about now
+	for i := range b.entries {
+		b.entries[i].seen, b.entries[i].since = now.UnixMilli(), now.UnixMilli()
+	}
+	return b, nil
+}
+
+// adopt reads a line and keeps it.
+func (l *Lines) adopt(q querier, h header) (*book, error) {
+	b, err := read(q, h, l.opt.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if had := l.lines[h.sale][h.sku]; had != nil {
+		return had, nil
+	}
+	if l.lines[h.sale] == nil {
+		l.lines[h.sale] = map[string]*book{}
+	}
+	l.lines[h.sale][h.sku], l.byID[h.id] = b, b
+	return b, nil
+}
+
+func (l *Lines) line(sale, sku string) *book {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.lines[sale][sku]
+}
+
+func (l *Lines) of(id ID) *book {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.byID[id.Line]
+}
+
+func (l *Lines) books() []*book {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	all := make([]*book, 0, len(l.byID))
+	for _, b := range l.byID {
+		all = append(all, b)
+	}
+	return all
+}
+
+// ensure returns the line of a sale's SKU, which it makes if need be.
+func (l *Lines) ensure(ctx context.Context, doc *driver.Sale, sku string) (*book, error) {
+	if b := l.line(doc.ID, sku); b != nil {
+		return b, nil
+	}
+	var d *drawing
+	if doc.Admission == driver.AdmitDraw {
+		d = &drawing{closing(doc), source(doc)}
+	}
+	if err := makeLine(ctx, l.store, doc.ID, sku, d); err != nil {
+		return nil, err
+	}
+	q := reading{ctx, l.store}
+	var h header
+	if err := each(q, func(r rows) error { return h.scan(r) }, headers+` WHERE sale=? AND sku=?`, doc.ID, sku); err != nil {
+		return nil, err
+	}
+	return l.adopt(q, h)
+}
+
+// admits returns a sale that admits by a line or a draw.
+func (l *Lines) admits(id string) (*driver.Sale, error) {
+	doc := l.sales.Sale(id)
+	if doc == nil {
+		return nil, errs.New(errs.NotFound, "there is no sale %q", id)
+	}
+	if !admits(doc) {
+		return nil, errs.New(errs.NoLine, "the sale admits everybody; attempt without a pass")
+	}
+	return doc, nil
+}
+
+func admits(doc *driver.Sale) bool {
+	return doc.Admission == driver.AdmitLine || doc.Admission == driver.AdmitDraw
+}
+
+// Decided tells how long an attempt took in this process.
+func (l *Lines) Decided(took time.Duration) {
+	was := l.latency.Load()
+	l.latency.Store(was + (int64(took)-was)/16) // a lost update costs nothing
+}
+
+// Used tells that the pass of an entry has bound an attempt for so many units, 0 if it won none.
+func (l *Lines) Used(number uint64, units int64) {
+	id := idOf(number)
+	if b := l.of(id); b != nil {
+		l.post(b, &op{seq: id.Seq, to: used, from: bit(waiting, away, called, passed, expired), units: units})
+	}
+}
+
+// Draws returns what may be published of a sale's draws now, in the order of its items.
+func (l *Lines) Draws(ctx context.Context, saleID string) (draw.Documents, error) {
+	doc, err := l.admits(saleID)
+	if err != nil {
+		return draw.Documents{}, err
+	}
+	if doc.Admission != driver.AdmitDraw {
+		return draw.Documents{}, errs.New(errs.NoLine, "the sale admits in order of arrival; there is no draw")
+	}
+	all := draw.Documents{Draws: []draw.Document{}}
+	for _, it := range doc.Items {
+		b, err := l.ensure(ctx, doc, it.SKU)
+		if err != nil {
+			return all, err
+		}
+		b.mu.Lock()
+		all.Draws = append(all.Draws, b.published())
+		b.mu.Unlock()
+	}
+	return all, nil
+}
+
+// Lines returns the lines of a sale as operators see them, in the order of its items.
+func (l *Lines) Lines(ctx context.Context, saleID string) ([]Line, error) {
+	doc, err := l.admits(saleID)
+	if err != nil {
+		return nil, err
+	}
+	var all []Line
+	for _, it := range doc.Items {
+		b, err := l.ensure(ctx, doc, it.SKU)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l.told(b, doc))
+	}
+	return all, nil
+}
+
+func (l *Lines) told(b *book, doc *driver.Sale) Line {
+	now := l.opt.Clock.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := l.sight(b, now)
+	out := Line{
+		Sale: b.sale, SKU: b.sku, Admission: doc.Admission, Waiting: b.count[waiting], Away: b.count[away], Called: b.count[called], Admitted: b.count[passed],
+		Used: b.count[used], Expired: b.count[expired], Left: b.count[left], Total: len(b.entries), Open: s.refuses(0) == nil, Draw: b.drawState(),
+	}
+	out.Rate = b.pace.shown()
+	out.Pace, _ = b.flow.pace(now)
+	out.Wait, _ = b.flow.estimate(now, doc.StartsAt, b.count[waiting], s.planned())
+	return out
+}
