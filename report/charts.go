@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The drawing area, in the SVG's own units.
@@ -53,23 +54,24 @@ func stockChart(r *Report) string {
 	if len(r.Timeline) == 0 {
 		return nothing
 	}
+	moments := lasting(r.Timeline)
 	bands := []band{{"sold", "sold", func(m *Moment) int64 { return m.InSold }}, {"held", "held", func(m *Moment) int64 { return m.InHold }}, {"free", "free", func(m *Moment) int64 { return m.Free }}}
 	var high int64
-	for i := range r.Timeline {
-		m := &r.Timeline[i]
+	for i := range moments {
+		m := &moments[i]
 		high = max(high, m.InSold+m.InHold+m.Free)
 	}
 	var b strings.Builder
 	x, y := frame(&b, "stock over time", r, high)
-	base := make([]int64, len(r.Timeline))
+	base := make([]int64, len(moments))
 	for _, s := range bands {
 		var up, down []string
-		for i := range r.Timeline {
-			m := &r.Timeline[i]
+		for i := range moments {
+			m := &moments[i]
 			if i > 0 { // what stood before stood until now
 				before := base[i-1] // of the band's top, which was raised below
 				up = append(up, at(x(m))+","+at(y(before)))
-				down = append(down, at(x(m))+","+at(y(before-s.of(&r.Timeline[i-1]))))
+				down = append(down, at(x(m))+","+at(y(before-s.of(&moments[i-1]))))
 			}
 			down = append(down, at(x(m))+","+at(y(base[i])))
 			base[i] += s.of(m)
@@ -82,6 +84,17 @@ func stockChart(r *Report) string {
 	}
 	legend(&b, bands)
 	return b.String()
+}
+
+// lasting is a timeline in which the last moment has a length, so that what a single event left shows as a surface and not as a
+// line of no width.
+func lasting(t []Moment) []Moment {
+	if len(t) != 1 {
+		return t
+	}
+	end := t[0]
+	end.At = end.At.Add(time.Second)
+	return []Moment{t[0], end}
 }
 
 // flowChart draws a bar for each step and kind.

@@ -187,3 +187,12 @@ func BenchmarkWorkbook(b *testing.B) {
 		}
 	}
 }
+
+// What one event left is drawn over the whole width, not as a line of no width.
+func TestOneEventIsASurface(t *testing.T) {
+	t.Parallel()
+	chart := stockChart(&Report{Timeline: []Moment{{At: noon, Free: 7}}})
+	if !strings.Contains(chart, `points="548.0,204.0 548.0,10.0`) && !strings.Contains(chart, "548.0,10.0 548.0,10.0 548.0,204.0") {
+		t.Errorf("the free units do not reach the right edge:\n%s", chart)
+	}
+}

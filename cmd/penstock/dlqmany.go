@@ -76,6 +76,9 @@ func manyLetters(name, short string, paced bool) act {
 			if len(given) == 0 && !all {
 				return usage("for example --topic stock --reason-has 'no such order'", "choose letters by a filter, or say --all")
 			}
+			if rate < 0 {
+				return usage("for example --rate 10", "--rate is %v; it is how many replays a second, above 0", rate)
+			}
 			body := map[string]any{"reason": reason, "all": all, "filter": given}
 			if rate > 0 {
 				body["rate"] = rate
@@ -139,7 +142,7 @@ func editLetter() act {
 			if err := wantReason(reason); err != nil {
 				return err
 			}
-			text, err := readPayload(payload)
+			text, err := readPayload(o.e.in, payload)
 			if err != nil {
 				return err
 			}
@@ -157,12 +160,17 @@ func editLetter() act {
 	}
 }
 
-func readPayload(given string) (json.RawMessage, error) {
+const payloadExample = `for example --payload '{"order":"123"}' or --payload @mended.json`
+
+func readPayload(in io.Reader, given string) (json.RawMessage, error) {
+	if given == "" {
+		return nil, usage(payloadExample, "--payload is missing")
+	}
 	text := []byte(given)
 	var err error
 	switch name, file := strings.CutPrefix(given, "@"); {
 	case given == "-":
-		text, err = io.ReadAll(os.Stdin)
+		text, err = io.ReadAll(in)
 	case file:
 		text, err = os.ReadFile(name)
 	}
@@ -170,7 +178,7 @@ func readPayload(given string) (json.RawMessage, error) {
 		return nil, usage("name a file that can be read", "--payload cannot be read: %w", err)
 	}
 	if !json.Valid(text) {
-		return nil, usage(`for example --payload '{"order":"123"}' or --payload @mended.json`, "--payload is no JSON")
+		return nil, usage(payloadExample, "--payload is no JSON")
 	}
 	return text, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -42,7 +43,10 @@ func fetchReport(ctx context.Context, o *operator, c call, out string) (err erro
 	defer resp.Body.Close()
 	f, err := os.CreateTemp(filepath.Dir(out), "."+filepath.Base(out)+"-*")
 	if err != nil {
-		return usage("name a file in a directory that can be written", "%w", err)
+		if p, ok := errors.AsType[*fs.PathError](err); ok {
+			err = p.Err // without the name of the file beside it
+		}
+		return usage("name a file in a directory that can be written", "%s cannot be written: %w", out, err)
 	}
 	defer func() {
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"penstock/config"
 )
@@ -39,6 +38,7 @@ func newRoot(e *env) *cobra.Command {
 		newDLQ(e),
 		newWebhook(e),
 		newGateway(e),
+		newApp(e),
 		newSaga(e),
 		newExport(e),
 		newReport(e),
@@ -84,19 +84,6 @@ func unknownCommand(parent *cobra.Command, word string) error {
 		hint = "did you mean `" + parent.CommandPath() + " " + near + "`?"
 	}
 	return usage(hint, "%q is not a command of %s", word, parent.CommandPath())
-}
-
-// flagError says what is wrong with a flag, and which one may have been meant.
-func flagError(c *cobra.Command, err error) error {
-	hint := "`" + c.CommandPath() + " --help` lists the flags"
-	if word, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
-		var all []string
-		c.Flags().VisitAll(func(f *pflag.Flag) { all = append(all, f.Name) })
-		if near := config.Nearest(word, all); near != "" {
-			hint = "did you mean --" + near + "?"
-		}
-	}
-	return usage(hint, "%v", err)
 }
 
 // rephrase gives errors of the command line library our words.
