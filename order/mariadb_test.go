@@ -42,6 +42,9 @@ func TestOnMariaDB(t *testing.T) {
 		"cancel":                         cancel,
 		"anyOrderOfDeliveryEndsTheSame":  anyOrderOfDeliveryEndsTheSame,
 		"racesHaveOneWinner":             racesHaveOneWinner,
+		"told": func(t *testing.T, setup setupFunc) {
+			told(t, setup(t, Options{}), s)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			empty(t, url)

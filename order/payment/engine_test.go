@@ -99,6 +99,7 @@ var policy = map[string]func(*testing.T, engine){
 	"unknown commit settles by key":       testUnknownCommitSettlesByKey,
 	"refund before settled is not late":   testRefundBeforeSettledIsNotLate,
 	"failed commit heals by itself":       testFailedCommitHealsByItself,
+	"what is published":                   testTold,
 }
 
 // The policy over SQLite.
