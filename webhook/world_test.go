@@ -359,6 +359,9 @@ var policy = map[string]func(*testing.T, engine){
 	"old things are forgotten":           testPrune,
 	"acts are refused and audited":       testActs,
 	"ping":                               testPing,
+	"types that there are":               testTypes,
+	"what nobody wants":                  testWanted,
+	"the trail tells of an end":          testEnding,
 }
 
 // The policy over SQLite.
