@@ -328,6 +328,9 @@ func contract(t *testing.T, s sqldb.Store) {
 		if err != nil || n.Waiting != waiting || n.Kept != kept || n.Oldest.IsZero() != (waiting == 0) {
 			t.Fatalf("numbers %+v, %v; wanted %d waiting, %d kept", n, err, waiting, kept)
 		}
+		if lag, oldest, err := src.Lag(t.Context()); lag != waiting || !oldest.Equal(n.Oldest) || err != nil {
+			t.Fatalf("lag %d since %v, %v; wanted %d since %v", lag, oldest, err, waiting, n.Oldest)
+		}
 	}
 	numbers(3, 0)
 	for range 2 {
