@@ -145,7 +145,7 @@ func (p *Provider) CreateClient(ctx context.Context, who string, c Client) (Clie
 	}
 	c.Created = p.people.Now().UTC().Truncate(time.Millisecond)
 	err = p.people.Store().Do(ctx, sqldb.NoLock, func(tx sqldb.Tx) error {
-		added, err := tx.Insert(`INSERT INTO identity_oidc_clients (id, doc, secret, created) VALUES (?,?,?,?)`, c.ID, doc, digest, c.Created.UnixMilli())
+		added, err := tx.Insert(`INSERT INTO identity_oidc_clients (id, doc, secret, created) VALUES (?,?,?,?)`, c.ID, string(doc), digest, c.Created.UnixMilli())
 		if err == nil && !added {
 			err = errs.New(errs.Conflict, "there is a client %s already", c.ID)
 		}
@@ -184,7 +184,7 @@ func (p *Provider) ChangeClient(ctx context.Context, who, why string, c Client) 
 		return c, err
 	}
 	err = p.people.Store().Do(ctx, sqldb.NoLock, func(tx sqldb.Tx) error {
-		if _, err := tx.Exec(`UPDATE identity_oidc_clients SET doc=? WHERE id=?`, doc, c.ID); err != nil || !c.Disabled {
+		if _, err := tx.Exec(`UPDATE identity_oidc_clients SET doc=? WHERE id=?`, string(doc), c.ID); err != nil || !c.Disabled {
 			return err
 		}
 		return revokeClient(tx, c.ID, p.people.Now())

@@ -52,7 +52,7 @@ func (p *Provider) grant(ctx context.Context, req request, who identity.Who) (st
 	id, code, now := rand.Text(), rand.Text()+rand.Text(), p.people.Now()
 	return code, p.people.Store().Do(ctx, ident.SlotOf(id), func(tx sqldb.Tx) error {
 		_, err := tx.Exec(`INSERT INTO identity_oidc_grants (id, client, user, session, doc, ends, revoked) VALUES (?,?,?,?,?,?,0)`,
-			id, req.client.ID, who.User.Name, who.Session.ID, doc, who.Session.Ends.UnixMilli())
+			id, req.client.ID, who.User.Name, who.Session.ID, string(doc), who.Session.Ends.UnixMilli())
 		if err != nil {
 			return err
 		}
