@@ -25,6 +25,13 @@ func (a *App) reconciler() *reconcile.Reconciler {
 	}
 	if a.stockDB.shared != nil { // elsewhere they are made from the claims at each start
 		d.Taken, d.GateLag = a.taken, gateLag
+		d.Recount = func(ctx context.Context, ref driver.TakenRef) error {
+			_, _, err := a.stockDB.shared.Recount(ctx, ref)
+			return err
+		}
+	}
+	if door := a.door.Load(); door != nil {
+		d.Shared, _ = door.Gate.(reconcile.Shared)
 	}
 	return reconcile.New(d)
 }

@@ -17,6 +17,7 @@ import (
 	orderdriver "penstock/order/driver"
 	"penstock/order/mysqlorder"
 	"penstock/order/payment"
+	"penstock/stock/driver"
 	"penstock/stock/gate/redisgate"
 	"penstock/stock/mysqlstock"
 )
@@ -30,6 +31,8 @@ type sharedStock interface {
 	Node() (n int, after ident.ID)
 	// Others counts what the other processes have in flight.
 	Others(ctx context.Context) (inFlight int64, instances int, err error)
+	// Recount sets an allowance to what the user's claims add up to.
+	Recount(ctx context.Context, ref driver.TakenRef) (was, is int64, err error)
 }
 
 func (a *App) mysqlStock(ctx context.Context) (stockDB, error) {

@@ -11,6 +11,7 @@ const (
 	KindRow       = "stock-row"
 	KindLedger    = "stock-row-and-journal"
 	KindGate      = "gate-and-stock-row"
+	KindShared    = "shared-gate-and-stock-row"
 	KindClaim     = "claim-and-journal"
 	KindAllowance = "allowance-and-claims"
 	KindOrder     = "order-and-claim"
@@ -27,7 +28,7 @@ const (
 // Kinds returns every kind.
 func Kinds() []string {
 	return []string{
-		KindRow, KindLedger, KindGate, KindClaim, KindAllowance, KindOrder, KindMissing, KindOrphan, KindPlace, KindMoney, KindUnpaid,
+		KindRow, KindLedger, KindGate, KindShared, KindClaim, KindAllowance, KindOrder, KindMissing, KindOrphan, KindPlace, KindMoney, KindUnpaid,
 		KindLetter, KindWaiting, KindBalance,
 	}
 }
@@ -39,10 +40,12 @@ func remedy(kind string) string {
 		return "pause the sale, find who wrote to the stock database besides the server, and restore the row or the journal from a backup"
 	case KindGate:
 		return "a repair loads the row into the gate"
+	case KindShared:
+		return "a repair builds what Redis has of the sale anew; if it comes back, find who else writes to Redis under these keys"
 	case KindClaim:
 		return "find who wrote to the stock database besides the server; the journal says what happened to the claim"
 	case KindAllowance:
-		return "set the allowance to what the user's claims say, while the sale is paused"
+		return "a repair counts the user's claims anew, unless the journal contradicts a claim: that comes first"
 	case KindOrder:
 		return "a repair lets the order follow its claim if that is a legal step; else decide which of the two is right, and refund or fulfil"
 	case KindMissing:
@@ -50,7 +53,8 @@ func remedy(kind string) string {
 	case KindOrphan:
 		return "nothing was taken from the stock for it: look for its payments, refund them and remove the row"
 	case KindPlace:
-		return "move the row to its place with penstock's import of orders, or remove it there if the right place has the order"
+		return "it is not moved by itself: a process with another map of shards may still write it. Stop that one, then compare the two rows: the one in the right " +
+			"place counts, and without one a repair writes it from its claim once the other is put aside"
 	case KindMoney:
 		return "look at the order's payments and open cases; refund what was kept without goods"
 	case KindUnpaid:

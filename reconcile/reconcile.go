@@ -1,6 +1,6 @@
 // Package reconcile compares the records that must say the same thing (the stock rows, the journal, the claims, the gate, the
 // allowances, the orders in their shards, the payments, the balances, the dead letters and the waiting lists) and mends what can
-// be mended without a decision: an order follows its claim, the gate follows the stock rows, a dead letter of an order that is
+// be mended without a decision: an order follows its claim, the gate follows the stock rows, an allowance follows the claims, a dead letter of an order that is
 // where it should be is discarded. A Monitor watches the stock rows and the gate all the time.
 //
 // It reads live records: what is merely on its way to the orders, or moved between two reads, is not a difference. Everything
@@ -37,6 +37,14 @@ type Gate interface {
 	Observe(c stock.Committed)
 }
 
+// Shared is what several processes share of the gate, such as its keys in Redis.
+type Shared interface {
+	// Content returns what is there for each SKU of a sale, as "version available free"; nil when there is nothing to believe.
+	Content(ctx context.Context, sale string) (map[string]string, error)
+	// Rebuild replaces it by what the stock rows say.
+	Rebuild(ctx context.Context, sale string) error
+}
+
 // Orders is the orders.
 type Orders interface {
 	// Follow brings an order to where its claim is. errs.IllegalTransition means that they contradict each other.
@@ -60,7 +68,7 @@ type Letters interface {
 // Export writes records as NDJSON.
 type Export func(ctx context.Context, w io.Writer) error
 
-// Deps is what a reconciler compares. Letters, Payments, Balances and Taken may be nil: what is not there is not compared.
+// Deps is what a reconciler compares. Letters, Payments, Balances, Taken and Shared may be nil: what is not there is not compared.
 type Deps struct {
 	Stock  Stock
 	Gate   Gate
@@ -79,6 +87,10 @@ type Deps struct {
 	GateLag time.Duration
 	// Taken reads allowances, answer by answer; nil where they are made anew from the claims at each start.
 	Taken func(ctx context.Context, refs []driver.TakenRef) ([]int64, error)
+	// Recount sets an allowance to what the user's claims add up to, whoever decides meanwhile; nil where Taken is.
+	Recount func(ctx context.Context, ref driver.TakenRef) error
+	// Shared is what processes share of the gate; nil where they share nothing.
+	Shared Shared
 }
 
 // Reconciler compares and repairs.
@@ -95,7 +107,7 @@ func (r *Reconciler) Report(ctx context.Context) ([]Difference, error) {
 	l := &look{r: r, at: r.Clock.Now().UTC(), counts: map[string]int{}}
 	for _, part := range []func(context.Context) error{
 		l.readBacklog, l.readOrders, l.readJournal, // in this order: what a later one lacks was not there for the earlier one
-		l.compareStock, l.compareClaims, l.compareOrders, l.compareTaken, l.comparePayments, l.compareLetters, l.compareBalances,
+		l.compareStock, l.compareShared, l.compareClaims, l.compareOrders, l.compareTaken, l.comparePayments, l.compareLetters, l.compareBalances,
 	} {
 		if err := part(ctx); err != nil {
 			return l.found, err

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ type books struct {
 	claim  driver.Attempt
 	orders map[ident.ID]order.State
 	trail  []driver.Audit
+	sales  []driver.Sale
 }
 
 func newBooks() *books {
@@ -33,7 +35,7 @@ func newBooks() *books {
 }
 
 func (b *books) Snapshot(context.Context) (*driver.Snapshot, error) {
-	return &driver.Snapshot{Seq: 2, Stock: []driver.Stock{b.row}}, nil
+	return &driver.Snapshot{Seq: 2, Stock: []driver.Stock{b.row}, Sales: b.sales}, nil
 }
 
 // reconciler compares the books with a gate; backlog is what the orders have not got yet.
@@ -140,5 +142,94 @@ func TestDriftIsFoundAndMended(t *testing.T) {
 	}
 	if _, err := newBooks().reconciler(gate.New(0), 0).Repair(t.Context(), "op", ""); !errs.Is(err, errs.Invalid) {
 		t.Errorf("a repair without a reason: %v", err)
+	}
+}
+
+// content is what processes share of the gate of the one sale of books.
+type content struct {
+	b      *books
+	levels map[string]string
+	built  int
+	err    error
+}
+
+func (c *content) Content(context.Context, string) (map[string]string, error) { return c.levels, c.err }
+
+func (c *content) Rebuild(context.Context, string) error {
+	c.built++
+	c.levels = map[string]string{"a": fmt.Sprint(c.b.row.Version, " ", c.b.row.Available, " ", c.b.row.Available)}
+	return nil
+}
+
+// What processes share of the gate and the row disagree about is found and built anew, with a row in the trail; what is not
+// reached is told and left; units on their way are no difference, and a second repair builds nothing.
+func TestSharedGateIsRebuilt(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, level string
+		err         error
+		found       bool
+		mended      bool
+	}{
+		{"the same", "2 3 3", nil, false, false}, {"units on their way", "2 3 -1", nil, false, false}, {"too low", "2 1 1", nil, true, true},
+		{"too high", "2 3 9", nil, true, true}, {"a version to come", "9 3 3", nil, true, true}, {"behind", "1 5 5", nil, true, true},
+		{"nothing", "", nil, true, true}, {"no numbers", "many", nil, true, true}, {"away", "2 3 3", errors.New("refused"), true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b, g := newBooks(), gate.New(0)
+			b.sales = []driver.Sale{{ID: "s", EndsAt: time.Unix(1000, 0)}}
+			g.Observe(stock.Committed{Stock: []driver.Stock{b.row}})
+			shared := &content{b: b, levels: map[string]string{"a": c.level}, err: c.err}
+			r := b.reconciler(g, 0)
+			r.Shared = shared
+			found, err := r.Repair(t.Context(), "op", "drill")
+			if err != nil || len(found) > 0 != c.found || c.found && (found[0].Kind != KindShared || found[0].Repaired != c.mended) {
+				t.Fatalf("%+v, %v", found, err)
+			}
+			if len(b.trail) > 0 != c.mended {
+				t.Errorf("the trail is %+v", b.trail)
+			}
+			built := shared.built
+			if again, err := r.Repair(t.Context(), "op", "drill"); err != nil || len(again) > 0 != (c.err != nil) || shared.built != built {
+				t.Errorf("the second repair finds %+v and builds %d times (%v)", again, shared.built-built, err)
+			}
+		})
+	}
+}
+
+// An allowance that is not what the claims add up to is counted anew once, with a row in the trail; where the journal contradicts
+// a claim it is only listed.
+func TestAllowanceIsRecounted(t *testing.T) {
+	t.Parallel()
+	for _, lies := range []bool{false, true} {
+		b, g, have := newBooks(), gate.New(0), int64(7)
+		g.Observe(stock.Committed{Stock: []driver.Stock{b.row}})
+		if lies {
+			b.claim.State = driver.Sold
+			b.orders[7] = order.Paid
+		}
+		r := b.reconciler(g, 0)
+		r.Taken = func(_ context.Context, refs []driver.TakenRef) ([]int64, error) {
+			return []int64{have}[:len(refs)], nil
+		}
+		r.Recount = func(context.Context, driver.TakenRef) error { have = 2; return nil }
+		for turn := range 2 {
+			found, err := r.Repair(t.Context(), "op", "drill")
+			n := 0
+			for _, d := range found {
+				if d.Kind == KindAllowance {
+					if n++; d.Repaired == lies {
+						t.Errorf("lies %v: %+v", lies, d)
+					}
+				}
+			}
+			if want := map[bool]int{true: 1, false: 1 - turn}[lies]; err != nil || n != want {
+				t.Errorf("lies %v, turn %d: %d differences, want %d, %v", lies, turn, n, want, err)
+			}
+		}
+		if want := map[bool]int{true: 0, false: 1}[lies]; len(b.trail) != want {
+			t.Errorf("lies %v: the trail is %+v", lies, b.trail)
+		}
 	}
 }

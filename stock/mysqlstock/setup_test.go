@@ -71,6 +71,7 @@ func several(t *testing.T, e *env) {
 		{"others are counted", othersAreCounted},
 		{"silent ones are busy", silentOnesAreBusy},
 		{"look-ups leave room", lookUpsLeaveRoom},
+		{"an allowance is counted anew", recounted},
 		{"what is due is due by the database's clock", dueByTheDatabase},
 		{"a lease has one holder", leaseHasOneHolder},
 		{"wrong databases are refused", wrongDatabasesAreRefused},
