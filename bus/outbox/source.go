@@ -120,15 +120,17 @@ func (s *Source) Read(ctx context.Context, after uint64, limit int) ([]driver.Me
 // Partitions is the number of partitions of a topic; a user's messages are all in one.
 const Partitions = 12
 
-// Head returns the number that the last message committed by now has or will get.
+// Head returns the number of the last message committed by now. Rows without a number are given theirs first: counted, they could
+// be passed by a row that commits later, with a lower id.
 func (s *Source) Head(ctx context.Context) (head uint64, err error) {
 	query := `SELECT COALESCE(MAX(seq), 0) FROM message_outbox WHERE topic = ?`
-	args := []any{s.topic}
 	if s.db.Shared() {
-		query = `SELECT last + (SELECT COUNT(*) FROM message_outbox WHERE topic = ? AND seq = 0) FROM message_outbox_head WHERE topic = ?`
-		args = append(args, s.topic)
+		if err := s.number(ctx); err != nil {
+			return 0, fmt.Errorf("number the messages of %s: %w", s.name, err)
+		}
+		query = `SELECT last FROM message_outbox_head WHERE topic = ?`
 	}
-	err = s.db.Scan(ctx, query, args, &head)
+	err = s.db.Scan(ctx, query, []any{s.topic}, &head)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("outbox of %s: its row of message_outbox_head is gone", s.name)
 	}
