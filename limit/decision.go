@@ -1,7 +1,6 @@
 package limit
 
 import (
-	"crypto/sha256"
 	"net/netip"
 	"strconv"
 	"time"
@@ -15,12 +14,6 @@ type Subject struct {
 	User, App, API string
 	// Into is where Decision.Quotas are put, so that no memory has to be found for them; nil is good.
 	Into []Quota
-}
-
-// key is the value of a counter: a Subject with only the dimensions of the rule.
-type key struct {
-	ip             netip.Addr
-	user, app, api string
 }
 
 // Decision is what a set says to one call.
@@ -90,26 +83,3 @@ func (d *Decision) list(parameters func([]byte, *Quota) []byte) string {
 
 // seconds rounds up: a client that comes back after that many is not early.
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
-
-// text returns the name of a counter for shared counters: each value with its length before it, so that no two keys are alike.
-func (k key) text(rule string) string {
-	b := append(make([]byte, 0, 96), rule...)
-	if k.ip.IsValid() {
-		b = k.ip.AppendTo(append(b, ":i"...))
-	}
-	for i, v := range [...]string{k.user, k.app, k.api} {
-		if v == "" {
-			continue
-		}
-		b = append(append(b, ':'), "uar"[i])
-		if len(v) > maxText { // whoever sends long names must not fill the memory of others
-			sum := sha256.Sum256([]byte(v))
-			b = append(append(b, '#'), sum[:]...)
-			continue
-		}
-		b = append(append(strconv.AppendInt(b, int64(len(v)), 10), '.'), v...)
-	}
-	return string(b)
-}
-
-const maxText = 64

@@ -75,7 +75,7 @@ func (l *Limiter[K]) Take(key K) Result {
 	}
 	now := int64(l.clock.Now().Sub(l.base))
 	s := &l.shards[maphash.Comparable(l.seed, key)%shardCount]
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	now = s.advance(now)
 	s.sweep(now-l.window.per, sweepStep)
@@ -90,7 +90,7 @@ func (l *Limiter[K]) Sweep() int {
 	now, left := int64(l.clock.Now().Sub(l.base)), 0
 	for i := range l.shards {
 		s := &l.shards[i]
-		s.mu.Lock()
+		s.lock()
 		s.sweep(s.advance(now)-l.window.per, len(s.entries))
 		left += len(s.index)
 		s.mu.Unlock()

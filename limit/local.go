@@ -1,6 +1,11 @@
 package limit
 
-import "penstock/limit/driver"
+import (
+	"slices"
+	"time"
+
+	"penstock/limit/driver"
+)
 
 // pick is the counter that a call meets in one rule.
 type pick struct {
@@ -14,79 +19,78 @@ type pick struct {
 // picks has one for each rule of a set, in order. The array keeps them out of the heap.
 type picks [maxRules]pick
 
-// pick fills p and returns how many rules apply.
-func (s *Set) pick(p *picks, who *Subject) (n int) {
+// pick fills p and reports whether any rule applies.
+func (s *Set) pick(p *picks, who *Subject) (meets bool) {
 	for i, t := range s.rules {
 		if p[i].key, p[i].meter = t.find(who); p[i].meter != nil {
-			n++
+			meets = true
 		}
 	}
-	return n
+	return meets
 }
 
-// local decides with the counters of this process, as one of so many instances.
+// local decides with the counters of this process, as one of so many instances. Each counter is locked and looked at, then counted
+// and unlocked in reverse, so that the last one, which the most calls share, is locked for the shortest time.
 func (s *Set) local(p *picks, answers []driver.Answer, instances int64, count bool) (allowed bool) {
-	s.lock(p)
-	defer s.unlock(p)
 	allowed = true
-	var empty [maxCells]int64
-	for i, t := range s.rules {
+	now := s.opt.Clock.Now()
+	for _, i := range s.order {
 		if q := &p[i]; q.meter != nil {
-			cells := empty[:q.meter.window.cells]
-			if q.at != none {
-				cells = q.shard.cells[int(q.at)*t.cells:][:q.meter.window.cells]
-			}
-			answers[i] = q.meter.look(cells, q.now, instances)
+			t := s.rules[i]
+			q.lock(t, now, instances)
+			answers[i] = q.meter.look(q.cells(t), q.now, instances)
 			allowed = allowed && answers[i].Retry == 0
 		}
 	}
-	if allowed && count {
-		s.count(p, instances)
+	for _, i := range slices.Backward(s.order) {
+		if q := &p[i]; q.meter != nil {
+			if allowed && count {
+				q.count(s.rules[i], instances)
+			}
+			q.shard.mu.Unlock()
+		}
 	}
 	return allowed
 }
 
-// count counts the call in each rule that applies. The shards are locked.
-func (s *Set) count(p *picks, instances int64) {
-	for i, t := range s.rules {
-		q := &p[i]
-		if q.meter == nil {
-			continue
-		}
-		q.shard.sweep(q.now-t.keep(instances), sweepStep)
-		at := q.shard.find(q.key, t.perShard, t.cells)
-		q.shard.entries[at].touched = q.now
-		q.meter.count(q.shard.cells[int(at)*t.cells:][:q.meter.window.cells], q.now, instances)
-	}
-}
-
 // note counts a call that the shared counters have allowed, so that this process knows its own part when they are gone.
 func (s *Set) note(p *picks) {
-	s.lock(p)
-	defer s.unlock(p)
-	s.count(p, 1)
-}
-
-func (s *Set) lock(p *picks) {
-	for _, i := range s.order {
-		q := &p[i]
-		if q.meter == nil {
-			continue
-		}
-		t := s.rules[i]
-		q.shard = t.shard(q.key)
-		q.shard.mu.Lock()
-		q.now, q.at = q.shard.advance(t.now()), none
-		if at, ok := q.shard.index[q.key]; ok {
-			q.at = at
+	now, instances := s.opt.Clock.Now(), s.instances()
+	for i, t := range s.rules {
+		if q := &p[i]; q.meter != nil {
+			q.lock(t, now, instances)
+			q.count(t, 1)
+			q.shard.mu.Unlock()
 		}
 	}
 }
 
-func (s *Set) unlock(p *picks) {
-	for _, i := range s.order {
-		if p[i].meter != nil {
-			p[i].shard.mu.Unlock()
-		}
+// lock locks the counter and looks where it is.
+func (q *pick) lock(t *table, now time.Time, instances int64) {
+	q.shard, q.at = t.shard(q.key), none
+	q.shard.lock()
+	q.now = q.shard.advance(int64(now.Sub(t.base)))
+	q.shard.sweep(q.now-t.keep(instances), sweepStep)
+	if at, ok := q.shard.index[q.key]; ok {
+		q.at = at
 	}
+}
+
+// cells are those of the counter, or empty ones, which are only read.
+func (q *pick) cells(t *table) []int64 {
+	if q.at == none {
+		return t.fresh[:q.meter.window.cells]
+	}
+	return q.shard.cells[int(q.at)*t.cells:][:q.meter.window.cells]
+}
+
+// count counts the call in the locked counter.
+func (q *pick) count(t *table, instances int64) {
+	if q.at == none {
+		q.at = q.shard.find(q.key, t.perShard, t.cells)
+	} else {
+		q.shard.use(q.at)
+	}
+	q.shard.entries[q.at].touched = q.now
+	q.meter.count(q.cells(t), q.now, instances)
 }

@@ -64,12 +64,12 @@ func (m *meter) count(cells []int64, now, n int64) {
 	cells[0] = max(cells[0], now) + m.every*n
 }
 
-// keep is after how long without a call the counter is as good as new.
-func (m *meter) keep(n int64) int64 {
+// keep is after how long without a call the counter is as good as new; a bucket shared by n takes every*(n-1) longer.
+func (m *meter) keep() int64 {
 	if m.every == 0 {
 		return int64(m.plan.Span())
 	}
-	return share(m.size, n) * m.every * n
+	return m.size * m.every
 }
 
 // whole is what the headers say that the quota is.

@@ -141,34 +141,34 @@ func (r Rule) validRate(rate Rate) error {
 }
 
 // values reads the key of an override.
-func (r Rule) values(text string) (k key, err error) {
+func (r Rule) values(text string) (who Subject, err error) {
 	parts := []string{text}
 	if len(r.By) > 1 {
 		parts = strings.Split(text, "|")
 	}
 	if len(r.By) == 0 || len(parts) != len(r.By) {
-		return k, fmt.Errorf("the rule counts by %d dimensions; write that many values with | between them", len(r.By))
+		return who, fmt.Errorf("the rule counts by %d dimensions; write that many values with | between them", len(r.By))
 	}
 	for i, d := range r.By {
 		switch d {
 		case ByUser:
-			k.user = parts[i]
+			who.User = parts[i]
 		case ByApp:
-			k.app = parts[i]
+			who.App = parts[i]
 		case ByAPI:
-			k.api = parts[i]
+			who.API = parts[i]
 		case ByIP:
 			a, err := netip.ParseAddr(strings.TrimSuffix(parts[i], "/64"))
 			if err != nil {
-				return k, errors.New("that is no address; write one such as 192.0.2.1 or 2001:db8::/64")
+				return who, errors.New("that is no address; write one such as 192.0.2.1 or 2001:db8::/64")
 			}
-			k.ip = AddrKey(a)
+			who.IP = AddrKey(a)
 		}
 		if parts[i] == "" {
-			return k, fmt.Errorf("the value of %s is empty", d)
+			return who, fmt.Errorf("the value of %s is empty", d)
 		}
 	}
-	return k, nil
+	return who, nil
 }
 
 // plan is the rule at a rate.
@@ -197,7 +197,7 @@ func (r *Rule) applies(api string) bool {
 
 func named(list []string, api string) bool {
 	for _, s := range list {
-		if prefix, any := strings.CutSuffix(s, "*"); s == api || any && strings.HasPrefix(api, prefix) {
+		if prefix, open := strings.CutSuffix(s, "*"); s == api || open && strings.HasPrefix(api, prefix) {
 			return true
 		}
 	}

@@ -1,7 +1,6 @@
 package limit
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -61,7 +60,7 @@ func NewSet(rules []Rule, o SetOptions) (*Set, error) {
 		}
 		s.rules, s.order = append(s.rules, t), append(s.order, i)
 	}
-	slices.SortFunc(s.order, func(a, b int) int { return cmp.Compare(s.rules[a].order, s.rules[b].order) })
+	slices.SortFunc(s.order, func(a, b int) int { return s.rules[a].compare(s.rules[b]) })
 	return s, nil
 }
 
@@ -97,15 +96,15 @@ func (s *Set) Rules() []Rule {
 func (s *Set) Take(ctx context.Context, who Subject) Decision {
 	var p picks
 	var answers [maxRules]driver.Answer
-	n := s.pick(&p, &who)
+	meets := s.pick(&p, &who)
 	switch {
-	case n == 0:
+	case !meets:
 		return Decision{Allowed: true, Quotas: who.Into[:0]}
 	case s.opt.Shared == nil:
 		allowed := s.local(&p, answers[:], 1, true)
 		return s.decision(&p, answers[:], who.Into, allowed)
 	}
-	allowed, err := s.shared(ctx, &p, answers[:], n)
+	allowed, err := s.shared(ctx, &p, &who, answers[:])
 	if err == nil {
 		return s.decision(&p, answers[:], who.Into, allowed)
 	}
@@ -128,7 +127,7 @@ func (s *Set) Explain(who Subject) Decision {
 // they have stopped coming.
 func (s *Set) Sweep() (left int) {
 	for _, t := range s.rules {
-		left += t.sweep(s.instances())
+		left += t.sweep(s.opt.Clock.Now(), s.instances())
 	}
 	return left
 }
@@ -140,14 +139,15 @@ func (s *Set) instances() int64 {
 	return int64(max(s.opt.Shared.Instances(), 1))
 }
 
-// shared asks the shared counters; n rules apply. What is allowed is noted in this process too.
-func (s *Set) shared(ctx context.Context, p *picks, answers []driver.Answer, n int) (bool, error) {
-	asks, said := make([]driver.Ask, 0, n), make([]driver.Answer, n)
+// shared asks the shared counters. What is allowed is noted in this process too.
+func (s *Set) shared(ctx context.Context, p *picks, who *Subject, answers []driver.Answer) (bool, error) {
+	asks := make([]driver.Ask, 0, len(s.rules))
 	for i, t := range s.rules {
 		if p[i].meter != nil {
-			asks = append(asks, driver.Ask{Key: p[i].key.text(t.rule.Name), Plan: p[i].meter.plan})
+			asks = append(asks, driver.Ask{Key: t.name(who), Plan: p[i].meter.plan})
 		}
 	}
+	said := make([]driver.Answer, len(asks))
 	if err := s.opt.Shared.Take(ctx, asks, said); err != nil {
 		return false, err
 	}

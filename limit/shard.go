@@ -1,6 +1,9 @@
 package limit
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 // shard keeps the keys of one shard in a slab, linked in order of use, with the cells of their windows in a slab beside it.
 type shard[K comparable] struct {
@@ -22,6 +25,22 @@ type slot[K comparable] struct {
 
 const none = -1
 
+// yields is how often a caller lets others run before it queues for a lock.
+const yields = 4
+
+// lock locks the shard for the fraction of a microsecond that a call needs. A sync.Mutex whose longest waiter has waited for a
+// millisecond hands itself on to waiters only, and with a thousand runnable goroutines that is always: each call is then a
+// switch. So a caller lets others run a few times before it queues.
+func (s *shard[K]) lock() {
+	for range yields {
+		if s.mu.TryLock() {
+			return
+		}
+		runtime.Gosched()
+	}
+	s.mu.Lock()
+}
+
 // advance returns the time, which never goes back within a shard.
 func (s *shard[K]) advance(now int64) int64 {
 	s.now = max(s.now, now)
@@ -31,10 +50,7 @@ func (s *shard[K]) advance(now int64) int64 {
 // find returns the place of key, making one if need be, and marks it as the newest.
 func (s *shard[K]) find(key K, limit, cells int) int32 {
 	if i, ok := s.index[key]; ok {
-		if s.newest != i {
-			s.unlink(i)
-			s.link(i)
-		}
+		s.use(i)
 		return i
 	}
 	if s.index == nil {
@@ -48,6 +64,14 @@ func (s *shard[K]) find(key K, limit, cells int) int32 {
 	s.index[key] = i
 	s.link(i)
 	return i
+}
+
+// use marks the place as the newest.
+func (s *shard[K]) use(i int32) {
+	if s.newest != i {
+		s.unlink(i)
+		s.link(i)
+	}
 }
 
 // place returns an unused place with empty cells.

@@ -1,35 +1,39 @@
 package limit
 
 import (
+	"cmp"
 	"hash/maphash"
 	"reflect"
 	"time"
-
-	"penstock/internal/clock"
 )
 
 // table keeps the counters of one rule in this process.
 type table struct {
 	rule Rule
-	// order is unlike that of any other table that a set may have together with this one: calls lock in this order.
+	// order is unlike that of any other table that a set may have together with this one.
 	order     int64
-	normal    *meter         // nil when the rate is off
-	overrides map[key]*meter // nil is off
-	cells     int            // of each counter
+	normal    *meter          // nil when the rate is off
+	overrides map[key]*meter  // nil is off
+	cells     int             // of each counter
+	fresh     [maxCells]int64 // a counter that nothing was counted in
 	by        dimensions
-	clock     clock.Clock
 	base      time.Time
-	seed      maphash.Seed
+	seeds     [2]maphash.Seed
 	perShard  int
-	shards    [shardCount]shard[key]
+	// A counter is as good as new after span without a call, and after slow longer for each instance more that shares.
+	span, slow int64
+	shards     [shardCount]shard[key]
 }
+
+// key is the value of a counter: two keyed hashes of the values of the rule's dimensions. Nobody outside can make two alike, and
+// long values take no room.
+type key [2]uint64
 
 // dimensions says what counts are by.
 type dimensions struct{ ip, user, app, api bool }
 
 // table returns the table of a rule: the one that s has, if it has one of the same rule, else a new one. s may be nil.
 func (s *Set) table(r Rule, o SetOptions) *table {
-	t := &table{rule: r, clock: o.Clock, base: o.Clock.Now(), seed: maphash.MakeSeed(), overrides: map[key]*meter{}}
 	if s != nil {
 		for _, old := range s.rules {
 			if reflect.DeepEqual(old.rule, r) && s.opt.MaxKeys == o.MaxKeys && s.opt.Clock == o.Clock {
@@ -37,14 +41,15 @@ func (s *Set) table(r Rule, o SetOptions) *table {
 			}
 		}
 	}
+	t := &table{rule: r, base: o.Clock.Now(), overrides: map[key]*meter{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 	for _, d := range r.By {
 		t.by.ip, t.by.user = t.by.ip || d == ByIP, t.by.user || d == ByUser
 		t.by.app, t.by.api = t.by.app || d == ByApp, t.by.api || d == ByAPI
 	}
 	t.normal = t.meter(r.Rate)
 	for text, rate := range r.Overrides {
-		k, _ := r.values(text) // Validate has read it
-		t.overrides[k] = t.meter(rate)
+		who, _ := r.values(text) // Validate has read it
+		t.overrides[t.key(&who)] = t.meter(rate)
 	}
 	maxKeys := o.MaxKeys
 	if maxKeys == 0 {
@@ -54,12 +59,29 @@ func (s *Set) table(r Rule, o SetOptions) *table {
 	return t
 }
 
+// compare says which of two tables every call locks first: that whose counters fewer calls share.
+func (t *table) compare(other *table) int {
+	return cmp.Or(cmp.Compare(t.common(), other.common()), cmp.Compare(t.order, other.order))
+}
+
+// common says how many calls share a counter: few by address or user, more by app, most by API or all together.
+func (t *table) common() int {
+	switch {
+	case t.by.ip || t.by.user:
+		return 0
+	case t.by.app:
+		return 1
+	}
+	return 2
+}
+
 func (t *table) meter(rate Rate) *meter {
 	if rate.Off() {
 		return nil
 	}
 	m := meterOf(t.rule.plan(rate))
 	t.cells = max(t.cells, m.window.cells)
+	t.span, t.slow = max(t.span, m.keep()), max(t.slow, m.every)
 	return &m
 }
 
@@ -72,18 +94,7 @@ func (t *table) find(who *Subject) (k key, m *meter) {
 	case t.by.ip && !who.IP.IsValid(), t.by.user && who.User == "", t.by.app && who.App == "", t.by.api && who.API == "":
 		return k, nil
 	}
-	if t.by.ip {
-		k.ip = AddrKey(who.IP)
-	}
-	if t.by.user {
-		k.user = who.User
-	}
-	if t.by.app {
-		k.app = who.App
-	}
-	if t.by.api {
-		k.api = who.API
-	}
+	k = t.key(who)
 	if len(t.overrides) > 0 {
 		if other, ok := t.overrides[k]; ok {
 			return k, other
@@ -92,32 +103,45 @@ func (t *table) find(who *Subject) (k key, m *meter) {
 	return k, t.normal
 }
 
-func (t *table) now() int64 { return int64(t.clock.Now().Sub(t.base)) }
-
-func (t *table) shard(k key) *shard[key] {
-	return &t.shards[maphash.Comparable(t.seed, k)%shardCount]
+func (t *table) key(who *Subject) (k key) {
+	if t.by.ip {
+		b := AddrKey(who.IP).As16()
+		k = t.mix(k, b[:])
+	}
+	if t.by.user {
+		k = t.mixText(k, who.User)
+	}
+	if t.by.app {
+		k = t.mixText(k, who.App)
+	}
+	if t.by.api {
+		k = t.mixText(k, who.API)
+	}
+	return k
 }
+
+// mixer is odd, so that the order of the values counts and nothing is lost.
+const mixer = 0x9e3779b97f4a7c15
+
+func (t *table) mix(k key, v []byte) key {
+	return key{k[0]*mixer + maphash.Bytes(t.seeds[0], v), k[1]*mixer + maphash.Bytes(t.seeds[1], v)}
+}
+
+func (t *table) mixText(k key, v string) key {
+	return key{k[0]*mixer + maphash.String(t.seeds[0], v), k[1]*mixer + maphash.String(t.seeds[1], v)}
+}
+
+func (t *table) shard(k key) *shard[key] { return &t.shards[k[0]%shardCount] }
 
 // keep is after how long without a call any counter is as good as new.
-func (t *table) keep(n int64) int64 {
-	var longest int64
-	if t.normal != nil {
-		longest = t.normal.keep(n)
-	}
-	for _, m := range t.overrides {
-		if m != nil {
-			longest = max(longest, m.keep(n))
-		}
-	}
-	return longest
-}
+func (t *table) keep(instances int64) int64 { return t.span + (instances-1)*t.slow }
 
 // sweep forgets every idle counter and returns how many are left.
-func (t *table) sweep(n int64) (left int) {
-	now, keep := t.now(), t.keep(n)
+func (t *table) sweep(at time.Time, instances int64) (left int) {
+	now, keep := int64(at.Sub(t.base)), t.keep(instances)
 	for i := range t.shards {
 		s := &t.shards[i]
-		s.mu.Lock()
+		s.lock()
 		s.sweep(s.advance(now)-keep, len(s.entries))
 		left += len(s.index)
 		s.mu.Unlock()
