@@ -40,6 +40,12 @@ type Identity struct {
 // AppPrefix begins the user id of an app that calls as itself. No human user id begins so.
 const AppPrefix = "app:"
 
+// SandboxSales begins the ids of the sales that an identity with Sandbox may reach, and SandboxPayment is its only way to pay.
+const (
+	SandboxSales   = "sandbox-"
+	SandboxPayment = "sandbox"
+)
+
 // Canonical returns the canonical form of a user id, or an error saying what is wrong with it.
 func Canonical(user string) (string, error) {
 	if user == "" {

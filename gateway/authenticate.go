@@ -83,8 +83,11 @@ func (g *Gateway) sayToken(c *Call) (string, error) {
 	return "the user " + c.Who.User, nil
 }
 
-// AllowSale refuses a pass that is for another sale.
+// AllowSale refuses a pass that is for another sale, and a sandbox app where stock is real.
 func AllowSale(who auth.Identity, sale string) error {
+	if who.Sandbox && !strings.HasPrefix(sale, auth.SandboxSales) {
+		return errs.New(errs.Forbidden, "a sandbox app reaches sales whose id begins with %s", auth.SandboxSales)
+	}
 	if who.Sale != "" && who.Sale != sale {
 		return errs.New(errs.Forbidden, "the pass is for another sale")
 	}

@@ -27,9 +27,6 @@ func BuiltInAPIs() map[string]string {
 	}
 }
 
-// SandboxPrefix begins the ids of sandbox sales: those that a sandbox app may reach.
-const SandboxPrefix = "sandbox-"
-
 // validAPI reports a name of at least two words in lower case, such as "sales.read".
 func validAPI(name string) bool {
 	words := strings.Split(name, ".")

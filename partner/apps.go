@@ -3,6 +3,8 @@ package partner
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,8 +19,10 @@ type Apps struct {
 	box    seal.Box
 	o      Options
 	replay Replay
-	snap   atomic.Pointer[snapshot]
-	mu     sync.Mutex // one refresh at a time
+	// builtIn are the names of the built-in APIs, which know what a sandbox is.
+	builtIn []string
+	snap    atomic.Pointer[snapshot]
+	mu      sync.Mutex // one refresh at a time
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -44,7 +48,7 @@ func New(db Store, box seal.Box, o Options) (*Apps, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Apps{db: db, box: box, o: o.withDefaults()}
+	a := &Apps{db: db, box: box, o: o.withDefaults(), builtIn: slices.Collect(maps.Values(BuiltInAPIs()))}
 	a.replay = a.o.Replay
 	if a.replay == nil {
 		a.replay = nonces{db}

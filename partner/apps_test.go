@@ -303,6 +303,17 @@ func permissions(t *testing.T, e engine) {
 	if err := w.Permit(person, "anything"); err != nil {
 		t.Errorf("a person: %v", err)
 	}
+	box, made, err := w.Create(t.Context(), "op", Definition{Name: "box", Sandbox: true, APIs: []string{"sales.read", "stock.upstream"}})
+	check(t, err)
+	who, err = w.verify(w.signed(buy(), made[1]), buy().body)
+	if err != nil || !who.Sandbox || w.Permit(who, "sales.read") != nil || !errs.Is(w.Permit(who, "stock.upstream"), errs.Forbidden) {
+		t.Errorf("a sandbox app: %+v %v", who, err)
+	}
+	g, err := w.Grant(box.ID, made[0].Text, "")
+	check(t, err)
+	if who, err = w.Bearers(w.ring).Verify(g.Token); err != nil || !who.Sandbox {
+		t.Errorf("its token: %+v %v", who, err)
+	}
 	if len(a.APIs) != 2 {
 		t.Errorf("a name twice: %v", a.APIs)
 	}

@@ -145,6 +145,8 @@ func (a *Apps) Permit(who auth.Identity, api string) error {
 	switch {
 	case err != nil:
 		return err
+	case r.Sandbox && !slices.Contains(a.builtIn, api):
+		return errs.New(errs.Forbidden, "a sandbox app reaches the built-in APIs only")
 	case api == "":
 		return errs.New(errs.Forbidden, "this call is not for apps")
 	case !slices.Contains(r.APIs, api):

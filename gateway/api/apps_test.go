@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"penstock/auth"
 	"penstock/errs"
+	"penstock/gateway"
 	"penstock/partner"
 )
 
@@ -158,4 +160,16 @@ func TestTokenCall(t *testing.T) {
 	}
 	problem(t, h.ask(h.public, "anonymous", "POST "+tokenPath+" "+grant, form, basic("busy:x")), errs.ReducedCapacity)
 	problem(t, h.ask(h.public, "anonymous", "GET "+tokenPath), errs.MethodNotAllowed)
+}
+
+// A sandbox app pays by the sandbox only; everybody else as the shop lets him.
+func TestSandboxAppsPayBySandbox(t *testing.T) {
+	t.Parallel()
+	box, person := auth.Identity{User: "app:a", App: "a", Sandbox: true}, auth.Identity{User: "ann"}
+	if err := allowMethod(box, "balance"); !errs.Is(err, errs.Forbidden) || allowMethod(box, "sandbox") != nil || allowMethod(person, "balance") != nil {
+		t.Errorf("%v", err)
+	}
+	if err := gateway.AllowSale(box, "flash"); !errs.Is(err, errs.Forbidden) || gateway.AllowSale(box, "sandbox-1") != nil || gateway.AllowSale(person, "flash") != nil {
+		t.Errorf("%v", err)
+	}
 }

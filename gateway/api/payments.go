@@ -8,6 +8,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"penstock/auth"
+	"penstock/errs"
 	"penstock/gateway"
 	"penstock/order/payment"
 )
@@ -69,6 +71,14 @@ func (s *surface) paymentCalls() {
 	}, s.paymentCallback)
 }
 
+// allowMethod refuses a sandbox app real money.
+func allowMethod(who auth.Identity, method string) error {
+	if who.Sandbox && method != auth.SandboxPayment {
+		return errs.New(errs.Forbidden, "a sandbox app pays by the method %s", auth.SandboxPayment)
+	}
+	return nil
+}
+
 func (s *surface) payOrder(ctx context.Context, in *payInput) (*paymentOutput, error) {
 	c := gateway.FromContext(ctx)
 	key, err := gateway.IdempotencyKey(c.R.Header)
@@ -76,6 +86,9 @@ func (s *surface) payOrder(ctx context.Context, in *payInput) (*paymentOutput, e
 		return nil, err
 	}
 	id, err := in.id()
+	if err == nil {
+		err = allowMethod(c.Who, in.Body.Method)
+	}
 	if err != nil {
 		return nil, err
 	}
