@@ -39,6 +39,9 @@ func (s *Shedder) wait(ctx context.Context, c Class, grade int) (func(), error) 
 	case <-timer.C():
 	}
 	s.mu.Lock()
+	if w.in {
+		s.admit() // on a busy machine the timer of the capacity may be as late as this one
+	}
 	in := w.in
 	if in {
 		s.remove(w)
