@@ -61,6 +61,12 @@ func (r *Ring) VerifyChallenge(token string, now time.Time) (Grant, error) {
 	return r.granted(challengePrefix, token, now)
 }
 
+// admitted returns whom an admission pass speaks for: its user, in its sale only.
+func (r *Ring) admitted(token string, now time.Time) (Identity, error) {
+	g, err := r.VerifyAdmission(token, now)
+	return Identity{User: g.User, Sale: g.Sale, Admission: Admission{g.SKU, g.Number}, Expires: g.Expires}, err
+}
+
 func (r *Ring) grant(kind string, g Grant, now time.Time) (string, error) {
 	user, err := Canonical(g.User)
 	if err != nil {

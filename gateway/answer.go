@@ -23,6 +23,8 @@ var details = map[errs.Code]string{
 	errs.NotEnoughLeft:   "fewer units are left than were asked for",
 	errs.KeyInProgress:   "a call with this key is running; ask again for its answer",
 	errs.KeyReused:       "this key was used for another body",
+	errs.PassRequired:    "the sale admits by a line or a draw: join it, and attempt with the pass of your entry, for its SKU alone; not executed",
+	errs.PassUsed:        "the pass was used with another key; not executed",
 	errs.SaleNotOpen:     "the sale has not begun",
 	errs.SaleClosed:      "the sale has ended",
 	errs.SalePaused:      "the sale is paused; the same key may be tried again",
@@ -85,6 +87,9 @@ func (g *Gateway) lost(c *Call, key string, a stock.Answer, b []byte) []byte {
 	}
 	if a.SKU != "" && a.Reason != errs.Invalid {
 		b = appendInt(append(b, `,"left":`...), a.Left)
+	}
+	if a.Reason == errs.PassRequired {
+		b = appendString(append(b, `,"join":`...), salesPrefix+url.PathEscape(c.sale)+"/line")
 	}
 	if !a.OpensAt.IsZero() {
 		b = appendTime(append(b, `,"opensAt":`...), a.OpensAt)

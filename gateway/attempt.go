@@ -28,7 +28,9 @@ func (g *Gateway) serveAttempt(c *Call) {
 		c.Fail(err)
 		return
 	}
-	a := g.o.Attempts.Attempt(c.R.Context(), stock.Request{Sale: c.sale, User: c.Who.User, Key: key, Items: items, Trace: c.Trace})
+	a := g.o.Attempts.Attempt(c.R.Context(), stock.Request{
+		Sale: c.sale, User: c.Who.User, Key: key, Items: items, Trace: c.Trace, Pass: c.Who.Admission.Entry, PassSKU: c.Who.Admission.SKU,
+	})
 	buf.out = g.answer(c, key, a, buf.out[:0])
 }
 
