@@ -20,7 +20,7 @@ func TestUserCalls(t *testing.T) {
 	const ann = `{"name":"ann","role":"viewer","password":"pass-word"}`
 	for words, c := range map[string]struct{ answer, call, out string }{
 		"user create ann --role viewer":           {ann, `POST /admin/v1/users {"display":"","email":"","name":"ann","password":"","role":"viewer"}`, "pass-word"},
-		"user list":                               {`{"items":[` + ann + `]}`, "GET /admin/v1/users ", "viewer"},
+		"user list":                               {`{"items":[` + ann + `]}`, "GET /admin/v1/users?limit=50 ", "viewer"},
 		"user role ann --role support --reason r": {ann, `PATCH /admin/v1/users/ann {"reason":"r","role":"support"}`, "ann"},
 		"user disable ann --reason left":          {ann, `PATCH /admin/v1/users/ann {"disabled":true,"reason":"left"}`, "ann"},
 		"user enable ann":                         {ann, `PATCH /admin/v1/users/ann {"disabled":false,"reason":""}`, "ann"},
