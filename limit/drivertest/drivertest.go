@@ -3,7 +3,7 @@ package drivertest
 
 import (
 	"context"
-	"fmt"
+	"crypto/rand"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -35,10 +35,8 @@ func Run(t *testing.T, w World) {
 	t.Run("concurrent callers", func(t *testing.T) { concurrent(t, w) })
 }
 
-var names atomic.Int64
-
 // name returns a name that no other rule has.
-func name() string { return fmt.Sprintf("rule-%d", names.Add(1)) }
+func name() string { return "rule-" + rand.Text() }
 
 // Set returns a set of the rules in the world.
 func (w World) Set(t testing.TB, rules ...limit.Rule) *limit.Set {

@@ -16,6 +16,14 @@ type stamp struct{ before, after, wait time.Duration }
 // ledger is all that was allowed of one counter.
 type ledger []stamp
 
+// trial is one run of the model.
+type trial struct {
+	world World
+	set   *limit.Set
+	rules []limit.Rule
+	logs  map[string]ledger // of each counter
+}
+
 // model takes random calls from random rules. Against the log of all allowed calls: no counter allows more than its rate, no
 // call is refused for which all counters have room, so neither refused calls nor those of others count, and whoever waits as
 // told gets in.
@@ -26,17 +34,17 @@ func model(t *testing.T, w World) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		logs := map[string]ledger{}
+		tr := trial{w, s, rules, map[string]ledger{}}
 		for range rapid.IntRange(1, 40).Draw(t, "calls") {
 			w.Advance(time.Duration(rapid.IntRange(0, 40).Draw(t, "seconds")) * time.Second / 4)
 			who := limit.Subject{
 				IP:   rapid.SampledFrom([]netip.Addr{{}, netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}).Draw(t, "ip"),
 				User: rapid.SampledFrom([]string{"", "ann", "bob"}).Draw(t, "user"), App: "shop", API: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "api"),
 			}
-			d := ask(t, w, s, logs, rules, who)
+			d := tr.ask(t, who)
 			if !d.Allowed && rapid.Bool().Draw(t, "waits") {
 				w.Advance(d.RetryAfter)
-				if d = ask(t, w, s, logs, rules, who); !d.Allowed {
+				if d = tr.ask(t, who); !d.Allowed {
 					t.Fatalf("refused by %s after waiting as told", d.Rule)
 				}
 			}
@@ -57,19 +65,19 @@ func drawRule(t *rapid.T) limit.Rule {
 }
 
 // ask takes a call and holds the answer against the logs.
-func ask(t *rapid.T, w World, s *limit.Set, logs map[string]ledger, rules []limit.Rule, who limit.Subject) limit.Decision {
-	before := w.Now()
-	d := take(t, s, who)
-	c := stamp{before, w.Now(), d.Wait}
+func (tr trial) ask(t *rapid.T, who limit.Subject) limit.Decision {
+	before, logs := tr.world.Now(), tr.logs
+	d := take(t, tr.set, who)
+	c := stamp{before, tr.world.Now(), d.Wait}
 	room := true
-	for _, r := range rules {
+	for _, r := range tr.rules {
 		key, applies := counter(r, who)
 		if !applies {
 			continue
 		}
 		if room = room && logs[key].room(r, before); d.Allowed {
 			logs[key] = append(logs[key], c)
-			logs[key].bounded(t, r, len(rules) == 1)
+			logs[key].bounded(t, r, len(tr.rules) == 1)
 		}
 	}
 	if !d.Allowed && room {
