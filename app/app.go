@@ -26,6 +26,7 @@ import (
 	"penstock/gateway/policy"
 	"penstock/internal/clock"
 	"penstock/internal/fault"
+	"penstock/limit/redislimit"
 	"penstock/order"
 	"penstock/order/payment"
 	"penstock/partner"
@@ -83,8 +84,9 @@ type App struct {
 	rows     reconcile.Rows // of the orders
 	events   *events
 	drain    *gateway.Drain
-	policy   *policy.Live // of the public listener
-	sweeps   []func()     // forget idle keys of limits
+	policy   *policy.Live      // of the public listener
+	limits   *redislimit.Redis // nil when each instance counts alone
+	sweeps   []func()          // forget idle keys of limits
 	holders  *holders
 	busy     atomic.Pointer[func() int64]
 	crowded  atomic.Int64 // when a batch of a rush was committed last, in nanoseconds since 1970

@@ -102,6 +102,7 @@ func Check(cfg config.Config) error {
 	look("stock", cfg.Stock, "mysql://", mysql.Example, func(s string) error { _, err := mysql.Parse(s); return err })
 	look("orders", cfg.OrdersEngine(), "mysql://", mysqlorder.Example, func(s string) error { _, err := mysqlorder.Parse(s); return err })
 	look("gate", cfg.Gate, "redis://", redis.Example, func(s string) error { _, err := redis.Parse(s); return err })
+	look("limits.shared", cfg.Limits.Shared, "redis://", redis.Example, func(s string) error { _, err := redis.Parse(s); return err })
 	look("bus", cfg.Bus, "kafka://", kafka.Example, func(s string) error { _, err := kafka.Parse(s); return err })
 	if len(found) > 0 {
 		return found

@@ -46,6 +46,9 @@ func (a *App) startGateway(ctx context.Context) (func(context.Context) error, er
 func (a *App) policyRooms() policy.Rooms {
 	r := PolicyRooms(a.cfg)
 	r.Limit.Clock, r.Shed.Clock = a.opt.Clock, a.opt.Clock
+	if a.limits != nil {
+		r.Limit.Shared = a.limits
+	}
 	r.Break = func(name string) breaker.Options {
 		return breaker.Options{OnChange: func(from, to breaker.State) {
 			a.log.Warn("a breaker has changed its state", "breaker", name, "from", string(from), "to", string(to))

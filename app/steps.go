@@ -57,6 +57,7 @@ func (a *App) steps() []step {
 		{"lag", a.watchOutboxes, []string{relay}},                            // of what the bus carries
 		{"identity", a.startIdentity, []string{admin}},                       // who may use the admin listener; told to the trail of the stock
 		{"monitor", a.startMonitor, []string{timers}},                        // watches before buyers come
+		{"limits", a.startLimits, []string{sale, order}},                     // what all instances count together
 		{"gateway", a.startGateway, []string{sale, order, admin}},            // a bad policy keeps everybody out
 		{"public", a.startPublic, []string{sale, order}},                     // buyers come last
 		{"admin", a.startAdmin, []string{admin}},

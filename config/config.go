@@ -60,7 +60,11 @@ type KeyRing struct {
 }
 
 // Limits are the quotas of the public listener.
-type Limits struct{ IP, User, Attempt Rate }
+type Limits struct {
+	IP, User, Attempt Rate
+	// Shared is "off" or the URL of the Redis in which all instances count together.
+	Shared string
+}
 
 // Payment is about paying for orders.
 type Payment struct {

@@ -137,6 +137,8 @@ func edge(c *Config) []Key {
 		{Name: "limits.ip", Default: "100/m", Example: "100/m", v: rate{&c.Limits.IP}, Help: "Calls of one client address."},
 		{Name: "limits.user", Default: "1000/m", Example: "1000/m", v: rate{&c.Limits.User}, Help: "Calls of one user."},
 		{Name: "limits.attempt", Default: "1/s", Example: "1/s", v: rate{&c.Limits.Attempt}, Help: "Attempts of one user, over all sales."},
+		{Name: "limits.shared", Default: "off", Example: "redis://cache:6379", v: engine{p: &c.Limits.Shared, embedded: []string{"off"}, remote: []string{"redis://"}},
+			Help: "Redis in which all instances count together what a policy limits (`docs/limits.md`). `off`: each counts alone."},
 		{Name: "gateway.file", Default: "", Example: "/etc/penstock/gateway.yaml", v: text{&c.Gateway.File, "path", false}, Help: "Policy of the public listener: address lists, limits, stages by route, APIs of apps, breakers, shedding (`docs/gateway.md`). It is read again when it changes. Empty: the limits of `limits`, and nothing else."},
 		{Name: "trustedProxies", Default: "", Example: "10.0.0.0/8, 192.168.1.7/32", v: prefixes{&c.TrustedProxies}, Help: "Networks of the proxies in front. Only from there is `X-Forwarded-For` read."},
 		{Name: "bodyLimit", Default: "64KiB", Example: "64KiB", v: size{&c.BodyLimit, 1 << 10, 16 << 20}, Help: "Largest request body."},
