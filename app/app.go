@@ -27,6 +27,7 @@ import (
 	"penstock/internal/clock"
 	"penstock/internal/fault"
 	"penstock/limit/redislimit"
+	"penstock/line"
 	"penstock/order"
 	"penstock/order/payment"
 	"penstock/partner"
@@ -67,6 +68,7 @@ type App struct {
 	door     atomic.Pointer[door]
 	stock    *stock.Stock
 	sales    *sale.Sales
+	lines    *line.Lines
 	orders   *order.Orders
 	payments *payment.Payments
 	pays     map[string]payment.Provider
@@ -74,6 +76,8 @@ type App struct {
 	webhooks *webhook.Hooks
 	outboxes outboxes
 	partners *partner.Apps
+	policed  atomic.Bool // there is a policy, which wants to know of quotas
+	missed   atomic.Bool // quotas changed before that
 	sagas    *saga.Coordinator
 	secret   standard.Secret
 	login    *login

@@ -39,13 +39,17 @@ func (a *App) startGateway(ctx context.Context) (func(context.Context) error, er
 		return nil, err
 	}
 	a.policy, a.sweeps = live, append(a.sweeps, live.Sweep)
+	a.policed.Store(true)
+	if a.missed.Load() {
+		a.quotasChanged()
+	}
 	return live.Stop, nil
 }
 
 // policyRooms are the parts of a policy in this process.
 func (a *App) policyRooms() policy.Rooms {
 	r := PolicyRooms(a.cfg)
-	r.Limit.Clock, r.Shed.Clock = a.opt.Clock, a.opt.Clock
+	r.Limit.Clock, r.Shed.Clock, r.Quotas = a.opt.Clock, a.opt.Clock, a.quotas
 	if a.limits != nil {
 		r.Limit.Shared = a.limits
 	}

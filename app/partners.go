@@ -9,6 +9,7 @@ import (
 	"penstock/engine/mysql"
 	"penstock/engine/redis"
 	"penstock/engine/sqldb"
+	"penstock/limit"
 	"penstock/partner"
 	"penstock/partner/redisnonce"
 	"penstock/stock/driver"
@@ -32,7 +33,7 @@ func (a *App) startApps(ctx context.Context) (func(context.Context) error, error
 	replay, closed, err := a.nonces(ctx)
 	if err == nil {
 		a.partners, err = partner.New(db, box, partner.Options{
-			Clock: a.opt.Clock, Logger: a.log, Issue: a.ring.Sign, TokenTTL: a.cfg.Apps.TokenTTL, Replay: replay,
+			Clock: a.opt.Clock, Logger: a.log, Issue: a.ring.Sign, TokenTTL: a.cfg.Apps.TokenTTL, Replay: replay, Changed: a.quotasChanged,
 			Audit: func(ctx context.Context, act partner.Act) error {
 				return a.stock.Record(ctx, driver.Audit{Who: act.Who, Act: act.Act, Object: act.Object, Why: act.Why, Before: act.Before, After: act.After, ID: act.ID})
 			},
@@ -52,6 +53,24 @@ func (a *App) startApps(ctx context.Context) (func(context.Context) error, error
 		closed()
 		return errors.Join(err, db.Close())
 	}, nil
+}
+
+// quotasChanged lets the limits learn the quotas of apps, once there is a policy.
+func (a *App) quotasChanged() {
+	if a.missed.Store(true); !a.policed.Load() || !a.missed.Swap(false) {
+		return
+	}
+	if err := a.ReloadGateway(); err != nil {
+		a.log.Error("the quotas of apps are not in force: the gateway's policy cannot be read", "error", err.Error())
+	}
+}
+
+// quotas are those of the apps that there are now.
+func (a *App) quotas() []limit.Rule {
+	if a.partners == nil {
+		return nil
+	}
+	return a.partners.Quotas()
 }
 
 // appsKey is what seals the signing secrets of apps.

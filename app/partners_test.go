@@ -124,6 +124,30 @@ func TestSandboxApp(t *testing.T) {
 	h.want(http.StatusCreated, "public", token, "POST", path, "p2", map[string]any{"method": "sandbox"})
 }
 
+// An app's quota is counted over its signatures and tokens, takes effect without a restart, and is told as every limit is.
+func TestAppQuota(t *testing.T) {
+	t.Parallel()
+	h := start(t, t.TempDir())
+	id, secrets := h.newApp(map[string]any{"name": "n", "apis": []string{"orders.read"}})
+	token := h.grant(id, secrets["oauth2"][1])
+	for range 5 {
+		h.want(http.StatusOK, "public", token, "GET", "/v1/orders", "", nil)
+	}
+	h.want(http.StatusOK, "admin", h.operator, "PATCH", "/admin/v1/apps/"+id, "", map[string]any{"perMinute": 3, "reason": "r"})
+	allowed := 0
+	h.until("the quota refuses", func() bool {
+		status, _ := h.call("public", token, "GET", "/v1/orders", "", nil)
+		if status == http.StatusOK {
+			allowed++
+		}
+		return status == http.StatusTooManyRequests
+	})
+	if allowed != 3 {
+		t.Errorf("%d calls were allowed, want 3", allowed)
+	}
+	h.want(http.StatusOK, "public", h.token("ann", ""), "GET", "/v1/orders", "", nil)
+}
+
 // grant gets a token by the client secret in the form.
 func (h *house) grant(id, secret string) string {
 	h.t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -138,7 +139,11 @@ func (a *Apps) refresh(ctx context.Context) error {
 	for i := range rows {
 		a.add(s, &rows[i], now)
 	}
+	before := a.Quotas()
 	a.snap.Store(s)
+	if a.o.Changed != nil && !reflect.DeepEqual(before, a.Quotas()) {
+		a.o.Changed()
+	}
 	return nil
 }
 

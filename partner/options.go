@@ -31,6 +31,8 @@ type Options struct {
 	Stale time.Duration
 	// Replay remembers nonces; nil means the store itself.
 	Replay Replay
+	// Changed is told after the quotas of apps have changed, by whatever process. It must not call back into a refresh. Nil is not called.
+	Changed func()
 	// Audit records an operator's act before it is done; its failure refuses the act. Nil records nothing.
 	Audit func(ctx context.Context, act Act) error
 }

@@ -69,7 +69,7 @@ func run(o options, args []string) error {
 		}
 		req.Header.Set("Authorization", "Bearer "+token)
 	} else {
-		sign(req, body, o.key, o.secret, time.Now().Unix(), newNonce()) // last: it covers the fields above
+		sign(req, body, key{o.key, o.secret}, time.Now().Unix(), newNonce()) // last: it covers the fields above
 	}
 	text, err := send(req)
 	fmt.Println(string(text))
@@ -134,7 +134,7 @@ func checkVectors(path string) error {
 		for name, value := range v.Headers {
 			req.Header.Set(name, value)
 		}
-		base := sign(req, []byte(v.Body), v.KeyID, v.Secret, v.Created, v.Nonce)
+		base := sign(req, []byte(v.Body), key{v.KeyID, v.Secret}, v.Created, v.Nonce)
 		for what, pair := range map[string][2]string{
 			"Content-Digest": {req.Header.Get("Content-Digest"), v.ContentDigest}, "base": {base, v.Base},
 			"Signature-Input": {req.Header.Get("Signature-Input"), v.SignatureInput}, "Signature": {req.Header.Get("Signature"), v.Signature},

@@ -88,6 +88,9 @@ func (b *built) makeLimits(r Rooms, before *built) error {
 	if b.rules == nil {
 		b.rules = r.Limits
 	}
+	if r.Quotas != nil {
+		b.rules = append(slices.Clip(b.rules), r.Quotas()...)
+	}
 	var address, callers []limit.Rule
 	for _, rule := range b.rules {
 		if early(rule) {

@@ -19,6 +19,8 @@ type Rooms struct {
 	APIs map[string]string
 	// Limits are the rules that apply where the file has none.
 	Limits []limit.Rule
+	// Quotas are rules beside those of the file, asked for at each change; nil means none.
+	Quotas func() []limit.Rule
 	// Limit, Shed and Break are options of the limits, the shedder and a breaker beside those in the file.
 	Limit limit.SetOptions
 	Shed  shed.Options
