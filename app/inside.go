@@ -79,6 +79,8 @@ func (a *App) Write(ctx context.Context, name string, w io.Writer) error {
 	switch name {
 	case "claims", "stock-ledger", "waiting", "outbox", "audit":
 		return a.stock.Export(ctx, name, w)
+	case "line":
+		return a.lines.Export(ctx, w)
 	case "orders":
 		return a.orders.ExportOrders(ctx, w)
 	case "order-events":

@@ -25,7 +25,7 @@ func (a *App) deps() api.Deps {
 		Events: a.events, Export: a, Drained: a.Drained, Audit: a.stock,
 	}
 	if a.sales != nil {
-		d.Sales, d.Waiting = a.sales, a.sales
+		d.Sales, d.Waiting, d.Lines = a.sales, a.sales, auditedLines{a.lines, a.stock.Record}
 	}
 	if a.orders != nil {
 		orders := audited{a.orders, a.stock.Record}
@@ -61,7 +61,7 @@ func (a *App) startPublic(context.Context) (func(context.Context) error, error) 
 		d.Orders = nil
 	}
 	if a.cfg.Has(config.RoleSale) {
-		d.Gateway.Attempts = counted{a.sales, a.metrics, a.holders}
+		d.Gateway.Attempts = lined{counted{a.sales, a.metrics, a.holders}, a.lines}
 	} else {
 		d.Sales = nil
 	}

@@ -45,6 +45,7 @@ func (a *App) steps() []step {
 		{"sandbox", a.startSandbox, []string{box}},                           // a provider must stand before payments resume
 		{"stock", a.startStock, []string{sale, order, admin, timers, relay}}, // recovers and checks the stock database
 		{"sale", a.startSale, []string{sale, admin}},                         // needs the stock and its gate
+		{"line", a.startLine, []string{sale, admin}},                         // needs the gate; passes must be told before attempts come
 		{"orders", a.startOrders, []string{order, admin, timers}},            // needs the claims
 		{"balances", a.startBalances, []string{order, admin, timers}},        // payments and transactions take from them
 		{"payments", a.startPayments, []string{order, admin, timers}},        // needs orders, claims and the provider

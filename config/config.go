@@ -27,6 +27,7 @@ type Config struct {
 	Listen         Listen
 	Keys           KeyRing
 	Limits         Limits
+	Line           Line
 	TrustedProxies []netip.Prefix
 	Payment        Payment
 	Transactions   Transactions
@@ -64,6 +65,14 @@ type Limits struct {
 	IP, User, Attempt Rate
 	// Shared is "off" or the URL of the Redis in which all instances count together.
 	Shared string
+}
+
+// Line is how lines and draws go that do not say themselves.
+type Line struct {
+	Reach, Rate int
+	Pass, Away  time.Duration
+	Target      time.Duration
+	ProofBits   int
 }
 
 // Payment is about paying for orders.

@@ -62,6 +62,7 @@ var sections = map[string]string{
 	"keys":         "Tokens and the keys that sign them.",
 	"gateway":      "Who gets in, how fast, in what order.",
 	"limits":       "Quotas of the public listener. `off` switches one off. Refused calls do not count.",
+	"line":         "Lines and draws (`docs/line.md`): for sales that do not say themselves.",
 	"payment":      "Paying. Window and grace are those of a sale that names none.",
 	"webhooks":     "Telling other systems (`docs/webhooks.md`).",
 	"apps":         "Third-party apps (`docs/open-api.md`).",
@@ -154,6 +155,12 @@ func edge(c *Config) []Key {
 
 func selling(c *Config) []Key {
 	return []Key{
+		{Name: "line.reach", Default: "2", Example: "3", v: number{&c.Line.Reach, 1, 1000}, Help: "Entries in line per unit that is not sold. A line with more takes no new ones and says so."},
+		{Name: "line.rate", Default: "500", Example: "2000", v: number{&c.Line.Rate, 1, 1_000_000}, Help: "Most entries that get a pass in a second. Fewer do while decisions are slow or units are few."},
+		{Name: "line.pass", Default: "2m", Example: "90s", v: span{&c.Line.Pass, time.Second, time.Hour}, Help: "How long a pass is good for, from its collection or the start of the sale."},
+		{Name: "line.away", Default: "20s", Example: "1m", v: span{&c.Line.Away, 2 * time.Second, time.Hour}, Help: "Who is silent so long when his turn comes is passed over, and keeps his place."},
+		{Name: "line.target", Default: "50ms", Example: "20ms", v: span{&c.Line.Target, time.Millisecond, time.Minute}, Help: "While attempts take longer than this on average, fewer get a pass."},
+		{Name: "line.proofBits", Default: "0", Example: "18", v: number{&c.Line.ProofBits, 0, 30}, Help: "Work to be done before joining: leading zero bits of a SHA-256. Each bit doubles it; 18 is about a quarter of a second of a browser. 0 is none."},
 		{Name: "payment.window", Main: true, Default: "15m", Example: "15m", v: span{&c.Payment.Window, time.Second, 30 * 24 * time.Hour}, Help: "How long a winner has to pay."},
 		{Name: "payment.grace", Default: "30s", Example: "30s", v: span{&c.Payment.Grace, 0, time.Hour}, Help: "How long after the window the stock of an unpaid order still waits for money on its way."},
 		{Name: "payment.provider", Default: "sandbox", Example: "sandbox", v: choice{&c.Payment.Provider, []string{"sandbox"}}, Help: "Who takes the money. The sandbox is a provider inside the binary."},

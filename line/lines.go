@@ -244,8 +244,8 @@ func (l *Lines) Draws(ctx context.Context, saleID string) (draw.Documents, error
 	return all, nil
 }
 
-// Lines returns the lines of a sale as operators see them, in the order of its items.
-func (l *Lines) Lines(ctx context.Context, saleID string) ([]Line, error) {
+// Standing returns the lines of a sale as operators see them, in the order of its items.
+func (l *Lines) Standing(ctx context.Context, saleID string) ([]Line, error) {
 	doc, err := l.admits(saleID)
 	if err != nil {
 		return nil, err
@@ -274,4 +274,18 @@ func (l *Lines) told(b *book, doc *driver.Sale) Line {
 	out.Pace, _ = b.flow.pace(now)
 	out.Wait, _ = b.flow.estimate(now, doc.StartsAt, b.count[waiting], s.planned())
 	return out
+}
+
+// Sum is what all lines hold together.
+type Sum struct{ Waiting, Out int }
+
+// Sum counts over all lines in memory.
+func (l *Lines) Sum() (s Sum) {
+	for _, b := range l.books() {
+		b.mu.Lock()
+		s.Waiting += b.count[waiting]
+		s.Out += b.count[called] + b.count[passed]
+		b.mu.Unlock()
+	}
+	return s
 }

@@ -122,7 +122,7 @@ func testReach(t *testing.T, e engine) {
 	if got := w.joins(w.Lines, "late"); got.Position != 5 || got.Reach != InReach {
 		t.Errorf("open again: place %d, %s", got.Position, got.Reach)
 	}
-	lines, err := w.Lines.Lines(t.Context(), "s")
+	lines, err := w.Standing(t.Context(), "s")
 	if err != nil || len(lines) != 1 || lines[0].Waiting != 5 || !lines[0].Open {
 		t.Errorf("operators see %+v, %v", lines, err)
 	}

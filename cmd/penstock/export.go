@@ -12,7 +12,7 @@ import (
 
 // exports are the names of API.md §3.
 func exports() []string {
-	return []string{"orders", "order-events", "claims", "stock-ledger", "waiting", "payments", "balances", "outbox", "dead-letters", "audit"}
+	return []string{"orders", "order-events", "claims", "stock-ledger", "waiting", "line", "payments", "balances", "outbox", "dead-letters", "audit"}
 }
 
 func newExport(e *env) *cobra.Command {

@@ -44,8 +44,10 @@ var publicCallsByAccess = []call{
 	{"GET /openapi.json", 200, 200, 200, 200, 200, 200},
 	{"GET /problems/sold-out", 200, 200, 200, 200, 200, 200},
 	{"GET /problems/nope", 404, 404, 404, 404, 404, 404},
-	{"POST /v1/sales/flash/line", 404, 404, 404, 404, 404, 404},
-	{"GET /v1/sales/flash/draw", 404, 404, 404, 404, 404, 404},
+	{"POST /v1/sales/flash/line {}", 401, 201, 201, 201, 201, 403},
+	{"GET /v1/sales/flash/line/1-2", 401, 200, 404, 404, 200, 403},
+	{"DELETE /v1/sales/flash/line/1-2", 401, 200, 404, 404, 200, 403},
+	{"GET /v1/sales/flash/draw", 200, 200, 200, 200, 200, 200},
 	{"DELETE /v1/sales", 405, 405, 405, 405, 405, 405},
 }
 
@@ -58,6 +60,8 @@ var adminCallsByAccess = []call{
 	{`PATCH /admin/v1/sales/flash {"title":"t"}`, 401, 403, 403, 428, 403, 403},
 	{`POST /admin/v1/sales/flash/stock {"sku":"sku-1","delta":1,"reason":"test"}`, 401, 403, 403, 200, 403, 403},
 	{`POST /admin/v1/sales/flash/actions {"action":"pause","reason":"test"}`, 401, 403, 403, 200, 403, 403},
+	{"GET /admin/v1/sales/flash/line", 401, 403, 403, 200, 403, 403},
+	{`POST /admin/v1/sales/flash/draw {"value":"8f2c","reason":"test"}`, 401, 403, 403, 200, 403, 403},
 	{"GET /admin/v1/stock?sale=flash", 401, 403, 403, 200, 403, 403},
 	{"GET /admin/v1/orders", 401, 403, 403, 200, 403, 403},
 	{"GET " + adminOrder, 401, 403, 403, 200, 403, 403},
@@ -163,7 +167,7 @@ func shape(call string) string {
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
 		switch parts[max(i-1, 0)] {
-		case "sales", "attempts", "waiting", "orders", "dead-letters", "cases", "export", "payment-callbacks", "webhooks", "deliveries", "apps", "secrets", "transactions", "participants", "balances", "limits", "users", "oidc-clients", "sessions":
+		case "sales", "attempts", "waiting", "orders", "dead-letters", "cases", "export", "payment-callbacks", "webhooks", "deliveries", "apps", "secrets", "transactions", "participants", "balances", "limits", "users", "line", "oidc-clients", "sessions":
 			if p != "" {
 				parts[i] = "*"
 			}

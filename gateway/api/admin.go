@@ -28,6 +28,7 @@ func Admin(d Deps) (*gateway.Gateway, error) {
 func adminCalls(d Deps, spec *huma.OpenAPI) *surface {
 	s := newSurface(d, spec, gateway.ByOperator)
 	s.operatorSaleCalls()
+	s.operatorLineCalls()
 	s.operatorOrderCalls()
 	s.deadLetterCalls()
 	s.caseCalls()

@@ -38,6 +38,7 @@ type Deps struct {
 
 	Sales       Sales
 	Waiting     WaitingLists
+	Lines       Lines
 	Orders      Orders
 	Payments    Payments
 	Cases       Cases

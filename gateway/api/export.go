@@ -16,7 +16,7 @@ import (
 const exportPath = adminPrefix + "/export/{name}"
 
 func exportNames() []string {
-	return []string{"orders", "order-events", "claims", "stock-ledger", "waiting", "payments", "balances", "outbox", "dead-letters", "audit"}
+	return []string{"orders", "order-events", "claims", "stock-ledger", "waiting", "line", "payments", "balances", "outbox", "dead-letters", "audit"}
 }
 
 func (s *surface) exportCalls() {

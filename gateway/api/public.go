@@ -72,6 +72,7 @@ func (s *surface) buying() {
 	s.saleCalls()
 	s.attemptCalls()
 	s.waitingCalls()
+	s.lineCalls()
 }
 
 // owning registers the calls about what a buyer has.

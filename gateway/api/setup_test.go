@@ -320,7 +320,7 @@ func setup(t testing.TB, edit ...func(*Deps)) *house {
 	r := h.rooms
 	d := Deps{
 		Gateway:  gateway.Options{Clock: h.clock, Attempts: attemptRoom{r}, Drain: h.drain},
-		Verifier: ring, Passes: ring, Sales: salesRoom{r}, Waiting: waitingRoom{r}, Orders: ordersRoom{r}, Payments: paymentsRoom{r}, Balances: balanceRoom{r}, Cases: casesRoom{}, Statements: statementsRoom{}, Events: eventsRoom{r},
+		Verifier: ring, Passes: ring, Sales: salesRoom{r}, Waiting: waitingRoom{r}, Lines: linesRoom{r}, Orders: ordersRoom{r}, Payments: paymentsRoom{r}, Balances: balanceRoom{r}, Cases: casesRoom{}, Statements: statementsRoom{}, Events: eventsRoom{r},
 		DeadLetters: lettersRoom{r}, Export: exportRoom{r}, Reconcile: reconcileRoom{r}, Audit: auditRoom{}, Webhooks: hooksRoom{r}, Apps: appsRoom{r}, Policy: policyRoom{r}, Reports: reportsRoom{r},
 		Drained: func(context.Context) (map[string]int64, error) { return r.drain, nil },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
