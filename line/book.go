@@ -123,10 +123,11 @@ func (b *book) move(m moved, now time.Time) {
 	e.state, e.since, e.expires = m.state, m.at, m.expires
 }
 
-// outstanding counts the units that passes not used yet may take, and those of passes that were used so lately that the stock
-// rows may not show it. mu is held.
-func (b *book) outstanding(now time.Time, lag time.Duration) float64 {
-	n := float64(b.count[called]+b.count[passed]) * b.units
+// outstanding counts the units that passes not used yet may take. mu is held.
+func (b *book) outstanding() float64 { return float64(b.count[called]+b.count[passed]) * b.units }
+
+// unseen counts the units of passes that were used so lately that the stock rows may not show it. mu is held.
+func (b *book) unseen(now time.Time, lag time.Duration) (n float64) {
 	keep := b.spent[:0]
 	for _, s := range b.spent {
 		if now.Sub(s.at) < lag {

@@ -14,7 +14,8 @@ type sight struct {
 	doc             *driver.Sale
 	now             time.Time
 	available, held int64
-	// taken is the units that passes not used yet may take, waiting who stands in front of a new entry; units what one buyer takes.
+	// out is the units that passes not used yet may take, taken those and the ones that the stock rows may not show yet; waiting who stands in front of a new entry; units what one buyer takes.
+	out     float64
 	taken   float64
 	waiting int
 	units   float64
@@ -42,7 +43,8 @@ func (l *Lines) sight(b *book, now time.Time) sight {
 	if l.store.Shared() {
 		late = lag
 	}
-	s.taken = b.outstanding(now, late)
+	s.out = b.outstanding()
+	s.taken = s.out + b.unseen(now, late)
 	switch {
 	case sale.Ended(s.doc, now):
 		s.over = errs.New(errs.SaleClosed, "the sale has ended")
@@ -68,7 +70,7 @@ func (s sight) reaches(ahead int) Reach {
 		return Gone
 	case before+s.units <= float64(s.available) || before < 1 && s.available > 0:
 		return InReach
-	case before < s.rules.Reach*float64(s.available+s.held):
+	case before-s.taken+s.out < s.rules.Reach*float64(s.available+s.held): // a win moves units from available to held
 		return Unlikely
 	}
 	return Gone
