@@ -11,6 +11,7 @@ import (
 	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
 	"penstock/engine/sqldb"
+	"penstock/internal/egress"
 	"penstock/stock/driver"
 	"penstock/webhook"
 	"penstock/webhook/standard"
@@ -112,7 +113,7 @@ func (a *App) webhookOptions() webhook.Options {
 	return webhook.Options{
 		Clock: a.opt.Clock, Logger: a.log, Fault: a.opt.Fault,
 		Types: eventTypes(),
-		Guard: webhook.Guard{AllowInsecure: a.cfg.Webhooks.AllowInsecure, AllowPrivate: a.cfg.Webhooks.AllowPrivate},
+		Guard: egress.Guard{AllowInsecure: a.cfg.Webhooks.AllowInsecure, AllowPrivate: a.cfg.Webhooks.AllowPrivate},
 		Audit: func(ctx context.Context, act webhook.Act) error {
 			return a.stock.Record(ctx, driver.Audit{Who: act.Who, Act: act.Act, Object: act.Object, Why: act.Why, Before: act.Before, After: act.After, ID: act.ID})
 		},

@@ -29,22 +29,9 @@ const (
 	maxRetryAfter = 24 * time.Hour
 	// maxAnswer is how much of an answer is read, so that the connection can be used again. None of it is kept: what stands at an
 	// address is not for whoever may name an address.
-	maxAnswer  = 16 << 10
-	maxHeaders = 32 << 10
-	maxError   = 300
+	maxAnswer = 16 << 10
+	maxError  = 300
 )
-
-// newClient returns a client that connects only where the guard lets it, follows nothing and knows no proxy.
-func newClient(o Options) *http.Client {
-	return &http.Client{
-		CheckRedirect: noRedirect, Timeout: o.Timeout,
-		Transport: &http.Transport{
-			DialContext: o.Guard.dialer().DialContext, TLSClientConfig: o.TLS, TLSHandshakeTimeout: o.Timeout, ResponseHeaderTimeout: o.Timeout,
-			MaxResponseHeaderBytes: maxHeaders, MaxIdleConnsPerHost: 2, MaxIdleConns: maxEndpoints, IdleConnTimeout: 30 * time.Second,
-			ForceAttemptHTTP2: true, DisableCompression: true,
-		},
-	}
-}
 
 // try makes a delivery once and writes down what became of it.
 func (h *Hooks) try(ctx context.Context, ep *row, secrets []secret, d *Delivery) {

@@ -9,7 +9,7 @@
 // What it does not promise. A delivery may come twice, and a replay comes late. There is no order between users. An endpoint
 // gets nothing of the time when it was disabled, unless an operator replays it.
 //
-// No request leaves for an address that is not public (see [Guard]), redirects are refused, and of an answer nothing but its
+// No request leaves for an address that is not public (see [egress.Guard]), redirects are refused, and of an answer nothing but its
 // status and Retry-After is used. Secrets are kept encrypted; neither they nor URLs are logged.
 //
 // All methods of [Hooks] are safe for concurrent use. Several processes may share a store: each endpoint is worked by one of

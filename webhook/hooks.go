@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"penstock/internal/egress"
 )
 
 // Hooks is the room: it keeps endpoints, queues what the bus says and delivers it.
@@ -39,7 +41,7 @@ func New(db Store, seal Sealer, o Options) (*Hooks, error) {
 		o.Seed = rand.Uint64()
 	}
 	return &Hooks{
-		db: db, seal: seal, o: o, client: newClient(o), me: crand.Text(), rand: rand.New(rand.NewPCG(o.Seed, o.Seed^0x9e3779b97f4a7c15)),
+		db: db, seal: seal, o: o, client: egress.Client(o.Guard, egress.Options{Timeout: o.Timeout, TLS: o.TLS, Idle: maxEndpoints}), me: crand.Text(), rand: rand.New(rand.NewPCG(o.Seed, o.Seed^0x9e3779b97f4a7c15)),
 		runners: map[string]*runner{}, seen: map[string]sighting{},
 	}, nil
 }

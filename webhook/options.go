@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"penstock/internal/clock"
+	"penstock/internal/egress"
 	"penstock/internal/fault"
 )
 
@@ -22,7 +23,8 @@ type Options struct {
 	Seed uint64
 	// Source begins the source of every event; "" means "penstock". The topic follows after a slash.
 	Source string
-	Guard  Guard
+	// Guard decides where endpoints may be.
+	Guard egress.Guard
 	// Types are the event types of each topic. An endpoint may ask for nothing else; nil lets it ask for anything.
 	Types map[string][]string
 	// TLS is for tests that trust an authority of their own; nil means the machine's.

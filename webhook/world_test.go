@@ -20,6 +20,7 @@ import (
 	"penstock/engine/mysql"
 	"penstock/engine/sqldb"
 	"penstock/internal/clock"
+	"penstock/internal/egress"
 	"penstock/internal/engines"
 	"penstock/internal/fault"
 	"penstock/webhook/standard"
@@ -182,7 +183,7 @@ func (w *world) process(edit ...func(*Options)) *Hooks {
 	}
 	w.faults = &fault.Points{}
 	o := Options{
-		Clock: w.clk, Seed: 7, Guard: Guard{AllowInsecure: true, AllowPrivate: true}, Fault: w.faults, Look: 50 * time.Millisecond,
+		Clock: w.clk, Seed: 7, Guard: egress.Guard{AllowInsecure: true, AllowPrivate: true}, Fault: w.faults, Look: 50 * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(&locked{w: w.log, mu: &w.mu}, nil)),
 		Audit: func(_ context.Context, a Act) error {
 			w.mu.Lock()

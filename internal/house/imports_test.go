@@ -17,7 +17,7 @@ type room struct {
 }
 
 // floor is what everything may stand on.
-var floor = []string{"errs", "internal/clock", "internal/durable", "internal/fault", "internal/ident", "internal/seal"}
+var floor = []string{"errs", "internal/clock", "internal/durable", "internal/egress", "internal/fault", "internal/ident", "internal/seal"}
 
 // rooms is the direction of imports: errs and internal ← rooms ← drivers; gateway → rooms; app → all; cmd → app.
 var rooms = []room{

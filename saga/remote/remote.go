@@ -20,6 +20,7 @@ import (
 
 	"penstock/errs"
 	"penstock/internal/clock"
+	"penstock/internal/egress"
 	"penstock/saga/barrier"
 	"penstock/saga/participant"
 	webhook "penstock/webhook/standard"
@@ -36,7 +37,7 @@ type Call struct {
 // Options tunes a participant. The zero value works.
 type Options struct {
 	Clock clock.Clock
-	// Client makes the calls; nil means one that follows no redirect.
+	// Client makes the calls; nil means the default transport's. Redirects are never followed.
 	Client *http.Client
 	// Bearer is sent as a bearer token, beside the signature; "" sends none.
 	Bearer string
@@ -65,7 +66,7 @@ func New(base string, secrets []webhook.Secret, o Options) (*Participant, error)
 		o.Client = &http.Client{}
 	}
 	client := *o.Client
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client.CheckRedirect = egress.Refuse
 	o.Client = &client
 	return &Participant{strings.TrimRight(base, "/"), secrets, o}, nil
 }

@@ -20,6 +20,7 @@ import (
 	"penstock/engine/groupcommit"
 	"penstock/engine/sqlite"
 	"penstock/internal/clock"
+	"penstock/internal/egress"
 	"penstock/webhook/standard"
 )
 
@@ -122,12 +123,10 @@ func New(ctx context.Context, path string, secret standard.Secret, o Options) (*
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	return &Service{
-		o: o, secret: secret, db: db, client: &http.Client{Transport: o.Transport, Timeout: o.SendTimeout, CheckRedirect: noRedirect},
+		o: o, secret: secret, db: db, client: egress.Fixed(o.Transport, o.SendTimeout),
 		queue: newQueue(),
 	}, nil
 }
-
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Start sends what is due, and goes on until Stop.
 func (s *Service) Start(ctx context.Context) error {

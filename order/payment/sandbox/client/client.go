@@ -19,6 +19,7 @@ import (
 
 	"penstock/errs"
 	"penstock/internal/clock"
+	"penstock/internal/egress"
 	"penstock/internal/ident"
 	"penstock/order/payment"
 	"penstock/order/payment/sandbox"
@@ -67,7 +68,7 @@ func New(base, callback func() string, secrets []standard.Secret, o Options) (*C
 	if o.Transport == nil {
 		o.Transport = &http.Transport{MaxIdleConns: o.Conns, MaxIdleConnsPerHost: o.Conns, IdleConnTimeout: 90 * time.Second}
 	}
-	return &Client{base: base, callback: callback, verifier: v, http: &http.Client{Transport: o.Transport, Timeout: o.Timeout}}, nil
+	return &Client{base: base, callback: callback, verifier: v, http: egress.Fixed(o.Transport, o.Timeout)}, nil
 }
 
 // Close drops idle connections.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"crypto/rand"
@@ -94,5 +95,31 @@ func TestOnlyTheSandboxIsDefinite(t *testing.T) {
 				t.Errorf("%d %s is %v, %v", c.status, c.body, res.Status, err)
 			}
 		})
+	}
+}
+
+// A redirect is not followed, though it led to somebody who says yes: only the configured address is asked.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusCreated)
+		w.Write([]byte(`{"state":"pending"}`))
+	}))
+	t.Cleanup(elsewhere.Close)
+	srv := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(srv.Close)
+	sec, err := standard.NewSecret(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl, err := New(func() string { return srv.URL }, func() string { return "" }, []standard.Secret{sec}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cl.Close() })
+	if res, err := cl.Charge(t.Context(), payment.Charge{Payment: 1, Amount: 1, Currency: "EUR"}); err == nil || asked.Load() != 0 {
+		t.Errorf("charge: %v %v, asked elsewhere %d times", res.Status, err, asked.Load())
 	}
 }

@@ -1,4 +1,4 @@
-package webhook
+package egress
 
 import (
 	"context"
@@ -8,12 +8,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"penstock/internal/clock"
 )
 
 // URLs that lead inside are refused before anything is asked of a name server; those of public servers pass.
@@ -112,7 +111,7 @@ func TestRebindingIsRefusedAtTheDial(t *testing.T) {
 	}
 	g := Guard{Resolver: resolver}
 	for _, target := range []string{"evil.example:443", "evil.example:" + port, "[::ffff:127.0.0.1]:443", "127.0.0.1:443", "[::1]:443"} {
-		c, err := g.dialer().DialContext(t.Context(), "tcp", target)
+		c, err := g.Dialer().DialContext(t.Context(), "tcp", target)
 		if err == nil {
 			c.Close()
 		}
@@ -123,12 +122,42 @@ func TestRebindingIsRefusedAtTheDial(t *testing.T) {
 	if asked.Load() < 3 || reached.Load() != 0 {
 		t.Errorf("%d questions, %d connections", asked.Load(), reached.Load())
 	}
-	// The same through the client that deliveries use.
-	h, err := New(nil, Sealer{}, Options{Guard: g, Clock: clock.NewFake(noon), Timeout: 5 * time.Second})
-	if err != nil {
-		t.Fatal(err)
+	// The same through a client.
+	_, err := Client(g, Options{Timeout: 5 * time.Second}).Get("https://evil.example/hook")
+	if !errors.Is(err, ErrRefused) {
+		t.Errorf("through the client: %v", err)
 	}
-	if out := h.send(t.Context(), "https://evil.example/hook", "msg_1", []byte("{}"), nil); out.status != 0 || !strings.Contains(out.err, "not a public address") {
-		t.Errorf("through the client: %+v", out)
+}
+
+// No client follows a redirect, wherever it leads and whatever its status: what the first server says is the answer.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	var reached atomic.Int64
+	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	t.Cleanup(inside.Close)
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		code, err := strconv.Atoi(r.URL.Path[1:])
+		if err != nil {
+			code = http.StatusTeapot
+		}
+		w.Header().Set("Location", inside.URL)
+		w.WriteHeader(code)
+	}))
+	t.Cleanup(outside.Close)
+	for name, c := range map[string]*http.Client{"guarded": Client(Guard{AllowInsecure: true, AllowPrivate: true}, Options{}), "fixed": Fixed(nil, time.Second)} {
+		for _, code := range []int{301, 302, 303, 307, 308} {
+			resp, err := c.Post(outside.URL+"/"+strconv.Itoa(code), "application/json", strings.NewReader("{}"))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != code {
+				t.Errorf("%s: %d after a redirect of %d", name, resp.StatusCode, code)
+			}
+		}
+		c.CloseIdleConnections()
+	}
+	if reached.Load() != 0 {
+		t.Errorf("the inside was reached %d times", reached.Load())
 	}
 }

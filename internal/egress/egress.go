@@ -1,11 +1,16 @@
-package webhook
+// Package egress decides where requests of ours may go, when somebody else may name the address.
+//
+// A [Guard] looks at a URL when it is told, and at the address of each connection when it is dialled, after the name was resolved: a
+// name that leads outside today and inside tomorrow is refused tomorrow, however the address is spelt. [Client] makes clients
+// that go through a guard, follow no redirect and know no proxy; [Fixed] makes those for addresses of the operator's own
+// configuration, which may well be inside, but follow no redirect either. Everything is safe for concurrent use.
+package egress
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -30,7 +35,7 @@ type Guard struct {
 // ErrRefused is wrapped by every no of a [Guard].
 var ErrRefused = errors.New("address refused")
 
-const maxURL = 2048
+const maxURL = 2048 // bytes
 
 // Check looks at a URL without resolving its name.
 func (g Guard) Check(text string) error {
@@ -136,10 +141,7 @@ func (g Guard) control(_ context.Context, _, address string, _ syscall.RawConn) 
 	return g.addr(a)
 }
 
-// dialer makes connections that the guard has looked at. They go through no proxy.
-func (g Guard) dialer() *net.Dialer {
+// Dialer makes connections that the guard has looked at. They go through no proxy.
+func (g Guard) Dialer() *net.Dialer {
 	return &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second, Resolver: g.Resolver, ControlContext: g.control}
 }
-
-// noRedirect hands a redirect back as the answer, which then counts as a failure: it would lead where nobody has looked.
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
