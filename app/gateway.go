@@ -76,9 +76,10 @@ func usualLimits(l config.Limits) []limit.Rule {
 		name string
 		by   limit.Dimension
 		rate config.Rate
-	}{{"ip", limit.ByIP, l.IP}, {"user", limit.ByUser, l.User}} {
+		free []string
+	}{{"ip", limit.ByIP, l.IP, nil}, {"user", limit.ByUser, l.User, nil}, {"api", limit.ByAPI, l.API, gateway.FreeRoutes()}} {
 		if !r.rate.Off() {
-			all = append(all, limit.Rule{Name: r.name, By: []limit.Dimension{r.by}, Rate: limit.Rate{Calls: int(r.rate.N), Per: r.rate.Per}})
+			all = append(all, limit.Rule{Name: r.name, By: []limit.Dimension{r.by}, Rate: limit.Rate{Calls: int(r.rate.N), Per: r.rate.Per}, Except: r.free})
 		}
 	}
 	return all

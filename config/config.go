@@ -62,7 +62,7 @@ type KeyRing struct {
 
 // Limits are the quotas of the public listener.
 type Limits struct {
-	IP, User, Attempt Rate
+	IP, User, API, Attempt Rate
 	// Shared is "off" or the URL of the Redis in which all instances count together.
 	Shared string
 }

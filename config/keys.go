@@ -137,6 +137,7 @@ func edge(c *Config) []Key {
 		{Name: "keys.passTTL", Default: "30m", Example: "1h", v: span{&c.Keys.PassTTL, time.Minute, 24 * time.Hour}, Help: "Life of the pass a token is exchanged for before the opening."},
 		{Name: "limits.ip", Default: "100/m", Example: "100/m", v: rate{&c.Limits.IP}, Help: "Calls of one client address."},
 		{Name: "limits.user", Default: "1000/m", Example: "1000/m", v: rate{&c.Limits.User}, Help: "Calls of one user."},
+		{Name: "limits.api", Default: "10000/m", Example: "10000/m", v: rate{&c.Limits.API}, Help: "Calls of one API (route) by all callers together. Not of attempts, passes and lines, of streams, of providers' callbacks (`docs/limits.md`)."},
 		{Name: "limits.attempt", Default: "1/s", Example: "1/s", v: rate{&c.Limits.Attempt}, Help: "Attempts of one user, over all sales."},
 		{Name: "limits.shared", Default: "off", Example: "redis://cache:6379", v: engine{p: &c.Limits.Shared, embedded: []string{"off"}, remote: []string{"redis://"}},
 			Help: "Redis in which all instances count together what a policy limits (`docs/limits.md`). `off`: each counts alone."},

@@ -14,6 +14,16 @@ import (
 // signature that costs a microsecond to check, so they do not count against the address.
 const CallbackRoute = "POST /v1/payment-callbacks/{provider}"
 
+// FreeRoutes are those that no limit for all callers together may refuse. A stampede is what attempts, passes and lines are for: each
+// buyer has limits of his own there, and shedding decides when there are too many. Streams are bounded by how many are open, and what
+// a provider reports is money.
+func FreeRoutes() []string {
+	return []string{
+		AttemptRoute, "POST /v1/sales/{sale}/pass", "POST /v1/sales/{sale}/line", "GET /v1/sales/{sale}/line/{entry}",
+		"DELETE /v1/sales/{sale}/line/{entry}", "GET /v1/events", CallbackRoute,
+	}
+}
+
 // limitAddress refuses a client address that is too fast. A refused call does not count here; one that a later stage refuses
 // does, since it cost work.
 func (g *Gateway) limitAddress(c *Call) error {

@@ -49,7 +49,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-var quotasOff = []string{"PENSTOCK_LIMITS_IP=off", "PENSTOCK_LIMITS_USER=off", "PENSTOCK_LIMITS_ATTEMPT=off"}
+var quotasOff = []string{"PENSTOCK_LIMITS_IP=off", "PENSTOCK_LIMITS_USER=off", "PENSTOCK_LIMITS_API=off", "PENSTOCK_LIMITS_ATTEMPT=off"}
 
 // server is one data directory and the process that serves it.
 type server struct {

@@ -81,7 +81,7 @@ func environment(dir string) []string {
 	env := os.Environ()
 	for _, kv := range []string{
 		"DATA=" + dir, "LISTEN_PUBLIC=127.0.0.1:0", "LISTEN_ADMIN=127.0.0.1:0", "LISTEN_PROBE=127.0.0.1:0", "LISTEN_SANDBOX=127.0.0.1:0",
-		"LIMITS_IP=off", "LIMITS_USER=off", "LIMITS_ATTEMPT=off",
+		"LIMITS_IP=off", "LIMITS_USER=off", "LIMITS_API=off", "LIMITS_ATTEMPT=off",
 	} {
 		env = append(env, "PENSTOCK_"+kv)
 	}

@@ -82,7 +82,7 @@ func New(t *testing.T, plan Plan) *Cluster {
 	c.env = append([]string{
 		"PENSTOCK_KEYS_FILE=" + filepath.Join(t.TempDir(), "keys.json"), "PENSTOCK_PAYMENT_SECRET=" + secret,
 		"PENSTOCK_PAYMENT_SANDBOX=http://" + to, "PENSTOCK_PAYMENT_CALLBACK=http://" + callback.Addr().String(),
-		"PENSTOCK_LIMITS_IP=off", "PENSTOCK_LIMITS_USER=off", "PENSTOCK_LIMITS_ATTEMPT=off",
+		"PENSTOCK_LIMITS_IP=off", "PENSTOCK_LIMITS_USER=off", "PENSTOCK_LIMITS_API=off", "PENSTOCK_LIMITS_ATTEMPT=off",
 	}, plan.Env...)
 	for _, p := range plan.Processes {
 		n := newNode(t, p, c.env)
