@@ -181,7 +181,7 @@ func (l *Lines) ensure(ctx context.Context, doc *driver.Sale, sku string) (*book
 	if doc.Admission == driver.AdmitDraw {
 		d = &drawing{closing(doc), source(doc)}
 	}
-	if err := makeLine(ctx, l.store, doc.ID, sku, d); err != nil {
+	if err := l.makeLine(ctx, doc.ID, sku, d); err != nil {
 		return nil, err
 	}
 	q := reading{ctx, l.store}

@@ -1,7 +1,9 @@
 package line
 
 import (
+	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -62,7 +64,9 @@ type Options struct {
 	// Tick is the pause between two rounds of calling, Look that between two looks at what other processes did.
 	Tick, Look time.Duration
 	// Calls lets this process call entries; without it another one must.
-	Calls    bool
+	Calls bool
+	// Random makes the secrets of draws; nil means the system's generator.
+	Random   io.Reader
 	Observer Observer
 }
 
@@ -79,6 +83,9 @@ func (o *Options) Validate() error {
 	}
 	if o.Clock == nil {
 		o.Clock = clock.Real{}
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -2,10 +2,10 @@ package line
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -79,11 +79,14 @@ func (b *book) header(q querier) (h header, err error) {
 }
 
 // makeLine makes the line of a sale's SKU, with a secret of its own, or does nothing if it is there.
-func makeLine(ctx context.Context, s Store, sale, sku string, d *drawing) error {
+func (l *Lines) makeLine(ctx context.Context, sale, sku string, d *drawing) error {
 	secret, salt := make([]byte, 32), make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails
-	_, _ = rand.Read(salt)
-	return s.Do(ctx, slotOfAll, func(tx Tx) error {
+	for _, b := range [][]byte{secret, salt} {
+		if _, err := io.ReadFull(l.opt.Random, b); err != nil {
+			return fmt.Errorf("make a secret: %w", err)
+		}
+	}
+	return l.store.Do(ctx, slotOfAll, func(tx Tx) error {
 		var id int64
 		err := tx.Scan(`SELECT id FROM line_lines WHERE sale=? AND sku=?`, []any{sale, sku}, &id)
 		if !errors.Is(err, sql.ErrNoRows) {

@@ -106,6 +106,7 @@ type world struct {
 	shop *shop
 	clk  *clock.Fake
 	ring *auth.Ring
+	opt  Options
 	open func(t *testing.T) Store
 }
 
@@ -120,7 +121,12 @@ func newShop(stock int64, admission string, rules *driver.LineRules) *shop {
 
 func setup(t *testing.T, e engine, sh *shop) *world {
 	t.Helper()
-	w := &world{t: t, shop: sh, clk: clock.NewFake(opening.Add(-time.Hour)), open: e.place(t)}
+	return setupWith(t, e, Options{}, sh)
+}
+
+func setupWith(t *testing.T, e engine, o Options, sh *shop) *world {
+	t.Helper()
+	w := &world{t: t, shop: sh, opt: o, clk: clock.NewFake(opening.Add(-time.Hour)), open: e.place(t)}
 	ring, err := auth.Open(filepath.Join(t.TempDir(), "keys.json"), auth.Options{Clock: w.clk})
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +139,9 @@ func setup(t *testing.T, e engine, sh *shop) *world {
 // process is one more process over the same store; on SQLite the one before must be gone.
 func (w *world) process() *Lines {
 	w.t.Helper()
-	l, err := New(w.open(w.t), w.shop, w.ring, Options{Clock: w.clk, Calls: true})
+	o := w.opt
+	o.Clock, o.Calls = w.clk, true
+	l, err := New(w.open(w.t), w.shop, w.ring, o)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -40,6 +40,8 @@ func newRoot(e *env) *cobra.Command {
 		newGateway(e),
 		newApp(e),
 		newSaga(e),
+		newLine(e),
+		newDraw(e),
 		newExport(e),
 		newReport(e),
 		newReconcile(e),
