@@ -74,6 +74,7 @@ func (g *Gateway) lost(c *Call, key string, a stock.Answer, b []byte) []byte {
 		g.o.Logger.Error("an attempt ended without a reason of its own", "reason", string(a.Reason), "state", a.State.String(), "traceId", c.TraceID)
 		a.Reason, a.Attempt, detail = errs.Internal, nil, details[errs.Internal]
 	}
+	c.comeAgain(a.Reason, a.RetryAfter)
 	b = c.beginProblem(b, a.Reason, detail)
 	b = appendString(append(b, `,"instance":`...), AttemptPath(c.sale, key))
 	if a.Attempt != nil && a.Reason != errs.KeyReused {
@@ -97,9 +98,6 @@ func (g *Gateway) lost(c *Call, key string, a stock.Answer, b []byte) []byte {
 	if rate := g.o.Attempt; a.Reason == errs.QuotaExceeded && !rate.Off() {
 		c.set("Ratelimit-Policy", `"attempt";q=`+strconv.Itoa(rate.Calls)+";w="+strconv.FormatInt(seconds(rate.Per), 10))
 		c.set("Ratelimit", `"attempt";r=0;t=`+strconv.FormatInt(seconds(a.RetryAfter), 10))
-	}
-	if a.RetryAfter > 0 || mustWait(a.Reason) {
-		c.set("Retry-After", g.retryAfter(a.RetryAfter))
 	}
 	return append(b, '}', '\n')
 }

@@ -24,14 +24,16 @@ type Call struct {
 	g       *Gateway
 	attempt bool
 	asking  bool // explain asks what would happen
-	sale    string
-	plan    *plan
-	handler http.Handler // nil on the attempt path
-	body    []byte       // once it was read beside the attempt path
-	one     [1]stock.Item
-	quotas  [2]limit.Quota
-	values  [8]string
-	used    int
+	// elsewhere says that another service answers.
+	elsewhere bool
+	sale      string
+	plan      *plan
+	handler   http.Handler // nil on the attempt path
+	body      []byte       // once it was read beside the attempt path
+	one       [1]stock.Item
+	quotas    [2]limit.Quota
+	values    [8]string
+	used      int
 }
 
 type callKey struct{}
@@ -52,6 +54,9 @@ func (c *Call) WriteHeader(status int) {
 	}
 	if status >= 200 {
 		c.Status = status
+		if c.elsewhere {
+			c.yield()
+		}
 	}
 	c.W.WriteHeader(status)
 }

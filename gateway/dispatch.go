@@ -37,7 +37,7 @@ func (g *Gateway) route(c *Call, now *plans) {
 	found := g.router.Route(c.R)
 	if now.up != nil && found.Name == Unmatched {
 		if elsewhere, ok := now.up.Match(c.R); ok {
-			found = elsewhere
+			found, c.elsewhere = elsewhere, true
 		}
 	}
 	c.Route, c.handler, c.plan = found.Name, found.Handler, now.named(found)

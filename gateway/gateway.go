@@ -17,6 +17,7 @@ type Gateway struct {
 	calls   atomic.Uint64
 	buffers sync.Pool
 	sweep   func()
+	fixed   fixed
 }
 
 // Handler answers a call.
@@ -28,7 +29,7 @@ func New(v Verifier, router Router, o Options) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	o = o.withDefaults()
-	g := &Gateway{o: o, verify: v, router: router, sweep: func() {}}
+	g := &Gateway{o: o, verify: v, router: router, sweep: func() {}, fixed: newFixed()}
 	g.buffers.New = func() any { return new(buffer) }
 	g.stages = g.chain()
 	policy := o.Policy
@@ -68,6 +69,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &Call{W: w, R: r, g: g}
 	c.Start = g.o.Clock.Now()
 	g.route(c, g.plans.Load())
+	g.protect(c)
 	c.plan.run(c)
 }
 

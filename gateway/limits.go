@@ -117,6 +117,12 @@ func (g *Gateway) retryAfter(d time.Duration) string {
 	return strconv.FormatInt(s+int64(g.o.Random()%spread), 10)
 }
 
+// opensIn is the Retry-After of a sale that has not begun: never early, and at most two seconds late however long it is, because
+// those who wait as they are told shall not come after those who do not.
+func (g *Gateway) opensIn(d time.Duration) string {
+	return strconv.FormatInt(seconds(max(d, time.Millisecond))+int64(g.o.Random()%2), 10)
+}
+
 // builtIn is the policy of options that bring none, with what sweeps its limits.
 func builtIn(o Options) (*Policy, func(), error) {
 	address, callers, err := addressAndUser(o)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -57,9 +56,7 @@ func (c *Call) Fail(err error) {
 	b := c.beginProblem(buf.out[:0], e.Code, e.Detail)
 	b = appendString(append(appendString(append(b, `,"instance":`...), cut(c.R.URL.EscapedPath())), `,"requestId":`...), c.RequestID)
 	b = append(appendExtra(appendExecuted(b, e.Code), e), '}', '\n')
-	if e.RetryAfter > 0 || mustWait(e.Code) {
-		c.set("Retry-After", c.g.retryAfter(e.RetryAfter))
-	}
+	c.comeAgain(e.Code, e.RetryAfter)
 	if e.Code == errs.Unauthenticated {
 		c.set("Www-Authenticate", "Bearer")
 	}
@@ -94,19 +91,10 @@ func (c *Call) sendProblem(code errs.Code, body []byte) {
 	_, _ = c.Write(body)
 }
 
-// mustWait are the codes whose status promises a Retry-After.
-func mustWait(code errs.Code) bool {
-	s := code.Status()
-	return s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable
-}
-
 // appendExecuted says whether the call was executed, where the status leaves that open: false, or null for nobody knows.
 func appendExecuted(b []byte, code errs.Code) []byte {
-	switch code {
-	case errs.QuotaExceeded, errs.ReducedCapacity, errs.RequestTimeout:
-		return append(b, `,"executed":false`...)
-	case errs.Unknown:
-		return append(b, `,"executed":null`...)
+	if e := termsOf(code).executed; e != "" {
+		return append(append(b, `,"executed":`...), e...)
 	}
 	return b
 }

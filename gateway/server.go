@@ -47,5 +47,7 @@ func Server(h http.Handler, o ServerOptions) *http.Server {
 		MaxHeaderBytes:    o.MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(o.ErrorLog.Handler(), slog.LevelWarn),
 		ConnState:         o.ConnState,
+		// OPTIONS * is a path like others: it does not exist.
+		DisableGeneralOptionsHandler: true,
 	}
 }

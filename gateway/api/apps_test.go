@@ -97,7 +97,7 @@ func TestAppActs(t *testing.T) {
 			t.Errorf("%s: %d, the room saw %q, want %q: %s", what, w.Code, h.rooms.last(), want, w.Body)
 		}
 		makes := strings.Contains(want, "rotate") || strings.HasPrefix(want, "app ")
-		if strings.Contains(w.Body.String(), "pssk_") != makes || (w.Header().Get("Cache-Control") == "no-store") != makes {
+		if strings.Contains(w.Body.String(), "pssk_") != makes || w.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %v %s", what, w.Header(), w.Body)
 		}
 	}
