@@ -58,7 +58,7 @@ func (g *Gateway) answer(c *Call, key string, a stock.Answer, b []byte) []byte {
 func (g *Gateway) unknown(c *Call, key string, a stock.Answer, b []byte) []byte {
 	c.Code = errs.Unknown
 	c.set("Content-Type", "application/json")
-	c.set("Location", AttemptPath(c.sale, key))
+	c.set("Location", AttemptPath(c.Sale, key))
 	c.set("Retry-After", g.retryAfter(a.RetryAfter))
 	b = append(appendString(append(b, `{"state":"unknown","attempt":`...), key), '}', '\n')
 	c.WriteHeader(http.StatusAccepted)
@@ -76,7 +76,7 @@ func (g *Gateway) lost(c *Call, key string, a stock.Answer, b []byte) []byte {
 	}
 	c.comeAgain(a.Reason, a.RetryAfter)
 	b = c.beginProblem(b, a.Reason, detail)
-	b = appendString(append(b, `,"instance":`...), AttemptPath(c.sale, key))
+	b = appendString(append(b, `,"instance":`...), AttemptPath(c.Sale, key))
 	if a.Attempt != nil && a.Reason != errs.KeyReused {
 		b = append(append(append(b, `,"attempt":"`...), a.Attempt.ID.String()...), `","final":true}`...)
 		return append(b, '\n')
@@ -90,7 +90,7 @@ func (g *Gateway) lost(c *Call, key string, a stock.Answer, b []byte) []byte {
 		b = appendInt(append(b, `,"left":`...), a.Left)
 	}
 	if a.Reason == errs.PassRequired {
-		b = appendString(append(b, `,"join":`...), salesPrefix+url.PathEscape(c.sale)+"/line")
+		b = appendString(append(b, `,"join":`...), salesPrefix+url.PathEscape(c.Sale)+"/line")
 	}
 	if !a.OpensAt.IsZero() {
 		b = appendTime(append(b, `,"opensAt":`...), a.OpensAt)

@@ -29,7 +29,7 @@ func (g *Gateway) serveAttempt(c *Call) {
 		return
 	}
 	a := g.o.Attempts.Attempt(c.R.Context(), stock.Request{
-		Sale: c.sale, User: c.Who.User, Key: key, Items: items, Trace: c.Trace, Pass: c.Who.Admission.Entry, PassSKU: c.Who.Admission.SKU,
+		Sale: c.Sale, User: c.Who.User, Key: key, Items: items, Trace: c.Trace, Pass: c.Who.Admission.Entry, PassSKU: c.Who.Admission.SKU,
 	})
 	buf.out = g.answer(c, key, a, buf.out[:0])
 }
@@ -94,6 +94,6 @@ func (g *Gateway) ServeAttempt(c *Call, sale string) {
 		c.Fail(err)
 		return
 	}
-	c.sale = sale
+	c.Sale = sale
 	g.serveAttempt(c)
 }

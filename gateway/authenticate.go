@@ -55,7 +55,7 @@ func (g *Gateway) allowed(c *Call, who auth.Identity) error {
 	case c.plan.access == ByApp && who.App == "":
 		return errs.New(errs.Forbidden, "this call is for apps")
 	case c.attempt:
-		return AllowSale(who, c.sale)
+		return AllowSale(who, c.Sale)
 	}
 	return nil
 }

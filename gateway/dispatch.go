@@ -29,7 +29,7 @@ func attemptPath(r *http.Request) (sale string, ok bool) {
 
 // route finds out what is asked, who may ask it, and how the call passes the chain.
 func (g *Gateway) route(c *Call, now *plans) {
-	if c.sale, c.attempt = attemptPath(c.R); c.attempt && g.o.Attempts != nil {
+	if c.Sale, c.attempt = attemptPath(c.R); c.attempt && g.o.Attempts != nil {
 		c.plan, c.Route = now.attempt, AttemptRoute
 		return
 	}

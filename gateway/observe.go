@@ -30,6 +30,8 @@ type Record struct {
 	Log    bool
 	Client netip.Addr
 	User   string
+	// Sale is the sale that a call of the attempt path names, as the caller wrote it; "" for other calls.
+	Sale string
 	// Panic is what a handler panicked with, for logs; nil otherwise.
 	Panic any
 }

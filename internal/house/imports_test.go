@@ -17,7 +17,7 @@ type room struct {
 }
 
 // floor is what everything may stand on.
-var floor = []string{"errs", "internal/clock", "internal/durable", "internal/egress", "internal/fault", "internal/ident", "internal/seal"}
+var floor = []string{"errs", "internal/clock", "internal/durable", "internal/egress", "internal/fault", "internal/ident", "internal/page", "internal/seal"}
 
 // rooms is the direction of imports: errs and internal ← rooms ← drivers; gateway → rooms; app → all; cmd → app.
 var rooms = []room{
@@ -83,10 +83,11 @@ var rooms = []room{
 	{"check", []string{"stock/driver"}, "judges from what the outside can see: exports, stock rows, a buyer's log"},
 	{"report", []string{"check"}, "tells the story of a sale from what the exports say"},
 	{"storm", []string{"check"}, "buys from outside, over HTTP"},
+	{"console", nil, "tells operators' pages what others read; it knows no room"},
 	{"config", nil, "keys and values; it starts nothing"},
 	{"telemetry", nil, "rooms are handed recorders; it knows none of them"},
 	{"gateway/policy", []string{"gateway", "limit", "breaker", "shed", "config"}, "makes what the gateway uses of one file; the rooms keep their settings"},
-	{"gateway", []string{"partner", "sale", "line", "stock", "order", "balance", "webhook", "saga", "bus", "telemetry", "auth", "identity", "limit", "breaker", "shed", "reconcile", "docs/problems"}, "speaks HTTP to the rooms"},
+	{"gateway", []string{"partner", "sale", "line", "stock", "order", "balance", "webhook", "saga", "bus", "telemetry", "auth", "identity", "limit", "breaker", "shed", "reconcile", "docs/problems", "console"}, "speaks HTTP to the rooms"},
 
 	{"app", []string{"*"}, "the only place that knows everything"},
 	{"cmd", []string{"*"}, "subcommands over app"},
