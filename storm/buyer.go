@@ -13,6 +13,7 @@ const (
 	toAttempt step = iota
 	toPay
 	toCancel
+	toJoin // the line of a sale that has one
 )
 
 // plan is what a winner does.
@@ -43,6 +44,9 @@ type buyer struct {
 	payments int
 	outcome  string
 	order    string
+	// entry is the buyer's in the line, challenge and nonce the work that it cost; lined that his pass is of the line.
+	entry, challenge, nonce string
+	lined                   bool
 	// won, lost say how the wish ended; unsure that a call's outcome is not known; hungry that the last answer was a no that
 	// is not final.
 	won, lost, unsure, hungry bool
@@ -54,6 +58,9 @@ func (s *storm) newBuyer(n int, due time.Time) *buyer {
 	rng := rand.New(rand.NewPCG(uint64(s.cfg.Seed), uint64(n)))
 	b := &buyer{
 		who: who, pass: who.pass, key: s.keyPrefix + strconv.Itoa(n), sku: s.skus[n%len(s.skus)], rng: rng, due: due,
+	}
+	if s.lined {
+		b.next, b.pass = toJoin, ""
 	}
 	b.patient = rng.Float64() < s.cfg.Retry
 	b.double = rng.Float64() < s.cfg.Double

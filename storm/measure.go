@@ -85,8 +85,8 @@ type meter struct {
 
 // tallies count buyers, not calls.
 type tallies struct {
-	arrived, winners, losers, paid, cancelled, walked, replayed atomic.Int64
-	lastArrival                                                 atomic.Int64 // ns after the start
+	arrived, winners, losers, paid, cancelled, walked, replayed, turned atomic.Int64
+	lastArrival                                                         atomic.Int64 // ns after the start
 }
 
 func newMeter() *meter {

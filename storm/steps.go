@@ -12,6 +12,8 @@ func (s *storm) step(ctx context.Context, b *buyer) {
 	switch b.next {
 	case toAttempt:
 		s.tryToBuy(ctx, b)
+	case toJoin:
+		s.standInLine(ctx, b)
 	case toPay:
 		s.tryToPay(ctx, b)
 	case toCancel:
@@ -20,7 +22,7 @@ func (s *storm) step(ctx context.Context, b *buyer) {
 }
 
 func (s *storm) tryToBuy(ctx context.Context, b *buyer) {
-	if b.tries == 0 {
+	if b.tries == 0 && !b.lined {
 		s.arrive()
 	}
 	if b.tries == 0 && b.double {
@@ -33,6 +35,10 @@ func (s *storm) tryToBuy(ctx context.Context, b *buyer) {
 		return
 	}
 	a := s.timed(ctx, b, b.due)
+	if a.status == 401 && b.lined {
+		b.next, b.entry, b.pass, b.due, b.tries = toJoin, "", "", s.cfg.Clock.Now(), 1 // too late: to the end of the line
+		return
+	}
 	if a.status == 401 && b.pass != "" {
 		b.pass, b.due = "", s.cfg.Clock.Now() // the pass has run out; the token may still be good
 		b.tries++
@@ -74,7 +80,7 @@ func (s *storm) bought(b *buyer, a answer) {
 	switch {
 	case b.won:
 		s.follow(b)
-	case b.lost:
+	case b.lost, a.problem == "pass-used": // by an earlier visit of the same user
 		b.due = time.Time{}
 	case b.patient:
 		b.tries++

@@ -40,6 +40,7 @@ type storm struct {
 	outcomes  []string
 	keyPrefix string
 	salePath  string
+	lined     bool // the sale admits by a line or a draw
 	start     time.Time
 	span      time.Duration // from the start to the last arrival's due time
 	calls     atomic.Uint64
@@ -179,10 +180,12 @@ func (s *storm) scout(ctx context.Context) (opens time.Duration, err error) {
 		StartsAt   time.Time              `json:"startsAt"`
 		ServerTime time.Time              `json:"serverTime"`
 		Items      []struct{ SKU string } `json:"items"`
+		Admission  string                 `json:"admission"`
 	}
 	if err := json.Unmarshal(resp.Body, &sale); err != nil || len(sale.Items) == 0 {
 		return 0, fmt.Errorf("%w: GET %s does not answer with a sale that has items: %.300s", ErrUnreachable, s.salePath, resp.Body)
 	}
+	s.lined = sale.Admission == "line" || sale.Admission == "draw"
 	for _, it := range sale.Items {
 		if s.cfg.SKU == "" || s.cfg.SKU == it.SKU {
 			s.skus = append(s.skus, it.SKU)
