@@ -12,7 +12,7 @@ import (
 type saleReports struct{ *App }
 
 // Write writes the report of a sale as "html", "json" or "xlsx".
-func (a saleReports) Write(ctx context.Context, sale, format string, w io.Writer) error {
+func (a saleReports) Write(ctx context.Context, sale, format, nonce string, w io.Writer) error {
 	src := report.Source{Source: a.Source(), Answers: a.answers, Clock: a.opt.Clock}
 	if format == "xlsx" {
 		if _, err := a.sales.Detail(ctx, sale); err != nil {
@@ -26,7 +26,7 @@ func (a saleReports) Write(ctx context.Context, sale, format string, w io.Writer
 	}
 	switch format {
 	case "html":
-		return report.HTML(w, &r)
+		return report.HTML(w, &r, nonce)
 	case "json":
 		return report.JSON(w, &r)
 	}

@@ -42,7 +42,7 @@ func frame(b *strings.Builder, label string, r *Report, high int64) (x func(*Mom
 func legend(b *strings.Builder, bands []band) {
 	b.WriteString("</svg><div class=\"legend\">")
 	for _, s := range bands {
-		fmt.Fprintf(b, "<span><i style=\"background:var(--%s)\"></i>%s</span>", s.colour, s.name)
+		fmt.Fprintf(b, "<span><i class=\"%s\"></i>%s</span>", s.colour, s.name)
 	}
 	b.WriteString("</div>")
 }
@@ -80,7 +80,7 @@ func stockChart(r *Report) string {
 		for i := len(down) - 1; i >= 0; i-- {
 			up = append(up, down[i])
 		}
-		fmt.Fprintf(&b, "<polygon points=\"%s\" style=\"fill:var(--%s)\"><title>%s</title></polygon>\n", strings.Join(up, " "), s.colour, s.name)
+		fmt.Fprintf(&b, "<polygon points=\"%s\" class=\"%s\"><title>%s</title></polygon>\n", strings.Join(up, " "), s.colour, s.name)
 	}
 	legend(&b, bands)
 	return b.String()
@@ -118,7 +118,7 @@ func flowChart(r *Report) string {
 		m := &r.Timeline[i]
 		for j, s := range bands {
 			if v := s.of(m); v > 0 {
-				fmt.Fprintf(&b, "<rect x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\" style=\"fill:var(--%s)\"><title>%s %s at %s</title></rect>\n",
+				fmt.Fprintf(&b, "<rect x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\" class=\"%s\"><title>%s %s at %s</title></rect>\n",
 					at(left+(x(m)-left)*squeeze+float64(j)*slot), at(y(v)), at(slot), at(height-bottom-y(v)), s.colour, group(v), s.name, m.At.Format("15:04:05"))
 			}
 		}
@@ -151,7 +151,7 @@ func bars(high, all int64, rows []Count) string {
 	var b strings.Builder
 	b.WriteString("<div class=\"bars\">")
 	for _, c := range rows {
-		fmt.Fprintf(&b, "<span>%s</span><svg viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s %d\"><rect class=\"rail\" width=\"100\" height=\"10\"/><rect width=\"%s\" height=\"10\" style=\"fill:var(--sold)\"/></svg><b>%s <small>%s</small></b>\n",
+		fmt.Fprintf(&b, "<span>%s</span><svg viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s %d\"><rect class=\"rail\" width=\"100\" height=\"10\"/><rect width=\"%s\" height=\"10\" class=\"sold\"/></svg><b>%s <small>%s</small></b>\n",
 			esc(c.Name), esc(c.Name), c.N, at(float64(c.N)/float64(max(high, 1))*100), group(c.N), share(c.N, all))
 	}
 	b.WriteString("</div>")
@@ -168,7 +168,8 @@ h1{margin:2px 0 4px;font-size:30px;line-height:1.15;overflow-wrap:anywhere}h2{fo
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-bottom:16px}.tile,.card{background:var(--card);border:1px solid var(--line);border-radius:14px}.tile{padding:14px 16px}
 .tile span,.tile em{display:block;color:var(--dim);font-size:13px;font-style:normal}.tile strong{display:block;font-size:26px;line-height:1.25;font-variant-numeric:tabular-nums}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:16px;margin-bottom:16px}.card{padding:18px 20px;margin:0 0 16px;min-width:0}.grid .card{margin:0}
-svg{display:block;width:100%;height:auto}svg text{fill:var(--dim);font:11px system-ui,sans-serif}svg .axis{stroke:var(--line)}.rail{fill:var(--nonebg)}
+svg{display:block;width:100%;height:auto}svg text{fill:var(--dim);font:11px system-ui,sans-serif}svg .axis{stroke:var(--line)}.rail{fill:var(--nonebg)}svg .sold{fill:var(--sold)}svg .held{fill:var(--held)}svg .free{fill:var(--free)}svg .bad{fill:var(--bad)}
+.legend .sold{background:var(--sold)}.legend .held{background:var(--held)}.legend .free{background:var(--free)}.legend .bad{background:var(--bad)}
 .legend{display:flex;flex-wrap:wrap;gap:4px 14px;margin-top:8px;font-size:13px;color:var(--dim)}.legend i{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:6px}
 .bars{display:grid;grid-template-columns:minmax(80px,auto) 1fr auto;gap:10px 12px;align-items:center;font-size:14px}.bars svg{height:18px;border-radius:6px}.bars b{text-align:right;font-variant-numeric:tabular-nums}.bars small{color:var(--dim);font-weight:400}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}th{text-align:left;font-weight:500;color:var(--dim);font-size:13px}th,td{padding:8px 10px;border-bottom:1px solid var(--line);vertical-align:top}tr:last-child td{border-bottom:0}

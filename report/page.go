@@ -2,20 +2,21 @@ package report
 
 import (
 	"fmt"
-	"html"
 	"io"
 	"strconv"
 	"strings"
 	"time"
 
 	"penstock/check"
+	"penstock/internal/page"
 )
 
-// HTML writes the whole page. It needs no script, no font and no network; whatever comes from outside is escaped.
-func HTML(w io.Writer, r *Report) error {
+// HTML writes the whole page. It needs no script, no font and no network; whatever comes from outside is escaped. nonce is that of
+// the answer which carries the page (see package page), or "" for a file: all of its style is in one element.
+func HTML(w io.Writer, r *Report, nonce string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"+
-		"<meta name=\"color-scheme\" content=\"light dark\">\n<title>Sale report · %s</title>\n<style>%s</style></head>\n<body><main>\n", esc(r.Sale), style)
+		"<meta name=\"color-scheme\" content=\"light dark\">\n<title>Sale report · %s</title>\n<style nonce=\"%s\">%s</style></head>\n<body><main>\n", esc(r.Sale), page.Escape(nonce), style)
 	word := map[string]string{check.Pass: "Pass", check.Fail: "Fail"}[r.Proof.Verdict]
 	fmt.Fprintf(&b, "<header><div><p class=\"kicker\">Sale report</p><h1>%s</h1><p class=\"sub\">%s to %s · %s · as of %s</p></div><div class=\"verdict %s\"><strong>%s</strong><span>%s</span></div></header>\n",
 		esc(r.Sale), when(r.StartsAt), when(r.EndsAt), esc(r.State), when(r.At), esc(r.Proof.Verdict), word, verdictLine(r))
@@ -34,7 +35,7 @@ func HTML(w io.Writer, r *Report) error {
 	return err
 }
 
-func esc(s string) string { return html.EscapeString(s) }
+func esc(s string) string { return page.Escape(s) }
 
 func when(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05 UTC") }
 

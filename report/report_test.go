@@ -115,10 +115,10 @@ func TestPageStandsAlone(t *testing.T) {
 		}
 		r.Sale = `<script>alert("1")</script>`
 		var page, text bytes.Buffer
-		if err := HTML(&page, &r); err != nil {
+		if err := HTML(&page, &r, "n0nce"); err != nil {
 			t.Fatal(err)
 		}
-		for _, bad := range []string{"<script", "<i>9", "http://", "https://", "src=", "@import", "url("} {
+		for _, bad := range []string{"<script", "<i>9", "http://", "https://", "src=", "@import", "url(", " style=", "<style>"} {
 			if strings.Contains(page.String(), bad) {
 				t.Errorf("the page holds %q", bad)
 			}
@@ -149,7 +149,7 @@ func TestTimelineIsBounded(t *testing.T) {
 		t.Errorf("%d steps of %d s, %d held, at the end %+v", len(r.Timeline), r.StepSeconds, held, last)
 	}
 	empty := Report{Sale: "s"}
-	if err := HTML(io.Discard, &empty); err != nil {
+	if err := HTML(io.Discard, &empty, ""); err != nil {
 		t.Error(err)
 	}
 }

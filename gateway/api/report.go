@@ -9,11 +9,12 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"penstock/gateway"
+	"penstock/internal/page"
 )
 
-// SaleReports writes the report of a sale as "html", "json" or "xlsx".
+// SaleReports writes the report of a sale as "html", "json" or "xlsx". nonce is what the style of a page must carry.
 type SaleReports interface {
-	Write(ctx context.Context, sale, format string, w io.Writer) error
+	Write(ctx context.Context, sale, format, nonce string, w io.Writer) error
 }
 
 // reportTypes are the media types of the forms of a report.
@@ -42,10 +43,12 @@ func (s *surface) reportCalls() {
 // saleReport streams a report; one that cannot be finished breaks the connection, as an export does.
 func (s *surface) saleReport(format string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		header := http.Header{"Content-Type": {reportTypes()[format]}, "X-Content-Type-Options": {"nosniff"}}
+		header, nonce := http.Header{"Content-Type": {reportTypes()[format]}}, ""
 		if format == "html" { // it is one page of its own: nothing in it may load or run anything
-			header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+			nonce = page.Guard(header, "")
 		}
-		s.stream(w, r, header, func(out io.Writer) error { return s.d.Reports.Write(r.Context(), r.PathValue("sale"), format, out) })
+		s.stream(w, r, header, func(out io.Writer) error {
+			return s.d.Reports.Write(r.Context(), r.PathValue("sale"), format, nonce, out)
+		})
 	}
 }

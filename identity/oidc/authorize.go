@@ -12,7 +12,7 @@ import (
 
 	"penstock/errs"
 	"penstock/identity"
-	"penstock/identity/web"
+	"penstock/internal/page"
 )
 
 // request is an authorization request whose client and redirect URI are known to be good.
@@ -43,7 +43,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		if errs.CodeOf(err) == errs.ReducedCapacity {
 			status, words = http.StatusServiceUnavailable, "The login is not available just now."
 		}
-		web.Page{Title: "Cannot log in", Status: status, Body: "<p>" + web.Escape(words) + "</p>"}.Write(w)
+		page.Page{Title: "Cannot log in", Status: status, Body: "<p>" + page.Escape(words) + "</p>"}.Write(w)
 		return
 	}
 	if err := req.check(); err != nil {

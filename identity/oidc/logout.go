@@ -7,14 +7,14 @@ import (
 	"slices"
 	"strings"
 
-	"penstock/identity/web"
+	"penstock/internal/page"
 )
 
 // endSession logs out (RP-Initiated Logout 1.0). An ID token of this very session shows that the client speaks for the person; else
 // the person is asked, so that no other site can log anybody out. The way back is one that was registered, or none.
 func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	if r.ParseForm() != nil {
-		web.Page{Title: "Log out", Status: http.StatusBadRequest, Body: "<p>The request cannot be read.</p>"}.Write(w)
+		page.Page{Title: "Log out", Status: http.StatusBadRequest, Body: "<p>The request cannot be read.</p>"}.Write(w)
 		return
 	}
 	q := r.Form
@@ -32,15 +32,15 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	}
 	same := hinted && hint["sub"] == who.User.Name && hint["sid"] == sid(grant{session: who.Session.ID})
 	if !same && !(r.Method == http.MethodPost && p.web.OwnForm(r)) {
-		body := "<p>Log <b>" + web.Escape(who.User.Name) + `</b> out?</p><form method="post" action="/oidc/end-session">` + p.web.Form(w, r)
+		body := "<p>Log <b>" + page.Escape(who.User.Name) + `</b> out?</p><form method="post" action="/oidc/end-session">` + p.web.Form(w, r)
 		for _, name := range []string{"client_id", "id_token_hint", "post_logout_redirect_uri", "state"} {
-			body += `<input type="hidden" name="` + name + `" value="` + web.Escape(q.Get(name)) + `">`
+			body += `<input type="hidden" name="` + name + `" value="` + page.Escape(q.Get(name)) + `">`
 		}
-		web.Page{Title: "Log out", Body: body + "<button>Log out</button></form>", FormTo: origin(to)}.Write(w)
+		page.Page{Title: "Log out", Body: body + "<button>Log out</button></form>", FormTo: origin(to)}.Write(w)
 		return
 	}
 	if err := p.people.Logout(context.WithoutCancel(r.Context()), p.web.SessionSecret(r)); err != nil {
-		web.Page{Title: "Log out", Status: http.StatusServiceUnavailable, Body: "<p>The logout did not work just now. Please try again.</p>"}.Write(w)
+		page.Page{Title: "Log out", Status: http.StatusServiceUnavailable, Body: "<p>The logout did not work just now. Please try again.</p>"}.Write(w)
 		return
 	}
 	p.web.ClearSession(w, r)
@@ -66,7 +66,7 @@ func (p *Provider) afterLogout(ctx context.Context, client string, q url.Values)
 
 func (p *Provider) loggedOut(w http.ResponseWriter, r *http.Request, to string) {
 	if to == "" {
-		web.Page{Title: "Logged out", Body: `<p>You are logged out. <a href="/login">Log in</a></p>`}.Write(w)
+		page.Page{Title: "Logged out", Body: `<p>You are logged out. <a href="/login">Log in</a></p>`}.Write(w)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")

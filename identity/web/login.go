@@ -11,6 +11,7 @@ import (
 
 	"penstock/errs"
 	"penstock/identity"
+	"penstock/internal/page"
 )
 
 const deviceCookieLife = 365 * 24 * time.Hour
@@ -29,7 +30,7 @@ func (w *Web) show(rw http.ResponseWriter, r *http.Request) {
 	back := r.URL.Query().Get("return")
 	if back == "" {
 		if who, err := w.Current(r); err == nil {
-			Page{Title: "Logged in", Body: "<p>You are logged in as <b>" + Escape(who.User.Name) + "</b> (" + Escape(string(who.User.Role)) + ").</p>" +
+			page.Page{Title: "Logged in", Body: "<p>You are logged in as <b>" + page.Escape(who.User.Name) + "</b> (" + page.Escape(string(who.User.Role)) + ").</p>" +
 				`<form method="post" action="/logout">` + w.Form(rw, r) + "<button>Log out</button></form>"}.Write(rw)
 			return
 		}
@@ -39,18 +40,18 @@ func (w *Web) show(rw http.ResponseWriter, r *http.Request) {
 
 // ask shows the form; err is what was wrong with the last one.
 func (w *Web) ask(rw http.ResponseWriter, r *http.Request, back string, err error) {
-	p := Page{Title: "Log in", FormTo: w.o.FormTo(r.Context(), back)}
+	p := page.Page{Title: "Log in", FormTo: w.o.FormTo(r.Context(), back)}
 	if err != nil {
 		p.Status = errs.CodeOf(err).Status()
-		p.Body = `<p class="wrong" role="alert">` + Escape(said(rw, err)) + "</p>"
+		p.Body = `<p class="wrong" role="alert">` + page.Escape(said(rw, err)) + "</p>"
 	}
-	p.Body += `<form method="post" action="/login">` + w.Form(rw, r) + hidden("return", back)
+	p.Body += `<form method="post" action="/login">` + w.Form(rw, r) + page.Hidden("return", back)
 	if r.URL.Query().Get("again") == "" && w.people.Pending(r.Context(), cookie(r, sessionCookie)) {
-		p.Body += hidden("step", "code") +
+		p.Body += page.Hidden("step", "code") +
 			`<label for="code">Code of your authenticator app, or a recovery code</label><input id="code" name="code" autocomplete="one-time-code" required autofocus>` +
-			`<button>Go on</button></form><p><a href="/login?again=1&amp;return=` + Escape(url.QueryEscape(back)) + `">Somebody else</a></p>`
+			`<button>Go on</button></form><p><a href="/login?again=1&amp;return=` + page.Escape(url.QueryEscape(back)) + `">Somebody else</a></p>`
 	} else {
-		p.Body += hidden("step", "password") +
+		p.Body += page.Hidden("step", "password") +
 			`<label for="name">Name</label><input id="name" name="name" autocomplete="username" autocapitalize="none" required autofocus>` +
 			`<label for="password">Password</label><input id="password" name="password" type="password" autocomplete="current-password" required>` +
 			"<button>Log in</button></form>"
@@ -105,11 +106,11 @@ func (w *Web) try(r *http.Request) (identity.Login, error) {
 
 func (w *Web) logout(rw http.ResponseWriter, r *http.Request) {
 	if !w.OwnForm(r) {
-		Page{Title: "Log out", Status: http.StatusForbidden, Body: `<p>The form did not come from this page. <a href="/login">Try again</a>.</p>`}.Write(rw)
+		page.Page{Title: "Log out", Status: http.StatusForbidden, Body: `<p>The form did not come from this page. <a href="/login">Try again</a>.</p>`}.Write(rw)
 		return
 	}
 	if err := w.people.Logout(context.WithoutCancel(r.Context()), cookie(r, sessionCookie)); err != nil {
-		Page{Title: "Log out", Status: errs.CodeOf(err).Status(), Body: "<p>" + Escape(said(rw, err)) + "</p>"}.Write(rw)
+		page.Page{Title: "Log out", Status: errs.CodeOf(err).Status(), Body: "<p>" + page.Escape(said(rw, err)) + "</p>"}.Write(rw)
 		return
 	}
 	w.ClearSession(rw, r)

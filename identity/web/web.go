@@ -13,6 +13,7 @@ import (
 	"penstock/auth"
 	"penstock/errs"
 	"penstock/identity"
+	"penstock/internal/page"
 )
 
 // Options tunes Web. The zero value works.
@@ -130,7 +131,7 @@ func (w *Web) form(rw http.ResponseWriter, r *http.Request) string {
 
 // Form returns the hidden field that makes a form of this server's pages acceptable to [Web.OwnForm].
 func (w *Web) Form(rw http.ResponseWriter, r *http.Request) string {
-	return hidden("csrf", w.form(rw, r))
+	return page.Hidden("csrf", w.form(rw, r))
 }
 
 // OwnForm reports a form that was sent from a page of this server. It has parsed the form then.

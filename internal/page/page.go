@@ -1,4 +1,10 @@
-package web
+// Package page is how this server shows HTML to people: one place for escaping, for the nonce of an answer and for the headers that let
+// nothing else into a page.
+//
+// It promises that text which went through [Escape] can end neither a text nor a quoted attribute, and that a page sent with [Guard]'s
+// headers runs no script, loads nothing, is framed by nobody and is kept by nobody; its one style sheet is named by a nonce that is
+// new for each answer. What a caller puts into a body without Escape is his own promise. Safe for concurrent use.
+package page
 
 import (
 	"crypto/rand"
@@ -43,15 +49,15 @@ type Page struct {
 
 const style = `body{font:16px/1.5 system-ui,sans-serif;max-width:24rem;margin:12vh auto;padding:0 1rem}
 label{display:block;margin:1rem 0 .2rem}input{font:inherit;width:100%;padding:.5rem;box-sizing:border-box}
-button{font:inherit;margin-top:1.2rem;padding:.5rem 1.2rem}.wrong{color:#a00}`
+button{font:inherit;margin-top:1.2rem;padding:.5rem 1.2rem}.wrong{color:#a00}pre{white-space:pre-wrap}`
 
-// Write sends the page with headers that let nothing else into it.
-func (p Page) Write(w http.ResponseWriter) {
-	nonce := rand.Text()
-	h := w.Header()
+// Guard sets the headers of a page and returns the nonce that its style element must carry. formTo is an origin, besides this
+// server's own, that the answer to a form may lead to, or "".
+func Guard(h http.Header, formTo string) (nonce string) {
+	nonce = rand.Text()
 	form := "'self'"
-	if p.FormTo != "" {
-		form += " " + p.FormTo
+	if formTo != "" {
+		form += " " + formTo
 	}
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; form-action "+form+"; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -59,6 +65,14 @@ func (p Page) Write(w http.ResponseWriter) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	return nonce
+}
+
+// Write sends the page.
+func (p Page) Write(w http.ResponseWriter) {
+	nonce := Guard(w.Header(), p.FormTo)
 	if p.Status == 0 {
 		p.Status = http.StatusOK
 	}
@@ -67,7 +81,7 @@ func (p Page) Write(w http.ResponseWriter) {
 		"<title>"+Escape(p.Title)+"</title><style nonce=\""+nonce+"\">"+style+"</style></head><body><h1>"+Escape(p.Title)+"</h1>"+p.Body+"</body></html>\n")
 }
 
-// hidden is a hidden field of a form.
-func hidden(name, value string) string {
-	return `<input type="hidden" name="` + name + `" value="` + Escape(value) + `">`
+// Hidden is a hidden field of a form.
+func Hidden(name, value string) string {
+	return `<input type="hidden" name="` + Escape(name) + `" value="` + Escape(value) + `">`
 }
