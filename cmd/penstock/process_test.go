@@ -95,7 +95,7 @@ func TestRefusalsOfTheCommandLine(t *testing.T) {
 		{"config check", []string{"PENSTOCK_CONFIG=" + bad, "PENSTOCK_NODE=x"}, 2, []string{"limts.ip", "node"}},
 		{"config show --pprof=maybe", nil, 2, []string{"pprof", `"maybe"`}},
 		{"token", nil, 2, []string{"--user is missing"}},
-		{"token --user u --role king", nil, 2, []string{`"king"`, "--role operator"}},
+		{"token --user u --role king", nil, 2, []string{`"king"`, "operator"}},
 		{"token --user u --for -1h", nil, 2, []string{"--for"}},
 		{"token --user u --for soon", nil, 2, []string{"soon"}},
 		{"token --user u --count -1", nil, 2, []string{"--count"}},

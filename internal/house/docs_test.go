@@ -152,7 +152,7 @@ func shell(text string) []string {
 
 // words are things that must not stand anywhere in the repository, and why.
 var words = map[string]*regexp.Regexp{
-	"a path of somebody's machine":            regexp.MustCompile(`/tmp/` + `bash_jobs|/work/` + `(main|shared)|\.\./` + `shared/|/root/` + `go|/home/` + `[a-z]+/`),
+	"a path of somebody's machine":            regexp.MustCompile(`/tmp/` + `bash_jobs|/work/` + `(main|shared)|(?:^|[^"'/])\.\./` + `shared/|/root/` + `go|/home/` + `[a-z]+/`),
 	"the host of a package registry":          regexp.MustCompile(`proxy\.` + `golang\.org|registry\.` + `npmjs\.org|repo1\.` + `maven\.org`),
 	"a key or a token":                        regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE ` + `KEY-----|AKIA` + `[0-9A-Z]{16}`),
 	"a merge that was not finished":           regexp.MustCompile(`(?m)^(<<<<<<<|>>>>>>>) `),
