@@ -9,10 +9,11 @@ import (
 // terms are what a refusal says about coming again, beside its type: the same for every answer of a code. docs/answers.md has
 // them as a table, which a test writes.
 type terms struct {
-	// wait is the Retry-After of an answer that knows no better; 0 means that there is none unless the answer says one.
+	// wait is the Retry-After of an answer that knows no better; 0 means that there is none then.
 	wait time.Duration
-	// never leaves Retry-After out, whatever the answer says: coming again changes nothing.
-	never bool
+	// may lets an answer say a Retry-After that it knows. Else there is none, whatever the answer says: coming again with the
+	// same call changes nothing.
+	may bool
 	// cache is the Cache-Control.
 	cache string
 	// executed is what the body says of it: "false", "null" for nobody knows, or "" where the status leaves nothing open.
@@ -32,19 +33,19 @@ const (
 func termsOf(code errs.Code) terms {
 	switch code {
 	case errs.SoldOut:
-		return terms{never: true, cache: finalFor}
-	case errs.LimitReached, errs.SaleClosed, errs.PassUsed, errs.KeyReused:
-		return terms{never: true, cache: noStore}
+		return terms{cache: finalFor}
 	case errs.QuotaExceeded, errs.ReducedCapacity:
-		return terms{wait: time.Second, cache: noStore, executed: "false"}
+		return terms{wait: time.Second, may: true, cache: noStore, executed: "false"}
 	case errs.RequestTimeout:
 		return terms{cache: noStore, executed: "false"}
 	case errs.Unknown:
-		return terms{wait: time.Second, cache: noStore, executed: "null"}
+		return terms{wait: time.Second, may: true, cache: noStore, executed: "null"}
 	case errs.KeyInProgress:
-		return terms{wait: time.Second, cache: noStore}
+		return terms{wait: time.Second, may: true, cache: noStore}
 	case errs.StockHeld, errs.SalePaused:
-		return terms{wait: 2 * time.Second, cache: noStore}
+		return terms{wait: 2 * time.Second, may: true, cache: noStore}
+	case errs.SaleNotOpen, errs.NotEnoughLeft, errs.LineClosed:
+		return terms{may: true, cache: noStore}
 	}
 	return terms{cache: noStore}
 }
@@ -63,7 +64,7 @@ func (c *Call) comeAgain(code errs.Code, said time.Duration) {
 		wait = t.wait
 	}
 	switch {
-	case t.never || wait == 0:
+	case !t.may || wait == 0:
 		delete(c.W.Header(), "Retry-After")
 	case code == errs.SaleNotOpen:
 		c.set("Retry-After", c.g.opensIn(wait))
