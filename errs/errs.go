@@ -55,6 +55,12 @@ const (
 	QuotaExceeded Code = "quota-exceeded"
 	// ReducedCapacity means that the server cannot take the call now; not executed.
 	ReducedCapacity Code = "reduced-capacity"
+	// UpstreamUnavailable means that the service behind the call cannot be asked; not executed.
+	UpstreamUnavailable Code = "upstream-unavailable"
+	// UpstreamFailed means that the service behind the call gave no answer that can be used.
+	UpstreamFailed Code = "upstream-failed"
+	// UpstreamTimeout means that the service behind a reading call did not answer in time.
+	UpstreamTimeout Code = "upstream-timeout"
 	// Unknown means that the outcome is not known yet; ask again with the same key.
 	Unknown Code = "unknown-outcome"
 	// IllegalTransition means that the order's state does not allow the act.
@@ -106,6 +112,7 @@ var status = map[Code]int{
 	IllegalTransition: 409, PaymentInProgress: 409, MethodUnknown: 422, RefundTooLarge: 409, StockInUse: 409, VersionMismatch: 412, VersionRequired: 428,
 	Conflict: 409, NotFound: 404, Invalid: 400, TooLarge: 413, UnsupportedMedia: 415, MethodNotAllowed: 405,
 	Unauthenticated: 401, Forbidden: 403, BadSignature: 401, RequestTimeout: 408, Internal: 500,
+	UpstreamUnavailable: 503, UpstreamFailed: 502, UpstreamTimeout: 504,
 }
 
 // Status returns the HTTP status that always goes with c; 500 for a code that is not in the table.

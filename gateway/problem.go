@@ -27,7 +27,8 @@ var titles = map[errs.Code]string{
 	errs.VersionMismatch: "The version has changed", errs.VersionRequired: "If-Match missing", errs.Conflict: "It exists already",
 	errs.NotFound: "Not found", errs.Invalid: "Invalid request", errs.TooLarge: "Body too large", errs.UnsupportedMedia: "Unsupported media type",
 	errs.MethodNotAllowed: "Method not allowed", errs.Unauthenticated: "Not authenticated", errs.Forbidden: "Forbidden",
-	errs.BadSignature: "Bad signature", errs.RequestTimeout: "Request timeout", errs.Internal: "Internal error",
+	errs.BadSignature: "Bad signature", errs.RequestTimeout: "Request timeout",
+	errs.UpstreamUnavailable: "The service cannot be asked", errs.UpstreamFailed: "The service failed", errs.UpstreamTimeout: "The service was too slow", errs.Internal: "Internal error",
 }
 
 // Title returns the fixed human name of a problem type.

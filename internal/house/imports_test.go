@@ -87,6 +87,7 @@ var rooms = []room{
 	{"config", nil, "keys and values; it starts nothing"},
 	{"telemetry", nil, "rooms are handed recorders; it knows none of them"},
 	{"gateway/policy", []string{"gateway", "limit", "breaker", "shed", "config"}, "makes what the gateway uses of one file; the rooms keep their settings"},
+	{"gateway/upstream", []string{"breaker"}, "sends calls to other services; it knows neither the chain nor who decides"},
 	{"gateway", []string{"partner", "sale", "line", "stock", "order", "balance", "webhook", "saga", "bus", "telemetry", "auth", "identity", "limit", "breaker", "shed", "reconcile", "docs/problems", "console"}, "speaks HTTP to the rooms"},
 
 	{"app", []string{"*"}, "the only place that knows everything"},
@@ -95,6 +96,7 @@ var rooms = []room{
 	{"bench", []string{"*"}, "measures the whole"},
 	{"examples", nil, "what users copy"},
 	{"docs", nil, "pages that the server itself serves"},
+	{"web", nil, "pages that the server itself serves; what they show comes over the API"},
 }
 
 // imports finds imports against the direction. Tests may import whatever does not stand above their room.
