@@ -1,4 +1,5 @@
 # make demo   build and watch a stampede, then look around in the browser
+# make web    build the pages (needs Node 20 and npm), which the next build takes into the binary
 # make test   everything that must hold before a change lands
 # make check  vet, staticcheck, gofmt
 # make soak   every fault on real engines, several times, and storms on six processes (an hour); writes docs/resilience.md
@@ -11,13 +12,24 @@ COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
 export CGO_ENABLED ?= 0
 
-.PHONY: demo build test soak bench check
+.PHONY: demo build web faces test soak bench check
 
-demo: build
+demo: faces build
 	$(BIN) demo
 
 build:
 	$(GO) build -trimpath -o $(BIN) ./cmd/penstock
+
+web:
+	cd web && npm ci --no-audit --no-fund && npm run build
+
+# The binary is good without its pages: Go never needs Node.
+faces:
+	@if command -v npm >/dev/null; then \
+		cd web && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; } && npm run build --silent; \
+	else \
+		echo "npm is not installed: the demo runs without the shop and the console (install Node 20 or newer for them)"; \
+	fi
 
 test: build
 	$(GO) run ./internal/house/testrun

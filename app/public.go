@@ -7,6 +7,7 @@ import (
 	"penstock/gateway"
 	"penstock/gateway/api"
 	"penstock/limit"
+	"penstock/web"
 )
 
 // deps is what both listeners are built from.
@@ -65,6 +66,9 @@ func (a *App) startPublic(context.Context) (func(context.Context) error, error) 
 	} else {
 		d.Sales = nil
 	}
+	if err := a.shopDeps(&d); err != nil {
+		return nil, err
+	}
 	d.Gateway.Attempt = limit.Rate{Calls: int(a.cfg.Limits.Attempt.N), Per: a.cfg.Limits.Attempt.Per}
 	g, err := api.Public(d)
 	if err != nil {
@@ -80,6 +84,9 @@ func (a *App) startAdmin(context.Context) (func(context.Context) error, error) {
 	d := a.deps()
 	a.loginDeps(&d)
 	var err error
+	if d.Face, err = web.Console(web.Options{}); err != nil {
+		return nil, err
+	}
 	if d.Policy, err = a.policies(d); err != nil {
 		return nil, err
 	}

@@ -43,6 +43,7 @@ type Config struct {
 	Log            Log
 	Trace          Trace
 	Pprof          bool
+	DemoLogin      bool
 	Monitor        Monitor
 }
 

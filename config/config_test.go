@@ -91,6 +91,7 @@ func TestRefusals(t *testing.T) {
 		"sqlite with a path": {env: "PENSTOCK_ORDERS=sqlite:/x.db", want: []string{"orders", "data directory"}},
 		"no unit":            {file: "payment: {window: 15}\n", want: []string{"payment.window", `"15"`, "unit", `"15m"`}},
 		"out of range":       {file: "node: 32\n", want: []string{"node", `"32"`, "0 to 31"}},
+		"demo for everyone":  {env: "PENSTOCK_DEMOLOGIN=true", flags: map[string]string{"listen.public": "0.0.0.0:8080"}, want: []string{"demoLogin", "more than this machine"}},
 		"same address twice": {env: "PENSTOCK_LISTEN_ADMIN=127.0.0.1:8080", want: []string{"listen.admin", "address of listen.public"}},
 		"batch over attempt": {flags: map[string]string{"batch.wait": "50ms", "timeouts.attempt": "50ms"}, want: []string{"batch.wait", "timeouts.attempt"}},
 		"not yaml":           {file: "data: [\n", want: []string{"not YAML", "line"}},

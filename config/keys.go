@@ -205,6 +205,7 @@ func watching(c *Config) []Key {
 		{Name: "trace.export", Default: "off", Example: "log", v: text{&c.Trace.Export, "path", true}, Help: "Where spans go as JSON lines: `off`, `log`, or a file."},
 		{Name: "monitor.every", Default: "1s", Example: "5s", v: pause{span{&c.Monitor.Every, 100 * time.Millisecond, time.Hour}}, Help: "How often the leader of the timers compares stock rows, journal and gate. `off` switches the monitor off."},
 		{Name: "monitor.freeze", Default: "false", Example: "true", v: onOff{&c.Monitor.Freeze}, Help: "Pause the sale of a stock row that breaks an invariant, as an operator would, with a row in the trail."},
+		{Name: "demoLogin", Default: "false", Example: "false", v: onOff{&c.DemoLogin}, Help: "For demonstrations only: make every browser of this machine a buyer of its own, without any login (`docs/shop.md`). Needs `listen.public` on loopback. `penstock demo` switches it on."},
 		{Name: "pprof", Default: "false", Example: "true", v: onOff{&c.Pprof}, Help: "Serve `/debug/pprof` on the probe listener."},
 	}
 }

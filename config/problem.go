@@ -85,7 +85,17 @@ func check(c Config) Problems {
 	if c.Batch.Wait >= c.Timeouts.Attempt {
 		found = append(found, Problem{Key: "batch.wait", Value: spell(c.Batch.Wait), What: "is not shorter than timeouts.attempt, " + spell(c.Timeouts.Attempt), Example: "2ms"})
 	}
+	if c.DemoLogin && !loopback(c.Listen.Public) {
+		found = append(found, Problem{Key: "demoLogin", Value: "true", What: "hands out identities, and listen.public, " + c.Listen.Public + ", is for more than this machine", Example: "false"})
+	}
 	return found
+}
+
+// loopback reports an address that only this machine reaches.
+func loopback(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // checkRoles finds what processes with single roles need and lack.

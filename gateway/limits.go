@@ -15,12 +15,12 @@ import (
 const CallbackRoute = "POST /v1/payment-callbacks/{provider}"
 
 // FreeRoutes are those that no limit for all callers together may refuse. A stampede is what attempts, passes and lines are for: each
-// buyer has limits of his own there, and shedding decides when there are too many. Streams are bounded by how many are open, and what
-// a provider reports is money.
+// buyer has limits of his own there, and shedding decides when there are too many. Streams are bounded by how many are open, what
+// a provider reports is money, and a page is a few bytes from memory.
 func FreeRoutes() []string {
 	return []string{
 		AttemptRoute, "POST /v1/sales/{sale}/pass", "POST /v1/sales/{sale}/line", "GET /v1/sales/{sale}/line/{entry}",
-		"DELETE /v1/sales/{sale}/line/{entry}", "GET /v1/events", CallbackRoute,
+		"DELETE /v1/sales/{sale}/line/{entry}", "GET /v1/events", CallbackRoute, ShopRoute,
 	}
 }
 

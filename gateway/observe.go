@@ -10,6 +10,9 @@ import (
 // AttemptRoute is the route name of the attempt path.
 const AttemptRoute = "POST /v1/sales/{sale}/attempts"
 
+// ShopRoute is the route name of the pages of the public listener, and of their files.
+const ShopRoute = "GET /shop"
+
 // Record is what became of a call. Durations are from the monotonic clock.
 type Record struct {
 	Start     time.Time

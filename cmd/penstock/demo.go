@@ -134,6 +134,8 @@ func (d *demo) open(ctx context.Context, asked <-chan struct{}) error {
 	cfg := config.Default()
 	cfg.Data = d.data
 	cfg.Listen = config.Listen{Public: "127.0.0.1:0", Admin: "127.0.0.1:0", Probe: "127.0.0.1:0", Sandbox: "127.0.0.1:0"}
+	cfg.DemoLogin = true
+	cfg.Limits.IP.N = max(cfg.Limits.IP.N, 1000) // all browsers of this machine have one address
 	cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	log, err := os.OpenFile(filepath.Join(d.data, "penstock.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -212,13 +214,15 @@ func (d *demo) createSale(ctx context.Context) error {
 func (d *demo) invite() {
 	fmt.Fprintf(d.e.out, `
 It stays open until you press Ctrl-C.
+open     %s/shop   the shop, in a browser; everybody is somebody there
+operate  %s/console   the console, as the operator of the token below
 report   %s
 the sale curl %s/v1/sales/%s
 the API  curl %s/openapi.json
 stock    curl -H "Authorization: Bearer $(cat %s)" "%s/admin/v1/stock?sale=%s"
 metrics  curl %s/metrics
 check    penstock check --data %s
-`, d.report, d.url("public"), demoSale, d.url("public"), d.tokenFile(), d.url("admin"), demoSale, d.url("probe"), d.data)
+`, d.url("public"), d.url("admin"), d.report, d.url("public"), demoSale, d.url("public"), d.tokenFile(), d.url("admin"), demoSale, d.url("probe"), d.data)
 }
 
 // tokenFile leaves the operator's token where the printed commands find it.

@@ -21,7 +21,9 @@ func Admin(d Deps) (*gateway.Gateway, error) {
 	}
 	d = d.withDefaults()
 	d.Gateway.Attempts = nil
-	return gateway.New(d.Verifier, adminCalls(d, newSpec()), d.Gateway)
+	s := adminCalls(d, newSpec())
+	s.face(d.Face, "GET /console")
+	return gateway.New(d.Verifier, s, d.Gateway)
 }
 
 // adminCalls registers every call of the admin listener.

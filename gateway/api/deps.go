@@ -54,6 +54,10 @@ type Deps struct {
 	Webhooks    Webhooks
 	Apps        Apps
 	Reports     SaleReports
+	// Face is the pages of the listener; nil means that it has none.
+	Face Face
+	// DemoLogin gives visitors of a demonstration a name; nil, as it should be elsewhere, means that nothing does.
+	DemoLogin DemoLogin
 	// People, Browser and OIDC are the logins of the back office; OIDC is nil without an issuer.
 	People  People
 	Browser Browser

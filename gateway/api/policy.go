@@ -73,6 +73,8 @@ func PublicRouter() gateway.Router {
 	s.handle("GET /openapi.json", gateway.ByAnyone, nobody)
 	s.handle("GET /problems/{name}", gateway.ByAnyone, nobody)
 	s.handle(gateway.AttemptRoute, gateway.ByUser, nobody)
+	s.handle(gateway.ShopRoute, gateway.ByAnyone, nobody)
+	s.handle(DemoLoginRoute, gateway.ByAnyone, nobody)
 	return s
 }
 

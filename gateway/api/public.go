@@ -44,6 +44,8 @@ func Public(d Deps) (*gateway.Gateway, error) {
 		_, _ = w.Write(document)
 	})
 	s.handle("GET /problems/{name}", gateway.ByAnyone, problemPage)
+	s.face(d.Face, gateway.ShopRoute)
+	s.demoCalls()
 	g, err := gateway.New(d.Verifier, s, d.Gateway)
 	if err != nil {
 		return nil, err

@@ -16,6 +16,8 @@ type routes struct {
 	access map[string]gateway.Access
 	// unmatched is who may learn that a path does not exist.
 	unmatched gateway.Access
+	// pages finds the route of a path of the listener's pages; nil means that it has none.
+	pages func(r *http.Request) (gateway.Route, bool)
 }
 
 func newRoutes(unmatched gateway.Access) *routes {
@@ -30,6 +32,11 @@ func (s *routes) handle(pattern string, who gateway.Access, h http.HandlerFunc) 
 
 // Route finds the handler. The mux is never let to redirect: a path that is not in its simplest form does not exist.
 func (s *routes) Route(r *http.Request) gateway.Route {
+	if s.pages != nil {
+		if found, ok := s.pages(r); ok {
+			return found
+		}
+	}
 	if !simple(r.URL.EscapedPath()) {
 		return gateway.Route{Name: "unmatched", Access: s.unmatched, Handler: http.HandlerFunc(notFound)}
 	}
