@@ -16,6 +16,7 @@ var roomBenchmarks = [...]struct{ what, name, times, dir string }{
 	{"orders into MariaDB: through the order writer, a bare loop of 100-row INSERTs, a bare loop of the same statements", "^BenchmarkDrain$", "20x", "./order/mysqlorder"},
 	{"records into Kafka: through the relay, a bare producer of the same records", "^BenchmarkRelay$", "5x", "./bus/kafkabus"},
 	{"Redis per attempt: the gate's script, plain pipelined commands", "^BenchmarkRedis$", "50000x", "./stock/gate/redisgate"},
+	{"limit: calls counted by address, user and one API, k/s and ratio to one at a time, with 1, 10, 100 and 1000 in flight", "^BenchmarkFlat$", "15x", "./limit"},
 }
 
 // rooms runs the rooms' own benchmarks and prints what they measured.

@@ -13,6 +13,7 @@ type pick struct {
 	meter *meter // nil: the rule does not apply
 	shard *shard[key]
 	at    int32 // the counter's place in the shard, none if it has none yet
+	lent  bool  // the call was taken on credit
 	now   int64
 }
 
@@ -30,27 +31,47 @@ func (s *Set) pick(p *picks, who *Subject) (meets bool) {
 }
 
 // local decides with the counters of this process, as one of so many instances. Each counter is locked and looked at, then counted
-// and unlocked in reverse, so that the last one, which the most calls share, is locked for the shortest time.
+// and unlocked in reverse, so that the last one, which the most calls share, is locked for the shortest time, and seldom: it gives
+// credit.
 func (s *Set) local(p *picks, answers []driver.Answer, instances int64, count bool) (allowed bool) {
 	allowed = true
 	now := s.opt.Clock.Now()
 	for _, i := range s.order {
 		if q := &p[i]; q.meter != nil {
 			t := s.rules[i]
+			if allowed && count && instances == 1 {
+				if answers[i], q.lent = q.borrow(t, now); q.lent {
+					continue
+				}
+			}
 			q.lock(t, now, instances)
-			answers[i] = q.meter.look(q.cells(t), q.now, instances)
+			answers[i] = q.look(t, instances, !count)
 			allowed = allowed && answers[i].Retry == 0
 		}
 	}
 	for _, i := range slices.Backward(s.order) {
 		if q := &p[i]; q.meter != nil {
-			if allowed && count {
-				q.count(s.rules[i], instances)
-			}
-			q.shard.mu.Unlock()
+			q.end(s.rules[i], now, instances, allowed && count, &answers[i])
 		}
 	}
 	return allowed
+}
+
+// end counts the call, or leaves its counter as it was, and unlocks it.
+func (q *pick) end(t *table, now time.Time, instances int64, counts bool, a *driver.Answer) {
+	if q.lent {
+		if !counts {
+			q.repay(t, now)
+		}
+		return
+	}
+	if counts {
+		q.count(t, instances)
+		if instances == 1 {
+			q.lend(t, a)
+		}
+	}
+	q.shard.mu.Unlock()
 }
 
 // note counts a call that the shared counters have allowed, so that this process knows its own part when they are gone.

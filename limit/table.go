@@ -23,6 +23,7 @@ type table struct {
 	// A counter is as good as new after span without a call, and after slow longer for each instance more that shares.
 	span, slow int64
 	shards     [shardCount]shard[key]
+	hots       hots
 }
 
 // key is the value of a counter: two keyed hashes of the values of the rule's dimensions. Nobody outside can make two alike, and
@@ -72,8 +73,11 @@ func (t *table) common() int {
 	case t.by.app:
 		return 1
 	}
-	return 2
+	return byAll
 }
+
+// byAll is said of counters that the most calls share.
+const byAll = 2
 
 func (t *table) meter(rate Rate) *meter {
 	if rate.Off() {

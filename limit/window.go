@@ -62,7 +62,7 @@ func (w window) lookExact(cells []int64, now int64) Result {
 }
 
 func (w window) lookPieces(cells []int64, now int64) Result {
-	current := now/w.piece + 1 // from 1, so that an empty cell is of no piece
+	current := w.pieceAt(now)
 	used, first := 0, current
 	for _, c := range cells {
 		if number := c >> countBits; number > current-int64(len(cells)) && c&countMask > 0 {
@@ -92,10 +92,26 @@ func (w window) count(cells []int64, now int64) {
 		cells[oldest] = now + 1
 		return
 	}
-	current := now/w.piece + 1
+	w.add(cells, now, 1)
+}
+
+// pieceAt is the number of the piece of a time, from 1, so that an empty cell is of no piece.
+func (w window) pieceAt(now int64) int64 { return now/w.piece + 1 }
+
+// add counts n calls in the piece of the time.
+func (w window) add(cells []int64, now, n int64) {
+	current := w.pieceAt(now)
 	cell := &cells[current%int64(len(cells))]
 	if *cell>>countBits != current {
 		*cell = current << countBits
 	}
-	*cell++
+	*cell += n
+}
+
+// back takes calls out of the count again: those of a number of a piece, shifted left, and how many, unless the piece is over.
+func (w window) back(cells []int64, of int64) {
+	cell := &cells[of>>countBits%int64(len(cells))]
+	if *cell>>countBits == of>>countBits {
+		*cell -= min(of&countMask, *cell&countMask)
+	}
 }
