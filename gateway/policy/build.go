@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -9,6 +8,7 @@ import (
 
 	"penstock/breaker"
 	"penstock/gateway"
+	"penstock/gateway/upstream"
 	"penstock/limit"
 	"penstock/shed"
 )
@@ -23,6 +23,7 @@ type built struct {
 	callers  *limit.Set
 	shedder  *shed.Shedder
 	breakers map[string]*breaker.Breaker
+	forwards *upstream.Set // nil when this process forwards nothing
 }
 
 // build reads a file and makes all that it asks for. What before has and the file does not change is taken over. Nothing is
@@ -32,18 +33,24 @@ func (r Rooms) build(text []byte, before *built) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
-	up, err := r.upstreams(src)
-	if err != nil {
-		return nil, err
-	}
-	b := &built{file: src, routes: r.known(up)}
-	if err := src.check(b.routes); err != nil {
-		return nil, err
-	}
 	if before == nil {
 		before = &built{}
 	}
-	for _, part := range []func(Rooms, *built) error{b.makeLimits, b.makeShedder, b.makeBreakers} {
+	if err := src.checkBreakers(nil); err != nil {
+		return nil, err
+	}
+	b := &built{file: src}
+	for _, part := range []func(Rooms, *built) error{b.makeBreakers, b.makeForwards} {
+		if err := part(r, before); err != nil {
+			return nil, err
+		}
+	}
+	up := b.upstreams()
+	b.routes = r.known(up)
+	if err := src.check(b.routes); err != nil {
+		return nil, err
+	}
+	for _, part := range []func(Rooms, *built) error{b.makeLimits, b.makeShedder} {
 		if err := part(r, before); err != nil {
 			return nil, err
 		}
@@ -61,25 +68,6 @@ func (r Rooms) build(text []byte, before *built) (*built, error) {
 		return rules[gateway.Unmatched]
 	}}
 	return b, nil
-}
-
-func (r Rooms) upstreams(s *source) (gateway.Upstreams, error) {
-	if r.Upstreams != nil {
-		up, err := r.Upstreams(&s.Upstreams, &s.Routes)
-		if p, ok := errors.AsType[*Problem](err); ok || err == nil {
-			if ok {
-				return nil, p
-			}
-			return up, nil
-		}
-		return nil, s.at("routes", err.Error())
-	}
-	for key, empty := range map[string]bool{"upstreams": s.Upstreams.IsZero(), "routes": s.Routes.IsZero()} {
-		if !empty {
-			return nil, s.at(key, "this process forwards no calls to other services")
-		}
-	}
-	return nil, nil
 }
 
 // makeLimits parts the rules: what counts by address, and by nothing that only a token tells, is taken before the token.

@@ -12,7 +12,7 @@ import (
 
 // check judges what the values of a file mean together.
 func (s *source) check(routes map[string]gateway.Access) error {
-	for _, check := range []func(map[string]gateway.Access) error{s.checkLimits, s.checkAPIs, s.checkBreakers, s.checkRules, s.checkShedding} {
+	for _, check := range []func(map[string]gateway.Access) error{s.checkLimits, s.checkAPIs, s.checkRules, s.checkShedding} {
 		if err := check(routes); err != nil {
 			return err
 		}
@@ -25,6 +25,9 @@ func (s *source) checkLimits(routes map[string]gateway.Access) error {
 		key := "limits[" + strconv.Itoa(i) + "]"
 		if err := r.Validate(); err != nil {
 			return s.at(key, err.Error())
+		}
+		if wait := r.LongestWait(); wait > gateway.MaxHold {
+			return s.at(key+".burst", fmt.Sprintf("would hold calls back for up to %v: at most %v, so that connections do not pile up; take a smaller burst or a faster rate", wait, gateway.MaxHold))
 		}
 		for j := range i {
 			if s.Limits[j].Name == r.Name {

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"penstock/breaker"
+	"penstock/gateway/upstream"
 	"penstock/limit"
 	"penstock/shed"
 )
@@ -27,8 +28,8 @@ type File struct {
 	Shedding *Shedding          `yaml:"shedding"`
 	Breakers map[string]Breaker `yaml:"breakers"`
 	// Upstreams and Routes are of the room that forwards calls to other services.
-	Upstreams yaml.Node `yaml:"upstreams"`
-	Routes    yaml.Node `yaml:"routes"`
+	Upstreams map[string]upstream.Upstream `yaml:"upstreams"`
+	Routes    []upstream.Route             `yaml:"routes"`
 }
 
 // Lists are networks whose addresses may call, and that may not. An empty Allow means that all may.

@@ -165,6 +165,9 @@ func (l *Live) use(text []byte) (err error) {
 		return l.named(err)
 	}
 	old := l.now
+	if l.running {
+		b.forwards.Start()
+	}
 	for _, swap := range swaps {
 		swap()
 	}
@@ -172,6 +175,9 @@ func (l *Live) use(text []byte) (err error) {
 	l.status.Version++
 	l.status.Hash, l.status.LoadedAt, l.status.LastError, l.status.LastErrorAt = l.tried, l.o.Clock.Now(), "", nil
 	l.o.Logger.Info("the gateway's policy has changed", "file", l.path, "version", l.status.Version, "hash", l.tried)
+	if l.running {
+		go old.forwards.Retire(b.forwards)
+	}
 	if old.shedder != nil && old.shedder != b.shedder && l.running {
 		go l.retire(old)
 	}
@@ -243,6 +249,7 @@ func (l *Live) Start(ctx context.Context) error {
 			return err
 		}
 	}
+	l.now.forwards.Start()
 	l.running, l.done = true, make(chan struct{})
 	watch, cancel := context.WithCancel(context.Background())
 	l.stop = cancel
@@ -267,6 +274,7 @@ func (l *Live) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	b.forwards.Retire(nil)
 	if b.shedder != nil {
 		return b.shedder.Stop(ctx)
 	}

@@ -90,8 +90,6 @@ func syntax(err error) *Problem {
 	return p
 }
 
-var nodeType = reflect.TypeFor[yaml.Node]()
-
 // walk looks at each value by itself, so that the first that does not fit is named with its place.
 func (s *source) walk(n *yaml.Node, t reflect.Type, key string) error {
 	s.nodes[key] = n
@@ -103,7 +101,7 @@ func (s *source) walk(n *yaml.Node, t reflect.Type, key string) error {
 	}
 	leaf := reads(t) || t.Kind() != reflect.Struct && t.Kind() != reflect.Map && t.Kind() != reflect.Slice
 	switch {
-	case t == nodeType || n.ShortTag() == "!!null" && !leaf:
+	case n.ShortTag() == "!!null" && !leaf:
 		return nil
 	case leaf:
 		return s.leaf(n, t, key)
@@ -116,7 +114,7 @@ func (s *source) walk(n *yaml.Node, t reflect.Type, key string) error {
 // reads reports a type that reads itself.
 func reads(t reflect.Type) bool {
 	p := reflect.PointerTo(t)
-	return t != nodeType && (p.Implements(reflect.TypeFor[yaml.Unmarshaler]()) || p.Implements(reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()))
+	return p.Implements(reflect.TypeFor[yaml.Unmarshaler]()) || p.Implements(reflect.TypeFor[interface{ UnmarshalText([]byte) error }]())
 }
 
 func (s *source) leaf(n *yaml.Node, t reflect.Type, key string) error {

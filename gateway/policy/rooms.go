@@ -3,10 +3,9 @@ package policy
 import (
 	"maps"
 
-	"go.yaml.in/yaml/v3"
-
 	"penstock/breaker"
 	"penstock/gateway"
+	"penstock/gateway/upstream"
 	"penstock/limit"
 	"penstock/shed"
 )
@@ -25,9 +24,9 @@ type Rooms struct {
 	Limit limit.SetOptions
 	Shed  shed.Options
 	Break func(name string) breaker.Options
-	// Upstreams makes the routes to other services from the two parts of the file that are about them; nil means that there are
-	// none, and that a file may not speak of them.
-	Upstreams func(upstreams, routes *yaml.Node) (gateway.Upstreams, error)
+	// Forward is what routes to other services need beside the file; what is about calls is filled in here. nil means that there
+	// are none, and that a file may not speak of them.
+	Forward *upstream.Deps
 }
 
 // known returns all routes, those to other services included.
