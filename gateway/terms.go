@@ -34,7 +34,7 @@ func termsOf(code errs.Code) terms {
 	switch code {
 	case errs.SoldOut:
 		return terms{cache: finalFor}
-	case errs.QuotaExceeded, errs.ReducedCapacity:
+	case errs.QuotaExceeded, errs.ReducedCapacity, errs.UpstreamUnavailable:
 		return terms{wait: time.Second, may: true, cache: noStore, executed: "false"}
 	case errs.RequestTimeout:
 		return terms{cache: noStore, executed: "false"}
@@ -44,7 +44,7 @@ func termsOf(code errs.Code) terms {
 		return terms{wait: time.Second, may: true, cache: noStore}
 	case errs.StockHeld, errs.SalePaused:
 		return terms{wait: 2 * time.Second, may: true, cache: noStore}
-	case errs.SaleNotOpen, errs.NotEnoughLeft, errs.LineClosed:
+	case errs.SaleNotOpen, errs.NotEnoughLeft, errs.LineClosed, errs.UpstreamFailed:
 		return terms{may: true, cache: noStore}
 	}
 	return terms{cache: noStore}

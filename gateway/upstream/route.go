@@ -193,7 +193,7 @@ func (r *route) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 		}
 		defer r.open.Add(-1)
 		j.head = func() { timer.Stop() }
-		w = &paced{w, conn}
+		w = &paced{w, conn, func() { r.d.Switched(in) }}
 		defer j.endWith(cancel)()
 	}
 	j.ctx = ctx
@@ -296,9 +296,7 @@ func (r *route) modify(a *http.Response) error {
 	if a.StatusCode == http.StatusSwitchingProtocols || r.Stream == "events" && a.StatusCode < 300 {
 		j.head()
 	}
-	if a.StatusCode == http.StatusSwitchingProtocols {
-		r.d.Switched(j.in)
-	} else if r.Stream != "" {
+	if a.StatusCode != http.StatusSwitchingProtocols && r.Stream != "" {
 		a.Body = j.stream(a.Body)
 	}
 	j.answered(a, j.said)

@@ -1,9 +1,11 @@
 package upstream
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,7 +28,17 @@ var (
 // paced gives each write of a stream its own time, so that the stream may last while a caller that does not read may not.
 type paced struct {
 	http.ResponseWriter
-	conn *http.ResponseController
+	conn     *http.ResponseController
+	switched func()
+}
+
+// Hijack implements http.Hijacker.
+func (p *paced) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, b, err := p.conn.Hijack()
+	if err == nil {
+		p.switched()
+	}
+	return c, b, err
 }
 
 // Write implements io.Writer.
