@@ -38,6 +38,7 @@ func (a *App) startGateway(ctx context.Context) (func(context.Context) error, er
 	if err := live.Start(ctx); err != nil {
 		return nil, err
 	}
+	a.metrics.Registry().MustRegister(newGateSeries(live.Counts))
 	a.policy, a.sweeps = live, append(a.sweeps, live.Sweep)
 	a.policed.Store(true)
 	if a.missed.Load() {

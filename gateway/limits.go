@@ -72,8 +72,18 @@ func refusal(d *limit.Decision) string {
 	return "over the limit " + strconv.Quote(d.Rule)
 }
 
-// hold waits for the turn of a call in a leaky bucket. Whoever goes away meanwhile was not served.
+// MaxHold is the longest that a call waits for its turn in a leaky bucket. It keeps its connection and its goroutine meanwhile, and
+// its body must still arrive in time.
+const MaxHold = 5 * time.Second
+
+// hold waits for the turn of a call in a leaky bucket. Whoever goes away meanwhile was not served, and whose turn is too far away comes
+// back for it.
 func (g *Gateway) hold(c *Call, wait time.Duration) error {
+	if wait > MaxHold {
+		e := errs.New(errs.QuotaExceeded, "too many calls: the turn of this one is more than %v away", MaxHold)
+		e.RetryAfter = wait
+		return e
+	}
 	t := g.o.Clock.NewTimer(wait)
 	defer t.Stop()
 	select {

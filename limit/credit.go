@@ -73,22 +73,37 @@ func (h *hot) take(piece int64) bool {
 	}
 }
 
-// lend counts calls ahead in the cells of a counter and puts them into a lane. The counter is locked and just answered a.
-func (h *hot) lend(w window, cells []int64, now int64, a *driver.Answer) {
+// lend counts calls ahead in the cells of a counter and puts them into a lane; more is how many are counted more than before. The
+// counter is locked and just answered a.
+func (h *hot) lend(w window, cells []int64, now int64, a *driver.Answer) (more int64) {
 	at := &h.lanes[rand.Uint32()%lanes].at
-	w.back(cells, at.Swap(w.pieceAt(now)<<countBits|credit))
+	old := at.Swap(w.pieceAt(now)<<countBits | credit)
+	w.back(cells, old)
 	w.add(cells, now, credit)
 	h.left.Store(int64(a.Remaining))
 	h.frees.Store(now + int64(a.Reset))
+	return credit - old&countMask
 }
 
-// settle takes all credit back into the cells of a counter, so that they say what was really called. The counter is locked.
-func (h *hot) settle(w window, cells []int64) {
+// settle takes all credit back into the cells of a counter, so that they say what was really called; less is how many that
+// were. The counter is locked.
+func (h *hot) settle(w window, cells []int64) (less int64) {
 	for i := range h.lanes {
 		if at := &h.lanes[i].at; at.Load()&countMask != 0 {
-			w.back(cells, at.Swap(0))
+			old := at.Swap(0)
+			w.back(cells, old)
+			less += old & countMask
 		}
 	}
+	return less
+}
+
+// open is how many calls are lent and not taken.
+func (h *hot) open() (calls int64) {
+	for i := range h.lanes {
+		calls += h.lanes[i].at.Load() & countMask
+	}
+	return calls
 }
 
 // lends reports whether a counter gives credit: one that many calls share, with a rate that leaves room for it.
@@ -116,6 +131,7 @@ func (q *pick) repay(t *table, at time.Time) {
 	if q.at != none {
 		q.meter.window.back(q.cells(t), piece<<countBits|1)
 	}
+	q.shard.counted--
 	q.shard.mu.Unlock()
 }
 
@@ -126,7 +142,7 @@ func (q *pick) look(t *table, instances int64, exact bool) driver.Answer {
 		return a
 	}
 	if h := t.hots.find(q.key, false); h != nil {
-		h.settle(q.meter.window, q.cells(t))
+		q.shard.counted -= h.settle(q.meter.window, q.cells(t))
 		a = q.meter.look(q.cells(t), q.now, instances)
 	}
 	return a
@@ -138,6 +154,6 @@ func (q *pick) lend(t *table, a *driver.Answer) {
 		return
 	}
 	if h := t.hots.find(q.key, true); h != nil {
-		h.lend(q.meter.window, q.cells(t), q.now, a)
+		q.shard.counted += h.lend(q.meter.window, q.cells(t), q.now, a)
 	}
 }

@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -144,5 +145,24 @@ func TestOldCreditIsNotTaken(t *testing.T) {
 	c.Advance(35 * time.Second)
 	if q := s.Explain(Subject{API: "a"}).Quotas; q[0].Remaining != 3000-100-1 {
 		t.Errorf("%d are left after 100 calls within the minute", q[0].Remaining)
+	}
+}
+
+// What a rule has counted and refused is told as it was, credit or not.
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	s, err := NewSet([]Rule{
+		{Name: "user", By: []Dimension{ByUser}, Rate: Rate{2, time.Minute}},
+		{Name: "all", Rate: Rate{3000, time.Minute}},
+	}, SetOptions{Clock: clock.NewFake(start)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 900 {
+		s.Take(context.Background(), Subject{User: fmt.Sprint(i % 300)})
+	}
+	want := []Count{{Rule: "user", Allowed: 600, Refused: 300}, {Rule: "all", Allowed: 600}}
+	if got := s.Counts(); !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
 	}
 }

@@ -114,4 +114,5 @@ func (q *pick) count(t *table, instances int64) {
 	}
 	q.shard.entries[q.at].touched = q.now
 	q.meter.count(q.cells(t), q.now, instances)
+	q.shard.counted++
 }

@@ -3,6 +3,7 @@ package limit
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -188,6 +189,20 @@ func (r Rule) plan(rate Rate) driver.Plan {
 		p.Burst = max(p.Burst, 1)
 	}
 	return p
+}
+
+// LongestWait is how long a call may have to wait for its turn in a leaky bucket; 0 for other algorithms.
+func (r Rule) LongestWait() (longest time.Duration) {
+	if r.Algorithm != LeakyBucket {
+		return 0
+	}
+	for _, rate := range append(slices.Collect(maps.Values(r.Overrides)), r.Rate) {
+		if !rate.Off() {
+			m := meterOf(r.plan(rate))
+			longest = max(longest, time.Duration((m.size-1)*m.every))
+		}
+	}
+	return longest
 }
 
 // applies reports whether calls of the API meet the rule.

@@ -96,22 +96,52 @@ func (s *Set) Rules() []Rule {
 func (s *Set) Take(ctx context.Context, who Subject) Decision {
 	var p picks
 	var answers [maxRules]driver.Answer
-	meets := s.pick(&p, &who)
-	switch {
-	case !meets:
+	if !s.pick(&p, &who) {
 		return Decision{Allowed: true, Quotas: who.Into[:0]}
-	case s.opt.Shared == nil:
-		allowed := s.local(&p, answers[:], 1, true)
-		return s.decision(&p, answers[:], who.Into, allowed)
 	}
-	allowed, err := s.shared(ctx, &p, &who, answers[:])
-	if err == nil {
-		return s.decision(&p, answers[:], who.Into, allowed)
-	}
-	allowed = s.local(&p, answers[:], s.instances(), true)
+	allowed, local := s.take(ctx, &p, &who, answers[:])
 	d := s.decision(&p, answers[:], who.Into, allowed)
-	d.Local = true
+	d.Local = local
+	if !allowed {
+		s.refuse(d.Rule)
+	}
 	return d
+}
+
+// take asks the shared counters if there are any, else those of this process.
+func (s *Set) take(ctx context.Context, p *picks, who *Subject, answers []driver.Answer) (allowed, local bool) {
+	if s.opt.Shared == nil {
+		return s.local(p, answers, 1, true), false
+	}
+	allowed, err := s.shared(ctx, p, who, answers)
+	if err != nil {
+		return s.local(p, answers, s.instances(), true), true
+	}
+	return allowed, false
+}
+
+// refuse counts a call that the rule has refused.
+func (s *Set) refuse(rule string) {
+	for _, t := range s.rules {
+		if t.rule.Name == rule {
+			t.refused.Add(1)
+		}
+	}
+}
+
+// Count is how many calls a rule has counted, and how many it has refused as the one that refuses longest.
+type Count struct {
+	Rule             string
+	Allowed, Refused uint64
+}
+
+// Counts returns them, in order. They begin anew with a rule that changes.
+func (s *Set) Counts() []Count {
+	all := make([]Count, len(s.rules))
+	for i, t := range s.rules {
+		all[i] = Count{Rule: t.rule.Name, Allowed: t.counted(), Refused: t.refused.Load()}
+	}
+	return all
 }
 
 // Explain says what Take would say as far as this process knows, and counts nothing.

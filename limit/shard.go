@@ -14,7 +14,8 @@ type shard[K comparable] struct {
 	cells          []int64
 	free           []int32
 	newest, oldest int32
-	_              [32]byte
+	counted        int64 // calls that were counted and not taken back
+	_              [24]byte
 }
 
 type slot[K comparable] struct {

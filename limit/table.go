@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"hash/maphash"
 	"reflect"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,8 @@ type table struct {
 	span, slow int64
 	shards     [shardCount]shard[key]
 	hots       hots
+	refused    atomic.Uint64 // calls
+	told       atomic.Int64  // the most calls that were ever said to be counted
 }
 
 // key is the value of a counter: two keyed hashes of the values of the rule's dimensions. Nobody outside can make two alike, and
@@ -151,4 +154,26 @@ func (t *table) sweep(at time.Time, instances int64) (left int) {
 		s.mu.Unlock()
 	}
 	return left
+}
+
+// counted is how many calls were counted, as never less than it said before. What is lent and not taken is left out.
+func (t *table) counted() uint64 {
+	var calls int64
+	for i := range t.hots {
+		if h := t.hots[i].Load(); h != nil {
+			calls -= h.open()
+		}
+	}
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.lock()
+		calls += s.counted
+		s.mu.Unlock()
+	}
+	for {
+		told := t.told.Load()
+		if calls <= told || t.told.CompareAndSwap(told, calls) {
+			return uint64(max(calls, told))
+		}
+	}
 }

@@ -108,7 +108,7 @@ func (w window) add(cells []int64, now, n int64) {
 	*cell += n
 }
 
-// back takes calls out of the count again: those of a number of a piece, shifted left, and how many, unless the piece is over.
+// back takes calls out of the count again: those of a number of a piece, shifted left, and how many, unless the piece is forgotten.
 func (w window) back(cells []int64, of int64) {
 	cell := &cells[of>>countBits%int64(len(cells))]
 	if *cell>>countBits == of>>countBits {

@@ -21,7 +21,8 @@ type built struct {
 	rules    []limit.Rule // in force
 	address  *limit.Set   // nil when there is no such rule
 	callers  *limit.Set
-	shedder  *shed.Shedder
+	shedding Shedding      // of the file, or the defaults
+	shedder  *shed.Shedder // never nil
 	breakers map[string]*breaker.Breaker
 	forwards *upstream.Set // nil when this process forwards nothing
 }
@@ -111,14 +112,14 @@ func (r Rooms) set(rules []limit.Rule, from *limit.Set) (*limit.Set, error) {
 }
 
 func (b *built) makeShedder(r Rooms, before *built) (err error) {
-	if b.file.Shedding == nil {
-		return nil
+	if b.file.Shedding != nil {
+		b.shedding = *b.file.Shedding
 	}
-	if before.shedder != nil && reflect.DeepEqual(before.file.Shedding, b.file.Shedding) {
+	if before.shedder != nil && reflect.DeepEqual(before.shedding, b.shedding) {
 		b.shedder = before.shedder
 		return nil
 	}
-	o := b.file.Shedding.options()
+	o := b.shedding.options()
 	o.Clock, o.Tick, o.Pressure = r.Shed.Clock, r.Shed.Tick, r.Shed.Pressure
 	if b.shedder, err = shed.New(o); err != nil {
 		return b.file.at("shedding", err.Error())
@@ -183,9 +184,7 @@ func (b *built) rule(r Rooms, route string) (gateway.Rule, error) {
 		}
 	}
 	out.Allow, out.Deny = addresses(allow), addresses(deny)
-	if b.shedder != nil {
-		out.Shedder = b.shedder
-	}
+	out.Shedder = b.shedder
 	b.limit(&out, route)
 	return out, b.located(addressOff, &out)
 }

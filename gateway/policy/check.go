@@ -27,7 +27,9 @@ func (s *source) checkLimits(routes map[string]gateway.Access) error {
 			return s.at(key, err.Error())
 		}
 		if wait := r.LongestWait(); wait > gateway.MaxHold {
-			return s.at(key+".burst", fmt.Sprintf("would hold calls back for up to %v: at most %v, so that connections do not pile up; take a smaller burst or a faster rate", wait, gateway.MaxHold))
+			p := s.at(key+".burst", fmt.Sprintf("would hold calls back for up to %v: at most %v, so that connections do not pile up", wait, gateway.MaxHold))
+			p.Example = "rate: 50/s, burst: 100"
+			return p
 		}
 		for j := range i {
 			if s.Limits[j].Name == r.Name {

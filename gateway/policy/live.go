@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,6 +40,7 @@ type Live struct {
 	running  bool
 	stop     context.CancelFunc
 	done     chan struct{}
+	retired  retired
 	seen     string // hash of the file at the last look
 	tried    string // hash of the file that was tried last
 }
@@ -178,29 +180,18 @@ func (l *Live) use(text []byte) (err error) {
 	if l.running {
 		go old.forwards.Retire(b.forwards)
 	}
-	if old.shedder != nil && old.shedder != b.shedder && l.running {
-		go l.retire(old)
+	if old.shedder != b.shedder {
+		l.retire(old.shedder)
 	}
 	return nil
 }
 
 // startShedder starts a shedder that the policy before did not have.
 func (l *Live) startShedder(b *built) error {
-	if !l.running || b.shedder == nil || b.shedder == l.now.shedder {
+	if !l.running || b.shedder == l.now.shedder {
 		return nil
 	}
 	return b.shedder.Start(context.Background())
-}
-
-// retireTime bounds the stop of a shedder that is not used any more.
-const retireTime = 5 * time.Second
-
-func (l *Live) retire(b *built) {
-	ctx, cancel := context.WithTimeout(context.Background(), retireTime)
-	defer cancel()
-	if err := b.shedder.Stop(ctx); err != nil {
-		l.o.Logger.Warn("a shedder did not stop", "error", err.Error())
-	}
 }
 
 // failed remembers why a file is not in use. l.mu is held.
@@ -275,10 +266,7 @@ func (l *Live) Stop(ctx context.Context) error {
 		return ctx.Err()
 	}
 	b.forwards.Retire(nil)
-	if b.shedder != nil {
-		return b.shedder.Stop(ctx)
-	}
-	return nil
+	return errors.Join(b.shedder.Stop(ctx), l.stopRetired(ctx))
 }
 
 func (l *Live) watch(ctx context.Context, done chan struct{}) {

@@ -79,7 +79,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := b.policy.Rule("GET /v1/orders")
-	if r.Address == nil || r.Limits != nil || r.Shedder != nil || r.Breaker != nil || r.Allow != nil || r.Deny != nil || r.Off != 0 {
+	if r.Address == nil || r.Limits != nil || r.Shedder == nil || r.Breaker != nil || r.Allow != nil || r.Deny != nil || r.Off != 0 {
 		t.Errorf("%+v", r)
 	}
 	if c := b.policy.Rule(gateway.CallbackRoute); c.Off != gateway.StageIPLimit {
@@ -134,6 +134,7 @@ func TestBadFilesSayWhy(t *testing.T) {
 		"limits:\n  - {name: ip, by: [ip], rate: 1/s}\n  - {name: ip, by: [user], rate: 1/s}": `line 3: limits[1].name: "ip" is the name of another limit too`,
 		"limits:\n  - {name: ip, by: [moon], rate: 1/s}":                                      `line 2: limits[0]: limit ip: by has "moon"`,
 		"limits:\n  - {name: ip, by: [ip], rate: 1/s, burst: many}":                           `line 2: limits[0].burst: "many" is no whole number; write for example burst: 200`,
+		"limits:\n  - {name: ip, by: [ip], rate: 1/s, algorithm: leaky-bucket, burst: 6}":     `line 2: limits[0].burst: "6" would hold calls back for up to 6s: at most 5s`,
 		"limits:\n  - {name: ip, by: [ip], rate: 1/s, algorithm: guess}":                      `line 2: limits[0].algorithm: "guess" is not an algorithm`,
 		"limits:\n  - {name: ip, by: [ip], rate: 1/s, routes: [GET /v1/order]}":               "did you mean GET /v1/orders?",
 		"limits:\n  - {name: ip, by: [ip], rate: 1/s, rate: 2/s}":                             "limits[0].rate: stands on line 2 already",

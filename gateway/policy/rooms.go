@@ -56,7 +56,7 @@ func classOf(route string) shed.Class {
 		return shed.Confirming
 	case gateway.AttemptRoute, "POST /v1/sales/{sale}/pass", "POST /v1/sales/{sale}/waiting", "POST /v1/sales/{sale}/line":
 		return shed.Attempting
-	case "GET /v1/events":
+	case "GET /v1/events", "GET /v1/sales/{sale}/line/{entry}":
 		return shed.Exempt
 	}
 	return shed.Browsing

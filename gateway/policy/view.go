@@ -59,9 +59,7 @@ func (l *Live) View() PolicyView {
 	for name, br := range b.breakers {
 		v.Breakers[name] = BreakerView{Breaker: b.file.Breakers[name], State: br.State(), Forced: br.Forced()}
 	}
-	if b.shedder != nil {
-		v.Shedding = sheddingView(*b.file.Shedding, b.shedder.State())
-	}
+	v.Shedding = sheddingView(b.shedding, b.shedder.State())
 	return v
 }
 

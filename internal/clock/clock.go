@@ -80,6 +80,13 @@ func (f *Fake) NewTimer(d time.Duration) Timer {
 	return t
 }
 
+// Timers is how many timers wait, so that a test knows when somebody does.
+func (f *Fake) Timers() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.timers)
+}
+
 type fakeTimer struct {
 	f  *Fake
 	at time.Time
