@@ -41,12 +41,12 @@ type Grant struct {
 // IsAdmission reports whether a bearer token has the form of an admission pass.
 func IsAdmission(token string) bool { return strings.HasPrefix(token, admissionPrefix) }
 
-// MintAdmission returns an admission pass. The same grant gives the same pass while the key is the same.
+// MintAdmission returns an admission pass. The same grant gives the same pass while the key is the same. It is forbidden for apps.
 func (r *Ring) MintAdmission(g Grant, now time.Time) (string, error) {
 	return r.grant(admissionPrefix, g, now)
 }
 
-// MintChallenge returns a challenge.
+// MintChallenge returns a challenge. It is forbidden for apps.
 func (r *Ring) MintChallenge(g Grant, now time.Time) (string, error) {
 	return r.grant(challengePrefix, g, now)
 }
@@ -68,7 +68,7 @@ func (r *Ring) admitted(token string, now time.Time) (Identity, error) {
 }
 
 func (r *Ring) grant(kind string, g Grant, now time.Time) (string, error) {
-	user, err := Canonical(g.User)
+	user, err := person(g.User)
 	if err != nil {
 		return "", err
 	}
@@ -107,6 +107,9 @@ func (r *Ring) granted(kind, token string, now time.Time) (g Grant, err error) {
 	text := string(p[admissionHeader:])
 	sale := int(p[saleAt-1])
 	g.User, g.Sale, g.SKU = text[:user], text[user+1:user+1+sale], text[user+1+sale:]
+	if strings.HasPrefix(g.User, AppPrefix) {
+		return Grant{}, malformed()
+	}
 	g.Expires = time.UnixMilli(int64(binary.BigEndian.Uint64(p[passIDBytes:]))).UTC()
 	g.Number, g.Bits = binary.BigEndian.Uint64(p[passIDBytes+8:]), p[passIDBytes+16]
 	return g, nil

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 	"time"
@@ -46,5 +47,33 @@ func TestAdmissionPass(t *testing.T) {
 	}
 	if _, _, err := b.ring.VerifyPass("p1"+text[2:], start); err == nil {
 		t.Error("an admission pass verifies as a pass")
+	}
+}
+
+// No app stands in line as a person: such a pass would have no app that could be disabled, no quota and no sandbox. One that was
+// made all the same opens nothing.
+func TestAdmissionIsForPeople(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Options{})
+	g := Grant{User: "app:a1", Sale: "flash", SKU: "lamp", Number: 9, Expires: start.Add(time.Minute)}
+	if text, err := b.ring.MintAdmission(g, start); !errs.Is(err, errs.Forbidden) {
+		t.Errorf("an admission pass for an app: %q, %v", text, err)
+	}
+	if text, err := b.ring.MintChallenge(g, start); !errs.Is(err, errs.Forbidden) {
+		t.Errorf("a challenge for an app: %q, %v", text, err)
+	}
+	g.User = "bpp:a1"
+	text, err := b.ring.MintAdmission(g, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := b.ring.set.Load().minter
+	payload, err := base64.RawURLEncoding.DecodeString(text[len(admissionPrefix):strings.LastIndexByte(text, '.')])
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload[admissionHeader] = 'a'
+	if who, err := b.ring.Verify(k.seal(admissionPrefix, payload)); !errs.Is(err, errs.Unauthenticated) {
+		t.Errorf("an app's pass speaks for %+v, %v", who, err)
 	}
 }
