@@ -98,12 +98,13 @@ type Set struct {
 	pools   map[string]*pool
 	entries map[string]Entry
 	mux     *http.ServeMux
+	routes  map[string]*route
 }
 
 // New makes the routes. Files are read; nothing is asked and nothing runs. before may be nil: it lends the connections and the
 // state of the upstreams that have not changed. Errors are *Invalid.
 func New(upstreams map[string]Upstream, routes []Route, d Deps, before *Set) (*Set, error) {
-	s := &Set{d: d.withDefaults(), pools: map[string]*pool{}, entries: map[string]Entry{}, mux: http.NewServeMux()}
+	s := &Set{d: d.withDefaults(), pools: map[string]*pool{}, entries: map[string]Entry{}, mux: http.NewServeMux(), routes: map[string]*route{}}
 	for name, spec := range upstreams {
 		key := "upstreams." + name
 		if err := spec.check(key); err != nil {
@@ -144,6 +145,7 @@ func (s *Set) add(key string, spec Route) error {
 	if err := register(s.mux, spec.Match, r); err != nil {
 		return bad(key+".match", "match: GET /v1/products/{id}", "%v", err)
 	}
+	s.routes[spec.Match] = r
 	// The mux hands a pattern's requests on with the values of its wildcards; nothing else does.
 	s.entries[spec.Match] = Entry{Name: spec.Match, Access: or(spec.Access, "user"), Handler: s.mux, Validate: r.validator()}
 	return nil
