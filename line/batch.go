@@ -297,15 +297,24 @@ func (t *batch) write(tx Tx) error {
 }
 
 func (t *batch) writeHeader(tx Tx, n int64) error {
-	b, pot, value, valued := t.b, t.b.pot, t.b.value, t.b.valued
+	b := t.b
+	pot, listed, value, valued := t.drawn()
+	_, err := tx.Exec(`UPDATE line_lines SET next_seq=?, changes=?, pot=?, listed_at=?, value=?, valued_at=? WHERE id=?`,
+		len(b.entries)+len(t.join)+1, n, pot, listed, value, valued, b.id)
+	return err
+}
+
+// drawn is what the draw has come to with this batch.
+func (t *batch) drawn() (pot, listed int64, value string, valued int64) {
+	b := t.b
+	pot, listed, value, valued = b.pot, b.listed, b.value, b.valued
 	if t.close {
-		pot = int64(len(b.entries))
+		pot, listed = int64(len(b.entries)), t.now.UnixMilli()
 	}
 	if t.value != nil {
 		value, valued = t.value.text, t.now.UnixMilli()
 	}
-	_, err := tx.Exec(`UPDATE line_lines SET next_seq=?, changes=?, pot=?, value=?, valued_at=? WHERE id=?`, len(b.entries)+len(t.join)+1, n, pot, value, valued, b.id)
-	return err
+	return pot, listed, value, valued
 }
 
 // commit takes over what is durable now. mu is held.
@@ -316,14 +325,7 @@ func (t *batch) commit() {
 	}
 	b.changes++
 	if t.close || t.value != nil {
-		pot, value, valued := b.pot, b.value, b.valued
-		if t.close {
-			pot = int64(len(b.entries))
-		}
-		if t.value != nil {
-			value, valued = t.value.text, t.now.UnixMilli()
-		}
-		b.potClosed(pot, b.closed, value, valued)
+		b.potClosed(t.drawn())
 	}
 	for _, e := range t.join {
 		b.append(e)

@@ -22,19 +22,22 @@ type book struct {
 	mu      sync.Mutex
 	entries []entry // number n is entries[n-1]
 	users   map[string]uint64
-	ahead   tree // marks those who wait, by place
+	passes  map[string]struct{} // users of entries that had a pass, or may have had one
+	ahead   tree                // marks those who wait, by place
 	count   [left + 1]int
 	changes int64
 	pot     int64 // entries in the pot; -1 while it is open
-	closed  int64
+	closed  int64 // when it closes
+	listed  int64 // when it was closed and its list published
 	value   string
 	valued  int64 // when the public value was given
 	source  string
 	place   []uint32   // place of entry n in the order drawn is place[n-1], for the pot; nil before
 	at      []uint32   // number of the entry at a place of the pot
+	drawn   int        // users in the pot; who left and came again has two entries and one place
 	flow    flow       // how fast the head moves
 	units   float64    // mean units of a used pass
-	spent   []spending // passes used lately, where stock rows lag
+	spent   []spending // passes used lately, which the stock rows may not show
 	waiters watch      // who wants to know of changes
 
 	queue   []*op
@@ -64,7 +67,7 @@ type spending struct {
 }
 
 func newBook(id int64, sale, sku string) *book {
-	return &book{id: id, sale: sale, sku: sku, users: map[string]uint64{}, pot: -1, units: 1, flow: flow{}}
+	return &book{id: id, sale: sale, sku: sku, users: map[string]uint64{}, passes: map[string]struct{}{}, pot: -1, units: 1, flow: flow{}}
 }
 
 // placeOf returns the place of an entry in the order: the drawn one for the pot, else that of its number, both from 0.
@@ -95,6 +98,9 @@ func (b *book) append(e entry) {
 	case called, passed:
 		b.out = append(b.out, seq)
 	}
+	if e.state >= passed {
+		b.passes[e.user] = struct{}{}
+	}
 }
 
 // move takes over a new state of an entry.
@@ -120,17 +126,20 @@ func (b *book) move(m moved, now time.Time) {
 			b.spent = append(b.spent, spending{now, m.units})
 		}
 	}
+	if m.state >= passed && (m.state != left || e.state == passed) {
+		b.passes[e.user] = struct{}{}
+	}
 	e.state, e.since, e.expires = m.state, m.at, m.expires
 }
 
 // outstanding counts the units that passes not used yet may take. mu is held.
 func (b *book) outstanding() float64 { return float64(b.count[called]+b.count[passed]) * b.units }
 
-// unseen counts the units of passes that were used so lately that the stock rows may not show it. mu is held.
-func (b *book) unseen(now time.Time, lag time.Duration) (n float64) {
+// unseen counts the units of passes whose use was heard of after the stock rows were read. mu is held.
+func (b *book) unseen(read time.Time) (n float64) {
 	keep := b.spent[:0]
 	for _, s := range b.spent {
-		if now.Sub(s.at) < lag {
+		if !s.at.Before(read) {
 			n += float64(s.units)
 			keep = append(keep, s)
 		}
@@ -160,9 +169,9 @@ func (b *book) saltOf(user string) []byte {
 }
 
 // potClosed takes over that the pot is closed, and if the public value is there, draws. mu is held.
-func (b *book) potClosed(pot, closed int64, value string, valued int64) {
-	b.pot, b.closed, b.value, b.valued = pot, closed, value, valued
-	if !b.draws || b.place != nil || pot < 0 || int(pot) > len(b.entries) || b.source != "" && valued == 0 {
+func (b *book) potClosed(pot, listed int64, value string, valued int64) {
+	b.pot, b.listed, b.value, b.valued = pot, listed, value, valued
+	if !b.draws || b.place != nil || pot < 0 || int(pot) > len(b.entries) || valued == 0 {
 		return
 	}
 	doc, by := b.list()
@@ -170,9 +179,17 @@ func (b *book) potClosed(pot, closed int64, value string, valued int64) {
 		panic(err) // the hashes are our own
 	}
 	b.place, b.at = make([]uint32, pot), make([]uint32, pot)
+	b.drawn = len(doc.Order)
 	for place, i := range doc.Order {
 		seq := by[doc.Entrants[i]]
 		b.at[place], b.place[seq-1] = uint32(seq), uint32(place)
+	}
+	rest := b.drawn
+	for i := range pot { // entries that their users gave up for later ones: behind all, where nobody is called
+		if seq := uint32(i + 1); uint64(seq) != by[draw.Entrant(b.saltOf(b.entries[i].user), b.entries[i].user)] {
+			b.at[rest], b.place[i] = seq, uint32(rest)
+			rest++
+		}
 	}
 	b.ahead = tree{}
 	b.ahead.grow(len(b.entries))
@@ -183,15 +200,18 @@ func (b *book) potClosed(pot, closed int64, value string, valued int64) {
 	}
 }
 
-// list returns the closed list and whose hash is whose. mu is held.
+// list returns the closed list, with each user once, and the number of each one's last entry. mu is held.
 func (b *book) list() (draw.Document, map[string]uint64) {
 	doc := b.document()
-	hashes, by := make([]string, b.pot), make(map[string]uint64, b.pot)
+	hashes, by := make([]string, 0, b.pot), make(map[string]uint64, b.pot)
 	for i := range b.pot {
-		hashes[i] = draw.Entrant(b.saltOf(b.entries[i].user), b.entries[i].user)
-		by[hashes[i]] = uint64(i + 1)
+		hash := draw.Entrant(b.saltOf(b.entries[i].user), b.entries[i].user)
+		if by[hash] == 0 {
+			hashes = append(hashes, hash)
+		}
+		by[hash] = uint64(i + 1)
 	}
-	doc.Close(hashes)
+	doc.Close(draw.Moment(time.UnixMilli(b.listed)), hashes)
 	return doc, by
 }
 

@@ -121,11 +121,15 @@ func (t *batch) runOut() {
 // grace is how long after its end a pass still counts: an attempt that was made with it may be under way.
 const grace = time.Second
 
+// listing is how long the list of a closed pot is out before a value is taken: longer than other processes and caches need to show it.
+const listing = 2 * time.Second
+
 // publicValue is what a draw waited for.
 type publicValue struct{ text string }
 
-// Give gives the public value to the draws of a sale. The same value again changes nothing; another is a conflict. Before a pot has
-// closed it is illegal-transition, because then it would be no later value.
+// Give gives the public value to the draws of a sale. The same value again changes nothing; another is a conflict. Before the list of
+// a pot has been out for a moment it is illegal-transition, because then it would be no later value: whoever knew it could still try
+// out lists.
 func (l *Lines) Give(ctx context.Context, saleID, value string) error {
 	doc, err := l.admits(saleID)
 	if err != nil {
@@ -155,12 +159,16 @@ func (l *Lines) Give(ctx context.Context, saleID, value string) error {
 func (t *batch) give(value string) error {
 	b := t.b
 	switch {
-	case !b.draws || b.source == "":
-		return errs.New(errs.Conflict, "the sale has no draw that waits for a public value")
+	case !b.draws:
+		return errs.New(errs.Conflict, "the sale has no draw")
 	case b.valued != 0 && b.value != value, t.value != nil && t.value.text != value:
 		return errs.New(errs.Conflict, "the draw has its public value already")
 	case b.pot < 0 && !t.close:
 		return errs.New(errs.IllegalTransition, "the pot is open until %s; a value that is known before is no later value", time.UnixMilli(b.closed).UTC().Format(time.RFC3339))
+	case b.pot < 0 || t.now.Sub(time.UnixMilli(b.listed)) < listing:
+		e := errs.New(errs.IllegalTransition, "the list of entrants is being published; a value that is known before is no later value")
+		e.RetryAfter = listing
+		return e
 	case b.valued == 0:
 		t.value = &publicValue{value}
 	}

@@ -86,6 +86,7 @@ func TestDrawIsFair(t *testing.T) {
 		if err := w.round(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		w.rounds(w.Lines, 20)
 		if err := w.Give(t.Context(), "s", fmt.Sprint("value ", n)); err != nil {
 			t.Fatal(err)
 		}

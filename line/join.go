@@ -141,7 +141,7 @@ func (l *Lines) entry(b *book, seq uint64) (Entry, error) {
 	if b.draws {
 		out.Entrant, out.Salt = b.entrant(e.user)
 	}
-	if int(seq) <= len(b.place) {
+	if int(seq) <= len(b.place) && int(b.place[seq-1]) < b.drawn {
 		out.Drawn = int(b.place[seq-1]) + 1
 	}
 	switch e.state {

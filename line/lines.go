@@ -29,6 +29,7 @@ type Lines struct {
 	background sync.WaitGroup
 	stop       context.CancelFunc
 	once       sync.Once
+	heard      atomic.Int64 // when it was last read what others did, in Unix nanoseconds
 	latency    atomic.Int64 // mean time of a decision in this process, in nanoseconds
 }
 

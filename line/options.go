@@ -17,6 +17,8 @@ type Sales interface {
 	Sale(id string) *driver.Sale
 	Level(sale, sku string) *driver.Stock
 	Sales() []*driver.Sale
+	// AsOf is the moment that stock rows are at least as new as, whichever process changed them.
+	AsOf() time.Time
 }
 
 // Signer signs passes and challenges; *auth.Ring is one.

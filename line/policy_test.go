@@ -225,6 +225,14 @@ func testDraw(t *testing.T, e engine) {
 	for i := range 20 {
 		entries[name(i)] = w.joins(w.Lines, name(i))
 	}
+	if _, err := w.Leave(t.Context(), "s", name(4), entries[name(4)].ID); err != nil {
+		t.Fatal(err)
+	}
+	if again := w.joins(w.Lines, name(4)); again.ID.Seq != 21 || again.Entrant != entries[name(4)].Entrant {
+		t.Errorf("who left the pot and came again is %+v, and was %+v", again, entries[name(4)])
+	} else {
+		entries[name(4)] = again
+	}
 	if got := entries[name(3)]; got.State != "pot" || got.Position != 0 {
 		t.Errorf("in the pot: %+v", got)
 	}
@@ -232,8 +240,19 @@ func testDraw(t *testing.T, e engine) {
 		t.Errorf("a value before the pot closed: %v", err)
 	}
 	w.clk.Advance(time.Hour)
+	if err := w.Give(t.Context(), "s", "8f2c"); !errs.Is(err, errs.IllegalTransition) {
+		t.Errorf("a value at the moment of closing, before anybody saw the list: %v", err)
+	}
 	late := w.joins(w.Lines, "late")
 	w.rounds(w.Lines, 3)
+	listed, err := w.Draws(t.Context(), "s")
+	if err != nil || listed.Draws[0].State != draw.Closed || len(listed.Draws[0].Entrants) != 20 || listed.Draws[0].ListHash == "" || listed.Draws[0].Secret != "" {
+		t.Fatalf("closed: %+v, %v", listed, err)
+	}
+	if err := w.Give(t.Context(), "s", "8f2c"); !errs.Is(err, errs.IllegalTransition) {
+		t.Errorf("a value before the list was out for a moment: %v", err)
+	}
+	w.rounds(w.Lines, 20)
 	if got := w.looks(w.Lines, name(3), entries[name(3)].ID); got.State != "pot" {
 		t.Errorf("without the value: %s", got.State)
 	}
@@ -248,8 +267,10 @@ func testDraw(t *testing.T, e engine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := draw.Verify(docs.Spell(), &before); err != nil {
-		t.Fatal(err)
+	for _, saved := range []*draw.Documents{&before, &listed} {
+		if _, err := draw.Verify(docs.Spell(), saved); err != nil {
+			t.Fatal(err)
+		}
 	}
 	d := docs.Draws[0]
 	for user, was := range entries {

@@ -12,7 +12,7 @@ import (
 // a user has one live entry. changes numbers the batches of a line: what a batch moved stands in line_moves under its number, and
 // what it added in line_entries. pot is the number of entries in a draw's pot, -1 until the pot is closed.
 func schema() sqldb.Schema {
-	return sqldb.Schema{Name: "line", SQLite: []string{sqliteTables}, MySQL: []string{mysqlTables}}
+	return sqldb.Schema{Name: "line", SQLite: []string{sqliteTables, listedAt}, MySQL: []string{mysqlTables, listedAtMySQL}}
 }
 
 const sqliteTables = `
@@ -56,6 +56,17 @@ CREATE TABLE IF NOT EXISTS line_nodes (
 	line BIGINT NOT NULL, node VARBINARY(64) NOT NULL, at BIGINT NOT NULL, latency BIGINT NOT NULL, seen MEDIUMBLOB NOT NULL,
 	PRIMARY KEY (line, node)
 ) ENGINE=InnoDB;`
+
+// listedAt is when the pot was closed and its list published, 0 before.
+const listedAt = `ALTER TABLE line_lines ADD COLUMN listed_at INTEGER NOT NULL DEFAULT 0;`
+
+// A crash may come between the column and the mark that it is there.
+const listedAtMySQL = `
+SET @ddl = IF((SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'line_lines'
+	AND column_name = 'listed_at') = 0, 'ALTER TABLE line_lines ADD COLUMN listed_at BIGINT NOT NULL DEFAULT 0', 'DO 0');
+PREPARE ddl FROM @ddl;
+EXECUTE ddl;
+DEALLOCATE PREPARE ddl;`
 
 // Store keeps the lines: a file that one process owns, or a MySQL database that several share.
 type Store = sqldb.Store

@@ -15,7 +15,7 @@ type node struct {
 
 // follow takes over what other processes did.
 func (l *Lines) follow(ctx context.Context) error {
-	q := reading{ctx, l.store}
+	q, begun := reading{ctx, l.store}, l.opt.Clock.Now()
 	var all []header
 	if err := each(q, func(r rows) error {
 		var h header
@@ -39,6 +39,7 @@ func (l *Lines) follow(ctx context.Context) error {
 		b.mu.Unlock()
 		b.waiters.wake()
 	}
+	l.heard.Store(begun.UnixNano())
 	return nil
 }
 

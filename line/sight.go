@@ -25,9 +25,6 @@ type sight struct {
 	collecting bool
 }
 
-// lag is how old what is known of stock rows may be where other processes sell too.
-const lag = 1500 * time.Millisecond
-
 // sight looks at the sale. b.mu is held.
 func (l *Lines) sight(b *book, now time.Time) sight {
 	s := sight{rules: l.opt.Rules, now: now, doc: l.sales.Sale(b.sale), units: b.units, waiting: b.count[waiting], collecting: b.draws && b.pot < 0 && now.UnixMilli() < b.closed}
@@ -39,12 +36,10 @@ func (l *Lines) sight(b *book, now time.Time) sight {
 	if level := l.sales.Level(b.sale, b.sku); level != nil {
 		s.available, s.held = level.Available, level.Held
 	}
-	late := time.Duration(0)
-	if l.store.Shared() {
-		late = lag
+	s.out, s.taken = b.outstanding(), b.outstanding()
+	if l.store.Shared() { // alone the rows are those of the last commit
+		s.taken += b.unseen(l.sales.AsOf())
 	}
-	s.out = b.outstanding()
-	s.taken = s.out + b.unseen(now, late)
 	switch {
 	case sale.Ended(s.doc, now):
 		s.over = errs.New(errs.SaleClosed, "the sale has ended")

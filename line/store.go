@@ -57,6 +57,7 @@ type header struct {
 	draws          bool
 	changes        int64
 	pot, closed    int64
+	listed         int64
 	secret, salt   []byte
 	source, value  string
 	valued         int64
@@ -64,10 +65,10 @@ type header struct {
 	until, nextSeq int64
 }
 
-const headers = `SELECT id, sale, sku, draw, next_seq, changes, pot, closed_at, secret, salt, source, value, valued_at, caller, caller_until FROM line_lines`
+const headers = `SELECT id, sale, sku, draw, next_seq, changes, pot, closed_at, secret, salt, source, value, valued_at, caller, caller_until, listed_at FROM line_lines`
 
 func (h *header) scan(r rows) error {
-	return r.Scan(&h.id, &h.sale, &h.sku, &h.draws, &h.nextSeq, &h.changes, &h.pot, &h.closed, &h.secret, &h.salt, &h.source, &h.value, &h.valued, &h.caller, &h.until)
+	return r.Scan(&h.id, &h.sale, &h.sku, &h.draws, &h.nextSeq, &h.changes, &h.pot, &h.closed, &h.secret, &h.salt, &h.source, &h.value, &h.valued, &h.caller, &h.until, &h.listed)
 }
 
 func (b *book) header(q querier) (h header, err error) {
@@ -167,7 +168,7 @@ func (b *book) take(w news, now time.Time) {
 		w.changes = max(w.changes, w.header.changes)
 	}
 	b.changes = max(b.changes, w.changes)
-	b.potClosed(w.header.pot, w.header.closed, w.header.value, w.header.valued)
+	b.potClosed(w.header.pot, w.header.listed, w.header.value, w.header.valued)
 	b.behind = false
 }
 

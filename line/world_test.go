@@ -25,6 +25,7 @@ type shop struct {
 	mu    sync.Mutex
 	doc   driver.Sale
 	level driver.Stock
+	asOf  time.Time
 }
 
 func (s *shop) Sale(id string) *driver.Sale {
@@ -43,6 +44,16 @@ func (s *shop) Level(_, sku string) *driver.Stock {
 	l := s.level
 	l.SKU = sku
 	return &l
+}
+
+// AsOf says that the rows are always up to date, unless a test says otherwise.
+func (s *shop) AsOf() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asOf.IsZero() {
+		return time.Unix(1e10, 0)
+	}
+	return s.asOf
 }
 
 func (s *shop) Sales() []*driver.Sale { return []*driver.Sale{s.Sale(s.doc.ID)} }

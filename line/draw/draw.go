@@ -6,7 +6,7 @@
 //	commitment = SHA-256(secret)                                      secret: 32 bytes
 //	entrant    = SHA-256(salt ‖ user)                                 salt: 16 bytes, told to that user only
 //	listHash   = SHA-256("penstock draw 1\n" ‖ J ‖ "\n" ‖ each entrant in hex, ascending, with "\n" behind it)
-//	             J: the JSON list [sale, sku, closesAt, commitment, publicSource] as JSON.stringify writes it
+//	             J: the JSON list [sale, sku, closesAt, commitment, publicSource, listedAt] as JSON.stringify writes it
 //	seed       = SHA-256(secret ‖ listHash ‖ publicValue in UTF-8)
 //	ticket     = HMAC-SHA-256(key: seed, entrant)
 //
@@ -44,6 +44,7 @@ type Document struct {
 	ClosesAt     string   `json:"closesAt" doc:"RFC 3339 in UTC with milliseconds"`
 	Commitment   string   `json:"commitment"`
 	PublicSource string   `json:"publicSource" doc:"where the public value will come from; empty if the draw needs none"`
+	ListedAt     string   `json:"listedAt" doc:"when the list was published: before the public value was known"`
 	ListHash     string   `json:"listHash"`
 	Entrants     []string `json:"entrants" nullable:"false" doc:"ascending"`
 	PublicValue  string   `json:"publicValue"`
@@ -57,8 +58,10 @@ type Documents struct {
 	Draws []Document `json:"draws" nullable:"false"`
 }
 
+const momentLayout = "2006-01-02T15:04:05.000Z"
+
 // Moment writes a time as documents do.
-func Moment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+func Moment(t time.Time) string { return t.UTC().Format(momentLayout) }
 
 // Commit returns the commitment to a secret.
 func Commit(secret []byte) string {
@@ -72,13 +75,13 @@ func Entrant(salt []byte, user string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Close puts the list into the document; entrants are sorted in place.
-func (d *Document) Close(entrants []string) {
+// Close puts the list into the document, published at a moment as Moment writes it; entrants are sorted in place.
+func (d *Document) Close(listedAt string, entrants []string) {
 	slices.Sort(entrants)
-	d.State, d.Entrants = Closed, entrants
+	d.State, d.ListedAt, d.Entrants = Closed, listedAt, entrants
 	h := sha256.New()
 	io.WriteString(h, "penstock draw 1\n")
-	h.Write(spell([]string{d.Sale, d.SKU, d.ClosesAt, d.Commitment, d.PublicSource}))
+	h.Write(spell([]string{d.Sale, d.SKU, d.ClosesAt, d.Commitment, d.PublicSource, d.ListedAt}))
 	io.WriteString(h, "\n")
 	for _, e := range entrants {
 		io.WriteString(h, e+"\n")
@@ -131,7 +134,7 @@ func spell(v any) []byte {
 var ErrDisagrees = errors.New("the draw disagrees")
 
 // Verify recomputes every draw of a text that Spell wrote. committed, if not nil, holds the documents as they were published
-// before the pots closed: what they promised must not have changed. Errors wrap [ErrDisagrees] and name the member.
+// before the value was known: what they promised, and the list if it was there, must not have changed. Errors wrap [ErrDisagrees] and name the member.
 func Verify(text []byte, committed *Documents) (Documents, error) {
 	var told Documents
 	dec := json.NewDecoder(bytes.NewReader(text))
@@ -164,6 +167,17 @@ func (d *Document) verify() error {
 	if err != nil || len(secret) != sha256.Size {
 		return fmt.Errorf("secret is %q, want 32 bytes in hex", d.Secret)
 	}
+	if d.PublicSource == "" || d.PublicValue == "" {
+		return errors.New("it names no public source or has no value from it: who knew the secret could try out lists")
+	}
+	closes, err := moment(d.ClosesAt)
+	listed, err2 := moment(d.ListedAt)
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	if listed.Before(closes) {
+		return fmt.Errorf("the list was published at %s, before the pot closed", d.ListedAt)
+	}
 	for i, e := range d.Entrants {
 		if raw, err := hex.DecodeString(e); err != nil || len(raw) != sha256.Size || hex.EncodeToString(raw) != e {
 			return fmt.Errorf("entrant %d is %q, want 32 bytes in hex", i, e)
@@ -173,7 +187,7 @@ func (d *Document) verify() error {
 		}
 	}
 	own := *d
-	own.Close(slices.Clone(d.Entrants))
+	own.Close(d.ListedAt, slices.Clone(d.Entrants))
 	if err := own.Draw(secret, d.PublicValue); err != nil {
 		return err
 	}
@@ -190,6 +204,15 @@ func (d *Document) verify() error {
 	return nil
 }
 
+// moment reads what Moment wrote.
+func moment(text string) (time.Time, error) {
+	t, err := time.Parse(momentLayout, text)
+	if err == nil && Moment(t) != text {
+		err = fmt.Errorf("%q is not spelled as a moment", text)
+	}
+	return t, err
+}
+
 // promised compares with what was published before.
 func promised(before, now []Document) error {
 	for _, b := range before {
@@ -199,6 +222,8 @@ func promised(before, now []Document) error {
 			return fmt.Errorf("%w: SKU %q was published before and is missing", ErrDisagrees, b.SKU)
 		case now[i].Commitment != b.Commitment || now[i].ClosesAt != b.ClosesAt || now[i].PublicSource != b.PublicSource:
 			return fmt.Errorf("%w: SKU %q: commitment, closesAt or publicSource changed after they were published", ErrDisagrees, b.SKU)
+		case b.ListHash != "" && now[i].ListHash != b.ListHash:
+			return fmt.Errorf("%w: SKU %q: the list of entrants changed after it was published", ErrDisagrees, b.SKU)
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ func sample(t testing.TB, n int) Documents {
 		for i := range n {
 			list = append(list, Entrant([]byte(fmt.Sprintf("salt of %09d", i)), fmt.Sprint("user-", i)))
 		}
-		d.Close(list)
+		d.Close(Moment(time.Unix(1e9, 9e6)), list)
 		if err := d.Draw(secret[:], "8f2c"); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestCommitmentHolds(t *testing.T) {
 	secret := sha256.Sum256([]byte("a better secret"))
 	d := &other.Draws[0]
 	d.Commitment = Commit(secret[:])
-	d.Close(d.Entrants)
+	d.Close(d.ListedAt, d.Entrants)
 	if err := d.Draw(secret[:], "8f2c"); err != nil {
 		t.Fatal(err)
 	}

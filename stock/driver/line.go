@@ -24,7 +24,7 @@ type LineRules struct {
 	ProofBits int64 `json:"proofBits,omitempty"`
 	// ClosesAt is when the pot of a draw closes; zero means when the sale starts.
 	ClosesAt time.Time `json:"closesAt,omitzero"`
-	// PublicSource names the public value that the draw waits for, told before it closes, such as "drand quicknet round 4711";
-	// "" means that the draw needs none.
+	// PublicSource names the public value that the draw waits for, told before it closes, such as "drand quicknet round 4711".
+	// A draw needs one: else who knows its secret could try out lists.
 	PublicSource string `json:"publicSource,omitempty"`
 }

@@ -19,6 +19,7 @@ type Memory struct {
 	heldRetry time.Duration
 	index     *Index // nil where a look-up costs nothing
 	ahead     atomic.Pointer[ahead]
+	asOf      atomic.Int64 // Unix nanoseconds; 0 before the first snapshot
 }
 
 // ahead is how far the clock of the stock database is ahead of this process's, as far as it was measured.
@@ -48,6 +49,15 @@ func (m *Memory) measured(shown, asked, told time.Time) {
 	if !shown.IsZero() {
 		m.ahead.Store(&ahead{least: shown.Sub(told), most: shown.Sub(asked)})
 	}
+}
+
+// AsOf returns when the newest snapshot that was read was asked for; the zero time before the first. What was committed before,
+// by whatever process, is in memory. Alone beside a database of one's own there are no snapshots and everything is.
+func (m *Memory) AsOf() time.Time {
+	if at := m.asOf.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
 }
 
 // Nothing reports that nothing is bound for the user as far as the index knows (see [Index.Nothing]).

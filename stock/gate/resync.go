@@ -77,6 +77,7 @@ func (r *Resync) Once(ctx context.Context) (*driver.Snapshot, error) {
 	}
 	r.memory.measured(snap.Now, at, r.opt.Clock.Now())
 	r.opt.Observe(stock.Committed{Stock: snap.Stock, Sales: snap.Sales})
+	r.memory.asOf.Store(at.UnixNano())
 	r.older(snap)
 	if r.opt.Index == nil {
 		return snap, nil
