@@ -133,7 +133,7 @@ func (a *App) committed(c stock.Committed) {
 }
 
 func (a *App) startSale(ctx context.Context) (func(context.Context) error, error) {
-	opt := sale.Options{Clock: a.opt.Clock, Window: a.cfg.Payment.Window, Grace: a.cfg.Payment.Grace}
+	opt := sale.Options{Clock: a.opt.Clock, Window: a.cfg.Payment.Window, Grace: a.cfg.Payment.Grace, Passed: a.passed}
 	if a.cfg.Shared() {
 		opt.LookUp = a.cfg.Timeouts.Attempt
 	}

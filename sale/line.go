@@ -6,8 +6,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"penstock/errs"
 	"penstock/stock"
 	"penstock/stock/driver"
+	"penstock/stock/gate"
 )
 
 // Bounds of a line.
@@ -31,6 +33,10 @@ func (f *findings) line(sale *driver.Sale, l *driver.LineRules) {
 	default:
 		f.add("/admission", "%q is none of \"open\", \"line\" and \"draw\"", sale.Admission)
 		return
+	}
+	if sale.Admission == driver.AdmitDraw && (l == nil || l.PublicSource == "") {
+		f.add("/line/publicSource", "a draw needs the name of a public value that will be known after the pot has closed, such as \"drand quicknet round 4711\": "+
+			"without one, who knows the secret could try out lists of entrants until he likes the order")
 	}
 	if l == nil {
 		return
@@ -72,6 +78,25 @@ func admitted(doc *driver.Sale, r *stock.Request) bool {
 		return true
 	}
 	return r.Pass != 0 && len(r.Items) == 1 && r.Items[0].SKU == r.PassSKU
+}
+
+// outsider refuses an attempt without the pass that its sale asks for. The gate is not asked: one that counts for all processes
+// would take a unit off for it. Only who may have had a pass costs a look-up.
+func (s *Sales) outsider(doc *driver.Sale, r *stock.Request, now time.Time) (gate.Verdict, string) {
+	v, stage := gate.Verdict{Say: gate.Ask, Answer: stock.Answer{State: stock.Lost, Reason: errs.PassRequired}}, stageLine
+	if s.opt.Passed != nil && !s.opt.Passed(r.Sale, r.User) {
+		v.Say = gate.Refuse
+	}
+	if refused, no := stock.Window(doc, now); no {
+		v.Answer, stage = refused, stageGate
+		return v, stage
+	}
+	for _, it := range r.Items {
+		if l := s.gate.Level(r.Sale, it.SKU); l != nil && (doc.SoldOut || l.Available+l.Held == 0) {
+			v.Answer, stage = stock.Answer{State: stock.Lost, Reason: errs.SoldOut, SKU: it.SKU}, stageGate
+		}
+	}
+	return v, stage
 }
 
 // Ended says whether a sale takes no more attempts, for good.

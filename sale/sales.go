@@ -37,6 +37,9 @@ type Options struct {
 	// LookUp is how long an attempt waits for the look-up of its key before it is answered Unknown; 0 means as long as it takes,
 	// which is right only where look-ups are made in memory.
 	LookUp time.Duration
+	// Passed says of a sale with a line or a draw whether the user may ever have had a pass for it; nobody else can have a key
+	// bound there. nil means anybody may.
+	Passed func(sale, user string) bool
 }
 
 // Sales is the room.
@@ -65,9 +68,15 @@ func New(st *stock.Stock, g Gate, o Options) *Sales {
 // overruled when the key is bound or in flight.
 func (s *Sales) Attempt(ctx context.Context, r stock.Request) stock.Answer {
 	now := s.opt.Clock.Now()
-	v, stage := s.gate.Admit(ctx, now, &r), stageGate
-	if v.Say == gate.Pass {
-		v, stage = s.filter(&r)
+	var v gate.Verdict
+	var stage string
+	if doc := s.gate.Sale(r.Sale); admitted(doc, &r) {
+		if v, stage = s.gate.Admit(ctx, now, &r), stageGate; v.Say == gate.Pass {
+			v, stage = s.filter(doc, &r)
+		}
+	} else {
+		v, stage = s.outsider(doc, &r, now)
+		r.Replay = true // the call that made the look-up find the key may bind nothing
 	}
 	if v.Say == gate.Ask {
 		known, err := s.known(ctx, &r)
@@ -91,11 +100,7 @@ func (s *Sales) Attempt(ctx context.Context, r stock.Request) stock.Answer {
 }
 
 // filter is what this process itself knows of the user.
-func (s *Sales) filter(r *stock.Request) (gate.Verdict, string) {
-	doc := s.gate.Sale(r.Sale)
-	if !admitted(doc, r) {
-		return gate.Verdict{Say: gate.Ask, Answer: stock.Answer{State: stock.Lost, Reason: errs.PassRequired}}, stageLine
-	}
+func (s *Sales) filter(doc *driver.Sale, r *stock.Request) (gate.Verdict, string) {
 	if sku, left, yes := s.stock.UsedUp(doc, r); yes {
 		return gate.Verdict{Say: gate.Ask, Answer: stock.Answer{State: stock.Lost, Reason: errs.LimitReached, SKU: sku, Left: left}}, stageGate
 	}

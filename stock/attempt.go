@@ -22,6 +22,7 @@ type attempt struct {
 	trace string
 
 	pass             uint64
+	replay           bool
 	keyAt, saleAt    int
 	passAt           int
 	levelAt, takenAt []int
@@ -35,7 +36,7 @@ func newAttempt(s *Stock, r Request) *attempt {
 	if !ok {
 		a = &attempt{done: make(chan struct{}, 1)}
 	}
-	a.stock, a.trace, a.pass = s, r.Trace, r.Pass
+	a.stock, a.trace, a.pass, a.replay = s, r.Trace, r.Pass, r.Replay
 	a.key = driver.Key{Sale: r.Sale, User: r.User, Key: r.Key}
 	a.items = append(a.items[:0], r.Items...)
 	if len(a.items) > 1 {
@@ -82,6 +83,10 @@ func (a *attempt) decide(w *work) {
 		if known.Body != a.body {
 			a.answer = Answer{State: Lost, Reason: errs.KeyReused}
 		}
+		return
+	}
+	if a.replay {
+		a.answer = Answer{State: Lost, Reason: errs.PassRequired}
 		return
 	}
 	if a.pass != 0 && w.known[a.passAt] != nil {

@@ -24,6 +24,8 @@ type Request struct {
 	// pass is good for one key.
 	Pass    uint64
 	PassSKU string
+	// Replay asks for what the key is bound to and for nothing else: a key that is not bound is pass-required.
+	Replay bool
 }
 
 // State is one of the three answers.
