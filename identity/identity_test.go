@@ -29,6 +29,9 @@ var every = map[string]func(t *testing.T, w *world){
 	"bound":          boundedSessions,
 	"failed logins":  boundedTrail,
 	"own password":   ownPassword,
+	"half a login":   halfLogins,
+	"turned away":    turnedAway,
+	"earned pause":   earnedPause,
 }
 
 // The room keeps its promises on a SQLite file.
@@ -408,5 +411,56 @@ func twoInstances(t *testing.T, e engine) {
 			}
 		}
 		t.Logf("%s: refused by the other instance after %v", what, time.Since(began).Round(time.Millisecond))
+	}
+}
+
+// Who knows the password and not the second factor cannot end the owner's sessions by beginning logins: those that wait have a
+// bound of their own.
+func halfLogins(t *testing.T, w *world) {
+	enrolled, err := w.Enrol(t.Context(), "test", "alice", "")
+	w.wants(err, "")
+	code, err := totp.GenerateCode(enrolled.Secret, w.clock.Now())
+	w.wants(err, "")
+	home := from("192.0.2.1")
+	home.Session = w.in(home, "alice").Cookie
+	owner, err := w.Second(t.Context(), home, code)
+	w.wants(err, "")
+	var pending []string
+	for range 21 {
+		w.clock.Advance(time.Second)
+		l := w.in(from("198.51.100.7"), "alice")
+		if !l.Pending {
+			t.Fatal("no second factor is asked for")
+		}
+		pending = append(pending, l.Cookie)
+		w.wants(w.Refresh(t.Context()), "")
+	}
+	w.good(owner.Cookie)
+	if w.Pending(t.Context(), pending[0]) || !w.Pending(t.Context(), pending[1]) {
+		t.Error("logins that wait have no bound, or another")
+	}
+}
+
+// A try that is taken back leaves no row behind: names that strangers make up, and that nobody had the time to look at, must not
+// fill the database.
+func turnedAway(t *testing.T, w *world) {
+	w.in(from("192.0.2.9"), "alice")
+	var rows int
+	w.wants(w.Store().Scan(t.Context(), `SELECT count(*) FROM identity_throttle`, nil, &rows), "")
+	if rows != 0 {
+		t.Errorf("%d rows are left of no failure", rows)
+	}
+}
+
+// A success takes its own failure back, and not the pause that the failures of others have earned, on every engine.
+func earnedPause(t *testing.T, w *world) {
+	for i := range 31 {
+		w.try(from("192.0.2.9"), fmt.Sprint("user", i), "guess guess guess")
+	}
+	w.clock.Advance(time.Second)
+	w.wants(w.Refresh(t.Context()), "")
+	w.in(from("192.0.2.9"), "alice")
+	if got := w.try(from("192.0.2.9"), "bob", "guess guess guess"); got != errs.QuotaExceeded {
+		t.Errorf("a success took the pause of the address away: %q", got)
 	}
 }

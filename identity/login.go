@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -195,7 +194,7 @@ func (p *People) begin(ctx context.Context, from From, u User, methods []string,
 		Address: from.Address.String(), Agent: printable(from.Agent, 200), Methods: methods,
 	}
 	err := p.db.Do(ctx, ident.SlotOf(u.Name), func(tx sqldb.Tx) error {
-		if err := p.rotate(tx, from.Session, u.Name, now); err != nil {
+		if err := p.rotate(tx, from.Session, l.Session); err != nil {
 			return err
 		}
 		s := l.Session
@@ -212,21 +211,22 @@ func (p *People) begin(ctx context.Context, from From, u User, methods []string,
 	return l, p.Refresh(ctx)
 }
 
-// rotate ends the session that was brought, and the oldest ones above the bound. A disabled user gets none.
-func (p *People) rotate(tx sqldb.Tx, brought, name string, now time.Time) error {
+// rotate ends the session that was brought, and the oldest ones above the bound, to make place for s. Those that wait for a second
+// factor are bounded apart: a password alone ends nobody's session. A disabled user gets none.
+func (p *People) rotate(tx sqldb.Tx, brought string, s Session) error {
 	var disabled bool
-	if err := tx.Scan(tx.Locking(`SELECT disabled FROM identity_users WHERE name=?`), []any{name}, &disabled); err != nil {
+	if err := tx.Scan(tx.Locking(`SELECT disabled FROM identity_users WHERE name=?`), []any{s.User}, &disabled); err != nil {
 		return err
 	}
 	if disabled {
 		return wrong()
 	}
 	if brought != "" {
-		if err := end(tx, []string{Digest(brought)}, now); err != nil {
+		if err := end(tx, []string{Digest(brought)}, s.Created); err != nil {
 			return err
 		}
 	}
-	rows, err := tx.Query(`SELECT id FROM identity_sessions WHERE user=? ORDER BY created DESC, id`, name)
+	rows, err := tx.Query(`SELECT id FROM identity_sessions WHERE user=? AND pending=? ORDER BY created DESC, id`, s.User, s.Pending)
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func (p *People) rotate(tx sqldb.Tx, brought, name string, now time.Time) error 
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(all) < perUser {
 		return err
 	}
-	return end(tx, slices.Clone(all[perUser-1:]), now)
+	return end(tx, all[perUser-1:], s.Created)
 }
 
 // printable cuts a text to what can stand in a log line.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"errors"
+	"math"
 	"net/netip"
 	"sort"
 	"strconv"
@@ -167,16 +168,19 @@ func (p *People) charge(ctx context.Context, all []counter) error {
 }
 
 // release takes a charge back: wholly from what is the caller's own when clear is set, else one failure from each. A pause that
-// others have earned stays.
+// others have earned stays. No row stays without a failure: those who are turned away must not fill the table.
 func (p *People) release(ctx context.Context, all []counter, clear bool) error {
 	return p.db.Do(ctx, sqldb.NoLock, func(tx sqldb.Tx) error {
 		for _, c := range all {
-			query := `UPDATE identity_throttle SET failures=failures-1, until=CASE WHEN failures<=? THEN 0 ELSE until END WHERE id=? AND failures>0`
-			args := []any{c.free + 1, c.id}
+			most := int64(1)
 			if clear && c.own {
-				query, args = `DELETE FROM identity_throttle WHERE id=?`, []any{c.id}
+				most = math.MaxInt64
 			}
-			if _, err := tx.Exec(query, args...); err != nil {
+			n, err := tx.Exec(`DELETE FROM identity_throttle WHERE id=? AND failures<=?`, c.id, most)
+			if err == nil && n == 0 { // until is set first: MySQL shows what comes after a column its new value
+				_, err = tx.Exec(`UPDATE identity_throttle SET until=CASE WHEN failures<=? THEN 0 ELSE until END, failures=failures-1 WHERE id=?`, c.free+1, c.id)
+			}
+			if err != nil {
 				return err
 			}
 		}
