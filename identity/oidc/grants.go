@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"penstock/engine/sqldb"
+	"penstock/errs"
 	"penstock/identity"
 	"penstock/internal/ident"
 )
@@ -191,15 +192,15 @@ func (t ticket) proves(g grant) bool {
 }
 
 // alive asks the rows, not the snapshot: the session stands, the user is not disabled and may use the client.
-func (p *Provider) alive(tx sqldb.Tx, g grant, c Client) (bool, error) {
+func (p *Provider) alive(s scans, g grant, c Client) (bool, error) {
 	var role identity.Role
 	var disabled bool
-	err := tx.Scan(`SELECT u.role, u.disabled FROM identity_users u JOIN identity_sessions s ON s.user=u.name WHERE u.name=? AND s.id=? AND s.pending=0`,
+	err := s.Scan(`SELECT u.role, u.disabled FROM identity_users u JOIN identity_sessions s ON s.user=u.name WHERE u.name=? AND s.id=? AND s.pending=0`,
 		[]any{g.user, g.session}, &role, &disabled)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
-	return err == nil && !disabled && c.admits(role), err
+	return err == nil && !disabled && !c.Disabled && c.admits(role), err
 }
 
 func (p *Provider) issue(tx sqldb.Tx, out tokens, now time.Time) (tokens, error, error) {
@@ -218,19 +219,20 @@ func (p *Provider) issue(tx sqldb.Tx, out tokens, now time.Time) (tokens, error,
 	return out, nil, nil
 }
 
-// access finds what an access token stands for. The user is taken from the snapshot, so that one who was disabled is refused.
+// access finds what an access token stands for, if its grant is alive now.
 func (p *Provider) access(ctx context.Context, secret string) (grant, identity.User, error) {
 	bad := &oauthError{"invalid_token", "the access token is not good, or over", 401}
+	committed := reader{ctx, p.people.Store()}
 	var grantID string
 	var ends int64
-	err := p.people.Store().Scan(ctx, `SELECT grant_id, ends FROM identity_oidc_tokens WHERE id=? AND kind=?`, []any{identity.Digest(secret), kindAccess}, &grantID, &ends)
+	err := committed.Scan(`SELECT grant_id, ends FROM identity_oidc_tokens WHERE id=? AND kind=?`, []any{identity.Digest(secret), kindAccess}, &grantID, &ends)
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant{}, identity.User{}, bad
 	}
 	if err != nil {
 		return grant{}, identity.User{}, err
 	}
-	g, err := readGrant(reader{ctx, p.people.Store()}, grantID)
+	g, err := readGrant(committed, grantID)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return g, identity.User{}, err
 	}
@@ -238,14 +240,21 @@ func (p *Provider) access(ctx context.Context, secret string) (grant, identity.U
 	if err != nil || g.revoked || now.UnixMilli() >= ends || !now.Before(g.ends) {
 		return g, identity.User{}, bad
 	}
-	u, err := p.people.User(ctx, g.user)
+	c, err := p.Client(ctx, g.client)
+	if errs.CodeOf(err) == errs.NotFound {
+		return g, identity.User{}, bad
+	}
 	if err != nil {
-		return g, u, err
+		return g, identity.User{}, err
 	}
-	if u.Disabled {
-		return g, u, bad
+	switch ok, err := p.alive(committed, g, c); {
+	case err != nil:
+		return g, identity.User{}, err
+	case !ok:
+		return g, identity.User{}, bad
 	}
-	return g, u, nil
+	u, err := p.people.User(ctx, g.user)
+	return g, u, err
 }
 
 // claims are what the scopes let a client know of a user.

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"penstock/engine/sqldb"
 	"penstock/identity"
 	"penstock/identity/oidc"
 	"penstock/internal/engines"
@@ -22,6 +23,7 @@ var every = map[string]func(t *testing.T, w *world){
 	"wrong tickets":  wrongTickets,
 	"end of session": endOfSession,
 	"rotation":       rotation,
+	"session gone":   sessionGone,
 }
 
 // The provider keeps its promises on a SQLite file.
@@ -394,5 +396,39 @@ func TestRegistration(t *testing.T) {
 		if err := oidc.CheckIssuer(issuer); (err == nil) != good {
 			t.Errorf("%q: %v", issuer, err)
 		}
+	}
+}
+
+// What was granted ends with the session's row, by whatever it went: a sweep after a time of not being used, or a logout that met
+// the making of the grant and could not see it to revoke it. It ends too when the client is not for the user's role any more.
+func sessionGone(t *testing.T, w *world) {
+	rp, verifier := w.relying("crm", w.secret), oauth2.GenerateVerifier()
+	token, err := rp.Exchange(t.Context(), w.code(w.browser(), rp, verifier), oauth2.VerifierOption(verifier))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := func() error {
+		_, err := rp.provider.UserInfo(t.Context(), oauth2.StaticTokenSource(token))
+		return err
+	}
+	narrow := oidc.Client{ID: "crm", Name: "CRM", Redirects: []string{callback}}
+	for _, roles := range [][]identity.Role{{identity.Admin}, nil} {
+		narrow.Roles = roles
+		if _, err := w.provider.ChangeClient(t.Context(), "test", "", narrow); err != nil {
+			t.Fatal(err)
+		}
+		if err := info(); (err == nil) != (roles == nil) {
+			t.Errorf("a client for %v: %v", roles, err)
+		}
+	}
+	err = w.people.Store().Do(t.Context(), sqldb.NoLock, func(tx sqldb.Tx) error {
+		_, err := tx.Exec(`DELETE FROM identity_sessions`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info() == nil {
+		t.Error("an access token outlives its session")
 	}
 }
