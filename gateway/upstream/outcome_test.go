@@ -301,12 +301,11 @@ routes: [{match: "/x", upstream: shop}]
 		all.Go(func() { b.call("GET", "/x", "") })
 	}
 	until(t, "a call hangs", func() bool { return hangs.count() > 0 })
-	before := hangs.count()
 	for range 100 {
-		b.call("GET", "/x", "")
+		b.call("GET", "/x", "") // one that went there would not come back
 	}
-	if hangs.count() != before {
-		t.Errorf("%d more calls went to the process that hangs", hangs.count()-before)
+	if n := hangs.count(); n > 8 {
+		t.Errorf("%d calls went to the process that hangs", n)
 	}
 	close(release)
 	all.Wait()
