@@ -8,6 +8,7 @@
 //	embedded  one process on SQLite, beside a net/http server that decodes the same JSON and encodes the same answer and does
 //	          nothing else, and a group commit of the same rows with nothing around it
 //	engines   one process on MariaDB and Redis, and three on MariaDB, Redis and Kafka
+//	chain     the embedded build with every stage of the gateway on, beside one whose policy switches off all that can be
 //	peer      the documents' design in Node (bench/peer), plain and tuned
 //
 // All are driven in one run, interleaved, by the same load generator on the same machine; each figure is the median of the
@@ -31,9 +32,10 @@ const (
 	partEmbedded = "embedded"
 	partEngines  = "engines"
 	partPeer     = "peer"
+	partChain    = "chain"
 	partClaims   = "claims"
 	partRooms    = "rooms"
-	partAll      = partEmbedded + "," + partEngines + "," + partPeer + "," + partClaims + "," + partRooms
+	partAll      = partEmbedded + "," + partEngines + "," + partPeer + "," + partChain + "," + partClaims + "," + partRooms
 )
 
 type options struct {

@@ -139,7 +139,7 @@ func (p *peer) round() error {
 		return err
 	}
 	p.b.f.add(wins.figure, perSecond, t.rate()).note = fmt.Sprintf("%d bytes out", t.body)
-	used.add(&p.b.f, p.name, t.total)
+	used.add(&p.b.f, p.name, "win", t.total)
 	after, err := p.written()
 	if err != nil {
 		return err

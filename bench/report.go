@@ -33,6 +33,9 @@ func (b *bench) report(w io.Writer) {
 	fmt.Fprintln(w)
 	for _, r := range [][3]string{
 		{"embedded wins", bareWins, "0.60"}, {"embedded refusals", bareRefusals, "0.80"}, {"embedded wins", bareCommit, "none"},
+		{allStages + " wins", noStages + " wins", "0.75"}, {allStages + " refusals", noStages + " refusals", "0.75"},
+		{cpuPer(noStages, "penstock", "win"), cpuPer(allStages, "penstock", "win"), "0.75"},
+		{cpuPer(noStages, "penstock", "refusal"), cpuPer(allStages, "penstock", "refusal"), "0.75"},
 		{"embedded wins", peerTuned + " wins", "2"}, {"embedded refusals", peerTuned + " refusals", "2.1"},
 		{one + " wins", peerTuned + " wins", "2"}, {one + " refusals", peerTuned + " refusals", "2"},
 		{three + " wins", peerTuned + " wins", "2"}, {three + " refusals", peerTuned + " refusals", "2"},

@@ -26,7 +26,7 @@ func (b *bench) rooms(w io.Writer) error {
 	}
 	if b.engines != nil { // they start engines of their own
 		err := b.close()
-		b.peers, b.shared, b.embedded, b.bare, b.engines = nil, nil, nil, nil, nil
+		b.peers, b.shared, b.chain, b.embedded, b.bare, b.engines = nil, nil, nil, nil, nil, nil
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ type bench struct {
 
 	bare     *bare
 	embedded *site
+	chain    []*site // with all stages, and with none that can be off
 	shared   []*site
 	peers    []*peer
 	engines  *engineSet
@@ -64,7 +65,7 @@ func (b *bench) all() error {
 	for i := range b.o.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", i+1, b.o.rounds)
 		b.last = i == b.o.rounds-1
-		if err := b.round(); err != nil {
+		if err := errors.Join(b.round(), b.chainRound(i)); err != nil {
 			return err
 		}
 	}
@@ -82,6 +83,11 @@ func (b *bench) all() error {
 func (b *bench) open() error {
 	if b.o.parts[partEmbedded] || b.o.parts[partClaims] {
 		if err := b.openEmbedded(); err != nil {
+			return err
+		}
+	}
+	if b.o.parts[partChain] {
+		if err := b.openChain(); err != nil {
 			return err
 		}
 	}
@@ -127,7 +133,7 @@ func (b *bench) close() error {
 	for _, p := range b.peers {
 		all = append(all, p.close())
 	}
-	for _, s := range append(b.shared, b.embedded) {
+	for _, s := range append(append(b.shared, b.chain...), b.embedded) {
 		all = append(all, s.close())
 	}
 	all = append(all, b.bare.close())

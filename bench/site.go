@@ -84,7 +84,7 @@ func (s *site) wins() error {
 		return err
 	}
 	b.f.add(s.name+" wins", perSecond, t.rate()).note = fmt.Sprintf("%d bytes out%s", t.body, t.doubtful())
-	used.add(&b.f, s.name, t.total)
+	used.add(&b.f, s.name, "win", t.total)
 	s.won += t.total
 	return s.settle(t)
 }
@@ -119,8 +119,10 @@ func (s *site) refusals() error {
 	if s.database != "" {
 		c.warm = 2 * time.Second
 	}
+	used := s.watch()
 	t, err := s.b.attempts(c)
 	if err == nil {
+		used.add(&s.b.f, s.name, "refusal", t.total)
 		s.b.f.add(s.name+" refusals", perSecond, t.rate()).note = fmt.Sprintf("%d bytes out%s", t.body, t.doubtful())
 	}
 	return err

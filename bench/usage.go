@@ -31,11 +31,16 @@ func watch(of []cpuOf) *usage {
 }
 
 // add adds what an answer has cost each since then.
-func (u *usage) add(f *figures, who string, answers int64) {
+func (u *usage) add(f *figures, who, answer string, answers int64) {
 	for i, c := range u.of {
 		spent := cpuTime(c.pids) - u.from[i]
-		f.add(fmt.Sprintf("  %s, CPU of %s per win", who, c.name), micros, float64(spent.Nanoseconds())/1e3/float64(max(answers, 1)))
+		f.add(cpuPer(who, c.name, answer), micros, float64(spent.Nanoseconds())/1e3/float64(max(answers, 1)))
 	}
+}
+
+// cpuPer is the name of the figure.
+func cpuPer(who, part, answer string) string {
+	return fmt.Sprintf("  %s, CPU of %s per %s", who, part, answer)
 }
 
 // tick is the unit of /proc/PID/stat.
