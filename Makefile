@@ -39,6 +39,7 @@ SOAK ?= 3
 soak: build
 	mkdir -p bin && rm -f bin/resilience.ndjson
 	OVERLOAD=full $(GO) test ./test/overload -count=1 -v -timeout 1h
+	HOSTILE=100000 $(GO) test ./test/hostile -count=1 -v -timeout 1h
 	RACES=1000 $(GO) test ./order/payment/races -count=1 -v -timeout 1h
 	MESSAGES=100000 $(GO) test ./bus/messagetest -run TestStorm -count=1 -v -timeout 1h
 	CLUSTER_SEEDS=5 $(GO) test ./test/cluster -run TestStorm -count=1 -v -timeout 1h
