@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +13,7 @@ import (
 	"penstock/bus"
 	"penstock/bus/driver"
 	"penstock/engine/sqldb"
+	"penstock/internal/clock"
 )
 
 // Every event that was asked for arrives once, verifies, is a CloudEvent, and those of one user arrive in order.
@@ -288,4 +291,50 @@ func testPrune(t *testing.T, e engine) {
 		t.Fatal(err)
 	}
 	w.until(soon, "what has no event is given up", func() bool { s := w.states(ep.ID); return s[GivenUp] == 1 && len(s) == 1 })
+}
+
+// between is a store in which something happens before the first transaction, after what it was decided by was read.
+type between struct {
+	Store
+	then func()
+}
+
+func (b *between) Do(ctx context.Context, slot int, f func(txn) error) error {
+	if then := b.then; then != nil {
+		b.then = nil
+		then()
+	}
+	return b.Store.Do(ctx, slot, f)
+}
+
+// A delivery that is replayed while old ones are being forgotten stays, and so does the turn of those that wait behind it.
+func testPruneMeetsReplay(t *testing.T, e engine) {
+	w := &world{t: t, e: e, where: e.place(t), clk: clock.NewFake(noon), log: &bytes.Buffer{}}
+	w.Hooks = w.process()
+	t.Cleanup(func() { w.db.Close() })
+	ep := w.endpoint(newReceiver(t, w.clk))
+	w.say(message(1, "ann", "stock.held"))
+	err := w.db.Do(t.Context(), sqldb.NoLock, func(tx txn) error {
+		_, err := tx.Exec(`UPDATE webhook_deliveries SET state=?, next_at=NULL`, Delivered)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clk.Advance(31 * 24 * time.Hour)
+	pruner, err := New(&between{w.db, func() {
+		if _, err := w.Replay(t.Context(), "op", ep.ID, 1, "they lost it"); err != nil {
+			t.Error(err)
+		}
+		w.say(message(2, "ann", "stock.sold"))
+	}}, w.seal, w.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pruner.prune(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.states(ep.ID); s[Due] != 1 || s[Waiting] != 1 {
+		t.Errorf("the states are %v", s)
+	}
 }

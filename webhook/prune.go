@@ -30,12 +30,12 @@ type pruned struct {
 	event    string
 }
 
-// prune removes settled deliveries, then events, that are older than Keep. A delivery that outlives its event is given up by its
-// next try.
+// prune removes settled deliveries, then events, that are older than Keep. One that is replayed meanwhile stays, for others may wait
+// behind it. A delivery that outlives its event is given up by its next try.
 func (h *Hooks) prune(ctx context.Context) (n int, err error) {
 	before := h.o.Clock.Now().Add(-h.o.Keep).UnixMilli()
 	for _, part := range []struct{ find, remove string }{
-		{`SELECT endpoint, seq, event FROM webhook_deliveries WHERE state IN (2, 3) AND at<? LIMIT ?`, `DELETE FROM webhook_deliveries WHERE endpoint=? AND seq=?`},
+		{`SELECT endpoint, seq, event FROM webhook_deliveries WHERE state IN (2, 3) AND at<? LIMIT ?`, `DELETE FROM webhook_deliveries WHERE endpoint=? AND seq=? AND state IN (2, 3)`},
 		{`SELECT '', 0, id FROM webhook_events WHERE seen<? LIMIT ?`, `DELETE FROM webhook_events WHERE id=?`},
 	} {
 		for ctx.Err() == nil {
