@@ -39,6 +39,7 @@ func (a *App) startGateway(ctx context.Context) (func(context.Context) error, er
 		return nil, err
 	}
 	a.metrics.Registry().MustRegister(newGateSeries(live.Counts))
+	a.metrics.Registry().MustRegister(processes{live})
 	a.policy, a.sweeps = live, append(a.sweeps, live.Sweep)
 	a.policed.Store(true)
 	if a.missed.Load() {
@@ -50,6 +51,7 @@ func (a *App) startGateway(ctx context.Context) (func(context.Context) error, er
 // policyRooms are the parts of a policy in this process.
 func (a *App) policyRooms() policy.Rooms {
 	r := PolicyRooms(a.cfg)
+	r.Forward = a.forwards()
 	r.Limit.Clock, r.Shed.Clock, r.Quotas = a.opt.Clock, a.opt.Clock, a.quotas
 	if a.limits != nil {
 		r.Limit.Shared = a.limits
@@ -65,7 +67,7 @@ func (a *App) policyRooms() policy.Rooms {
 // PolicyRooms are the parts that a policy file can be checked with, without a server.
 func PolicyRooms(cfg config.Config) policy.Rooms {
 	return policy.Rooms{
-		Routes: api.PublicRoutes(), APIs: partner.BuiltInAPIs(), Limits: usualLimits(cfg.Limits),
+		Routes: ownRoutes(cfg), Forward: forwardDeps(cfg), APIs: partner.BuiltInAPIs(), Limits: usualLimits(cfg.Limits),
 		Limit: limit.SetOptions{}, Shed: shed.Options{},
 	}
 }

@@ -69,6 +69,7 @@ func (a *App) startPublic(context.Context) (func(context.Context) error, error) 
 	if err := a.shopDeps(&d); err != nil {
 		return nil, err
 	}
+	d.Forwards = a.cfg.Has(config.RoleGateway)
 	d.Gateway.Attempt = limit.Rate{Calls: int(a.cfg.Limits.Attempt.N), Per: a.cfg.Limits.Attempt.Per}
 	g, err := api.Public(d)
 	if err != nil {

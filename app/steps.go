@@ -36,7 +36,7 @@ type step struct {
 
 // steps is the order of the start. Each line says why it stands where it stands, and which roles need it.
 func (a *App) steps() []step {
-	const sale, order, admin, timers, relay, box = config.RoleSale, config.RoleOrder, config.RoleAdmin, config.RoleTimers, config.RoleRelay, config.RoleSandbox
+	const sale, order, admin, timers, relay, front, box = config.RoleSale, config.RoleOrder, config.RoleAdmin, config.RoleTimers, config.RoleRelay, config.RoleGateway, config.RoleSandbox
 	return []step{
 		{"tracing", a.startTracing, nil},                                     // first, so that everything can be seen
 		{"probe", a.startProbe, nil},                                         // alive and not ready while the rest recovers
@@ -58,9 +58,9 @@ func (a *App) steps() []step {
 		{"lag", a.watchOutboxes, []string{relay}},                            // of what the bus carries
 		{"identity", a.startIdentity, []string{admin}},                       // who may use the admin listener; told to the trail of the stock
 		{"monitor", a.startMonitor, []string{timers}},                        // watches before buyers come
-		{"limits", a.startLimits, []string{sale, order}},                     // what all instances count together
-		{"gateway", a.startGateway, []string{sale, order, admin}},            // a bad policy keeps everybody out
-		{"public", a.startPublic, []string{sale, order}},                     // buyers come last
+		{"limits", a.startLimits, []string{sale, order, front}},              // what all instances count together
+		{"gateway", a.startGateway, []string{sale, order, admin, front}},     // a bad policy keeps everybody out
+		{"public", a.startPublic, []string{sale, order, front}},              // buyers come last
 		{"admin", a.startAdmin, []string{admin}},
 		{"ready", a.startReady, nil},
 	}

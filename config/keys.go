@@ -117,13 +117,15 @@ const (
 	RoleTimers = "timers"
 	// RoleRelay brings messages from the outbox to the broker. One process at a time does it.
 	RoleRelay = "relay"
+	// RoleGateway has no room: its public listener forwards calls by the routes of its policy (`docs/upstreams.md`).
+	RoleGateway = "gateway"
 	// RoleSandbox is the sandbox payment provider.
 	RoleSandbox = "sandbox"
 )
 
 // Roles returns every role, "all" first.
 func Roles() []string {
-	return []string{RoleAll, RoleSale, RoleOrder, RoleAdmin, RoleTimers, RoleRelay, RoleSandbox}
+	return []string{RoleAll, RoleSale, RoleOrder, RoleAdmin, RoleTimers, RoleRelay, RoleGateway, RoleSandbox}
 }
 
 func edge(c *Config) []Key {

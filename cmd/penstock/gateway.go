@@ -120,6 +120,7 @@ func checkPolicy(e *env) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		cfg.Gateway.File = given[0] // files that it names are beside it
 		text, err := os.ReadFile(given[0])
 		if err != nil {
 			return usage("name a policy file; docs/gateway.md shows one", "%w", err)

@@ -32,6 +32,8 @@ type Health struct {
 
 // Deps is what the listeners need. Gateway.Attempts is the sale room for the public listener.
 type Deps struct {
+	// Forwards lets the public listener have no call of its own: what it does is in its policy.
+	Forwards bool
 	Gateway  gateway.Options
 	Verifier gateway.Verifier
 	Passes   Passes

@@ -16,7 +16,7 @@ func bearer() []map[string][]string { return []map[string][]string{{"bearer": {}
 func Public(d Deps) (*gateway.Gateway, error) {
 	sales, orders := d.Sales != nil, d.Orders != nil
 	err := need("public", map[string]bool{
-		"Verifier": d.Verifier != nil, "Sales or Orders": sales || orders,
+		"Verifier": d.Verifier != nil, "Sales, Orders or Forwards": sales || orders || d.Forwards,
 		"Waiting": !sales || d.Waiting != nil,
 		"Passes":  !sales || d.Passes != nil, "Gateway.Attempts": !sales || d.Gateway.Attempts != nil,
 		"Payments": !orders || d.Payments != nil, "Balances": !orders || d.Balances != nil, "Events": !orders || d.Events != nil,

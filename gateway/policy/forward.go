@@ -100,3 +100,11 @@ func switched(r *http.Request) {
 }
 
 var _ upstream.Breaker = (*breaker.Breaker)(nil)
+
+// Upstreams tells how the processes of all upstreams are.
+func (l *Live) Upstreams() []upstream.TargetState {
+	l.mu.Lock()
+	b := l.now
+	l.mu.Unlock()
+	return b.forwards.States()
+}

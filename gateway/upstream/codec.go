@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -353,11 +352,13 @@ func writeText(b *bytes.Buffer, text string) error {
 	return xml.EscapeText(b, []byte(text))
 }
 
+// xmlName reports the name of an element in Latin or Chinese letters, which every reader takes.
 func xmlName(s string) bool {
 	for i, c := range s {
-		if c != '_' && !unicode.IsLetter(c) && (i == 0 || c != '-' && c != '.' && !unicode.IsDigit(c)) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' || c >= 0x4e00 && c <= 0x9fa5
+		if !letter && (i == 0 || c != '-' && c != '.' && (c < '0' || c > '9')) {
 			return false
 		}
 	}
-	return s != "" && utf8.ValidString(s)
+	return s != ""
 }
