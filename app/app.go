@@ -83,6 +83,7 @@ type App struct {
 	login    *login
 	leader   *leader
 	desk     desk
+	live     *live // what operators' pages watch
 	bus      *bus.Bus
 	repair   *reconcile.Reconciler
 	rows     reconcile.Rows // of the orders
@@ -131,6 +132,7 @@ func New(_ context.Context, cfg config.Config, o Options) (*App, error) {
 	a.log = telemetry.NewLogger(o.Log, telemetry.LogOptions{Service: "penstock", Version: o.Version, Host: host, Env: cfg.Log.Env, Level: &lv})
 	a.metrics = telemetry.NewMetrics(telemetry.MetricsOptions{Version: o.Version, Commit: o.Commit, Clock: o.Clock})
 	a.health = telemetry.NewHealth(telemetry.HealthOptions{})
+	a.live = newLive(o.Clock.Now)
 	a.holders = newHolders(o.Clock, holdersKept)
 	a.sweeps = append(a.sweeps, a.holders.sweep)
 	return a, nil

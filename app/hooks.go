@@ -26,6 +26,7 @@ func (a *App) orderHooks() order.Hooks {
 		Changed: func(user string, id ident.ID) {
 			a.holders.saw(user)
 			a.events.changed(user, id)
+			a.live.orders.Add(1)
 		},
 		Told:  a.outboxes.wakeOrders,
 		Batch: func(rows, failed int, _ time.Duration) { a.metrics.OrdersWritten(rows - failed) },

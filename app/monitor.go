@@ -16,7 +16,7 @@ func (a *App) startMonitor(ctx context.Context) (func(context.Context) error, er
 		return nil, nil
 	}
 	o := reconcile.MonitorOptions{
-		Clock: a.opt.Clock, Logger: a.log, Every: a.cfg.Monitor.Every, Leads: a.leader.leads, Standing: a.metrics.Violations,
+		Clock: a.opt.Clock, Logger: a.log, Every: a.cfg.Monitor.Every, Leads: a.leader.leads, Standing: a.standing,
 	}
 	if a.sales != nil { // elsewhere nobody keeps the gate up to date
 		o.Level = a.gate.Level

@@ -28,6 +28,7 @@ type observer struct {
 	metrics *telemetry.Metrics
 	tracing *telemetry.Tracing
 	holders *holders
+	live    *live
 	routes  sync.Map // route name → *telemetry.Route
 }
 
@@ -38,6 +39,7 @@ func (o *observer) Observe(r *gateway.Record) {
 		route, _ = o.routes.LoadOrStore(r.Route, o.metrics.Route(r.Method, r.Route))
 	}
 	route.(*telemetry.Route).Done(r.Status, r.Duration, r.BytesIn, r.BytesOut)
+	o.live.answered(r)
 	if r.Route == orderRoute && r.Status == http.StatusOK {
 		o.holders.saw(r.User)
 	}

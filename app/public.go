@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 
 	"penstock/config"
 	"penstock/gateway"
@@ -12,7 +13,7 @@ import (
 
 // deps is what both listeners are built from.
 func (a *App) deps() api.Deps {
-	seen := &observer{log: a.log, metrics: a.metrics, tracing: a.tracing, holders: a.holders}
+	seen := &observer{log: a.log, metrics: a.metrics, tracing: a.tracing, holders: a.holders, live: a.live}
 	every := 1
 	if a.cfg.Log.Sample > 0 {
 		every = max(int(1/a.cfg.Log.Sample), 1)
@@ -56,7 +57,8 @@ func (a *App) deps() api.Deps {
 	return d
 }
 
-func (a *App) startPublic(context.Context) (func(context.Context) error, error) {
+// publicDeps is what listeners for buyers are built from.
+func (a *App) publicDeps() (api.Deps, error) {
 	d := a.deps()
 	if !a.cfg.Has(config.RoleOrder) {
 		d.Orders = nil
@@ -91,11 +93,14 @@ func (a *App) startAdmin(context.Context) (func(context.Context) error, error) {
 	if d.Policy, err = a.policies(d); err != nil {
 		return nil, err
 	}
+	desk, stopDesk := a.consoleDesk()
+	d.Desk = desk
 	g, err := api.Admin(d)
 	if err != nil {
 		return nil, err
 	}
-	return a.serve("admin", a.cfg.Listen.Admin, g)
+	stop, err := a.serve("admin", a.cfg.Listen.Admin, g)
+	return func(ctx context.Context) error { return errors.Join(stopDesk(ctx), stop(ctx)) }, err
 }
 
 func (a *App) startProbe(context.Context) (func(context.Context) error, error) {

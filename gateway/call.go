@@ -26,7 +26,6 @@ type Call struct {
 	asking  bool // explain asks what would happen
 	// elsewhere says that another service answers.
 	elsewhere bool
-	sale      string
 	plan      *plan
 	handler   http.Handler // nil on the attempt path
 	body      []byte       // once it was read beside the attempt path

@@ -134,7 +134,7 @@ func TestAccessMatrix(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
 	tried := map[string]bool{}
-	for listener, calls := range map[http.Handler][]call{h.public: publicCallsByAccess, h.admin: append(adminCallsByAccess, peopleByAccess...)} {
+	for listener, calls := range map[http.Handler][]call{h.public: publicCallsByAccess, h.admin: append(append(adminCallsByAccess, peopleByAccess...), deskCallsByAccess...)} {
 		for _, c := range calls {
 			want := map[string]int{"anonymous": c.anonymous, "user": c.user, "other": c.other, "operator": c.operator, "pass": c.pass, "stray pass": c.stray}
 			for caller, status := range want {
@@ -167,7 +167,7 @@ func shape(call string) string {
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
 		switch parts[max(i-1, 0)] {
-		case "sales", "attempts", "waiting", "orders", "dead-letters", "cases", "export", "payment-callbacks", "webhooks", "deliveries", "apps", "secrets", "transactions", "participants", "balances", "limits", "users", "line", "oidc-clients", "sessions":
+		case "sales", "attempts", "waiting", "orders", "dead-letters", "cases", "export", "payment-callbacks", "webhooks", "deliveries", "apps", "secrets", "transactions", "participants", "balances", "limits", "users", "line", "oidc-clients", "sessions", "breakers", "rehearsals":
 			if p != "" {
 				parts[i] = "*"
 			}

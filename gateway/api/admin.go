@@ -14,7 +14,7 @@ const adminPrefix = "/admin/v1"
 func Admin(d Deps) (*gateway.Gateway, error) {
 	err := need("admin", map[string]bool{
 		"Verifier": d.Verifier != nil, "Sales": d.Sales != nil, "Orders": d.Orders != nil, "Payments": d.Payments != nil, "Balances": d.Balances != nil, "Cases": d.Cases != nil, "Statements": d.Statements != nil,
-		"DeadLetters": d.DeadLetters != nil, "Export": d.Export != nil, "Drained": d.Drained != nil, "Reconcile": d.Reconcile != nil, "Audit": d.Audit != nil, "Webhooks": d.Webhooks != nil, "Apps": d.Apps != nil, "Reports": d.Reports != nil, "Policy": d.Policy != nil, "Transactions": d.Transactions != nil, "People": d.People != nil,
+		"DeadLetters": d.DeadLetters != nil, "Export": d.Export != nil, "Drained": d.Drained != nil, "Reconcile": d.Reconcile != nil, "Audit": d.Audit != nil, "Webhooks": d.Webhooks != nil, "Apps": d.Apps != nil, "Reports": d.Reports != nil, "Policy": d.Policy != nil, "Transactions": d.Transactions != nil, "People": d.People != nil, "Desk": d.Desk.Live != nil,
 	})
 	if err != nil {
 		return nil, err
@@ -45,6 +45,7 @@ func adminCalls(d Deps, spec *huma.OpenAPI) *surface {
 	s.peopleCalls()
 	s.oidcCalls()
 	s.policyCalls()
+	s.deskCalls()
 	return s
 }
 

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"penstock/gateway"
@@ -15,7 +14,7 @@ type operatorOrderOutput struct {
 }
 
 func (s *surface) operatorOrderCalls() {
-	register(s, operator("operator-list-orders", http.MethodGet, "/orders", "List all orders, newest first"), s.allOrders)
+	register(s, operator("operator-list-orders", http.MethodGet, "/orders", "Search the orders, newest first; a page may be short, or empty, and yet have a next"), s.allOrders)
 	register(s, operator("operator-get-order", http.MethodGet, "/orders/{order}", "Look at an order"), s.anyOrder)
 	register(s, operator("fulfil-order", http.MethodPost, "/orders/{order}/fulfilment", "Mark a paid order as fulfilled"), s.fulfilOrder)
 	register(s, operator("operator-cancel-order", http.MethodPost, "/orders/{order}/cancellation", "Cancel an order that is not paid"), s.cancelAnyOrder)
@@ -31,14 +30,14 @@ type OrderPage struct {
 type orderPageOutput struct{ Body OrderPage }
 
 // allOrders gives what there is when some databases do not answer, and says which; when none does, that is a problem.
-func (s *surface) allOrders(ctx context.Context, in *PageQuery) (*orderPageOutput, error) {
-	orders, next, err := s.d.Orders.List(ctx, "", in.Cursor, in.Limit)
-	page := OrderPage{Page: Page[OperatorOrder]{Items: each(orders, operatorOrder), Next: next}}
-	if some, ok := errors.AsType[*order.Missing](err); ok && len(orders) > 0 {
-		page.Missing, err = some.Shards, nil
-	}
+func (s *surface) allOrders(ctx context.Context, in *OrderQuery) (*orderPageOutput, error) {
+	f, err := s.search(ctx, in)
 	if err != nil {
 		return nil, err
+	}
+	page := OrderPage{Page: Page[OperatorOrder]{Items: each(f.orders, operatorOrder), Next: f.next}}
+	if f.missing != nil {
+		page.Missing = f.missing.Shards
 	}
 	return &orderPageOutput{page}, nil
 }

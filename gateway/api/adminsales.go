@@ -72,6 +72,11 @@ func (s *surface) details(ctx context.Context, _ *struct{}) (*listOf[SaleDetail]
 }
 
 func (s *surface) createSale(ctx context.Context, in *createInput) (*detailOutput, error) {
+	if rehearsed(in.Body.ID) {
+		e := errs.New(errs.Invalid, "the sale is not valid")
+		e.Fields = []errs.Field{{Pointer: "/id", Detail: "only rehearsals begin their ids with " + RehearsalSales}}
+		return nil, e
+	}
 	d, err := s.d.Sales.Create(ctx, acting(ctx), in.Body)
 	if err != nil {
 		return nil, err

@@ -65,6 +65,8 @@ type Deps struct {
 	Browser Browser
 	OIDC    OIDC
 	Policy  Policies
+	// Desk is what the console needs, on the admin listener.
+	Desk Desk
 	// Participants take part in transactions of this and other coordinators, by name.
 	Transactions Transactions
 	Participants map[string]participant.Participant

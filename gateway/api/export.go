@@ -4,12 +4,10 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"penstock/errs"
 	"penstock/gateway"
 )
 
@@ -24,25 +22,22 @@ func (s *surface) exportCalls() {
 	for _, n := range exportNames() {
 		names.Enum = append(names.Enum, n)
 	}
-	op := operator("export", http.MethodGet, "/export/{name}", "Stream everything of one kind as NDJSON, in stable order")
+	op := operator("export", http.MethodGet, "/export/{name}", "Stream everything of one kind in stable order, as NDJSON, CSV or XLSX")
 	op.Description = "The connection breaks when the export cannot be finished: a stream that ends properly is whole."
-	op.Parameters = []*huma.Param{{Name: "name", In: "path", Required: true, Schema: names}}
+	op.Parameters = []*huma.Param{
+		{Name: "name", In: "path", Required: true, Schema: names},
+		{Name: "format", In: "query", Description: "as a file to keep; NDJSON without a name of its own when left out", Schema: &huma.Schema{Type: "string", Enum: []any{formatNDJSON, formatCSV, formatXLSX}}},
+		{Name: "work", In: "query", Description: "an id of your choice: topic work:<id> of /admin/v1/live tells how far the export is", Schema: &huma.Schema{Type: "string"}},
+	}
 	op.Responses = map[string]*huma.Response{
-		"200":     {Description: "one JSON object a line", Content: map[string]*huma.MediaType{"application/x-ndjson": {Schema: &huma.Schema{Type: "string"}}}},
+		"200":     {Description: "one JSON object a line", Content: map[string]*huma.MediaType{
+			"application/x-ndjson": {Schema: &huma.Schema{Type: "string"}}, "text/csv": {Schema: &huma.Schema{Type: "string"}},
+			reportTypes()["xlsx"]: {Schema: &huma.Schema{Type: "string", Format: "binary"}},
+		}},
 		"default": problemResponse("A problem; its type says which."),
 	}
 	s.api.OpenAPI().AddOperation(&op)
 	s.handle(http.MethodGet+" "+exportPath, gateway.ByOperator, s.export)
-}
-
-func (s *surface) export(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("name")
-	if !slices.Contains(exportNames(), name) {
-		fail(r, errs.New(errs.NotFound, "no such export"))
-		return
-	}
-	header := http.Header{"Content-Type": {"application/x-ndjson"}}
-	s.stream(w, r, header, func(out io.Writer) error { return s.d.Export.Write(r.Context(), name, out) })
 }
 
 // stream sends what write writes; when that fails midway the connection breaks.

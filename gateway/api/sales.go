@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,6 +66,7 @@ func (s *surface) listSales(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	views = slices.DeleteFunc(views, func(v sale.View) bool { return rehearsed(v.ID) })
 	body := Page[sale.View]{Items: each(views, wireView)}
 	return cacheable(in.IfNoneMatch, body, Page[sale.View]{Items: each(body.Items, timeless)})
 }

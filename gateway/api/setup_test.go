@@ -329,6 +329,7 @@ func setup(t testing.TB, edit ...func(*Deps)) *house {
 	d.Health.Live = func(context.Context) error { return r.live }
 	d.Health.Ready, d.Health.Startup = d.Health.Live, d.Health.Live
 	withPeople(t, &d, h.clock)
+	withDesk(t, &d, r)
 	for _, e := range edit {
 		e(&d)
 	}

@@ -75,7 +75,7 @@ type OutboxLag struct {
 func (s *surface) trailCalls() {
 	register(s, operator("report-differences", http.MethodGet, "/reconcile", "Compare stock, orders, ledger and gate"), s.report)
 	register(s, operator("repair-differences", http.MethodPost, "/reconcile", "Mend what is safe to mend"), s.repair)
-	register(s, operator("list-audit", http.MethodGet, "/audit", "The trail of operators' acts, oldest first"), s.listAudit)
+	register(s, operator("list-audit", http.MethodGet, "/audit", "The trail of operators' acts, oldest first or newest first; a page may be short, or empty, and yet have a next"), s.listAudit)
 	register(s, operator("get-drained", http.MethodGet, "/drained", "Whether no work is in flight"), s.drained)
 }
 
@@ -94,20 +94,12 @@ func differences(found []reconcile.Difference, err error) (*listOf[Difference], 
 	return &listOf[Difference]{Page[Difference]{Items: each(found, wireDifference)}}, nil
 }
 
-func (s *surface) listAudit(ctx context.Context, in *PageQuery) (*listOf[AuditRow], error) {
-	after, err := afterCursor(in.Cursor)
+func (s *surface) listAudit(ctx context.Context, in *AuditQuery) (*listOf[AuditRow], error) {
+	rows, next, err := s.trail(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.d.Audit.Audit(ctx, after, in.Limit)
-	if err != nil {
-		return nil, err
-	}
-	out := &listOf[AuditRow]{Page[AuditRow]{Items: each(rows, wireAudit)}}
-	if n := len(rows); n > 0 && n == in.Limit {
-		out.Body.Next = strconv.FormatUint(rows[n-1].Seq, 10)
-	}
-	return out, nil
+	return &listOf[AuditRow]{Page[AuditRow]{Items: each(rows, wireAudit), Next: next}}, nil
 }
 
 func (s *surface) drained(ctx context.Context, _ *struct{}) (*drainedOutput, error) {
