@@ -1,0 +1,64 @@
+import { Alert, Button } from 'antd'
+import { useText } from '../text'
+import { CallError } from './call'
+
+/**
+ * Says what went wrong: title and detail as the server told them, each finding, and the page of the problem's type. After a lost answer to an
+ * act nobody knows whether it was done, and this says so.
+ */
+export function ProblemBox({ error, retry, acting }: { error: unknown; retry?: (() => void) | undefined; acting?: boolean }) {
+  const { t } = useText()
+  if (!error) return null
+  const r = error instanceof CallError ? error.result : null
+  const p = r?.kind === 'problem' ? r.problem : null
+  const gone = r?.kind === 'lost'
+  const title = gone ? t('problem.lost') : (p?.title ?? t('problem.here'))
+  const detail = gone ? t(acting ? 'problem.unknown' : 'problem.unread') : (p?.detail ?? String(error))
+  return (
+    <Alert
+      type={gone ? 'warning' : 'error'}
+      showIcon
+      className="problem"
+      data-testid="error"
+      role="alert"
+      title={title}
+      description={
+        <>
+          <p className="pre">{detail}</p>
+          {p?.errors && p.errors.length > 0 && (
+            <ul>
+              {p.errors.map((e, i) => (
+                <li key={`${e.pointer}-${i}`}>
+                  <code>{e.pointer}</code> {e.detail}
+                </li>
+              ))}
+            </ul>
+          )}
+          {p?.executed === false && <p>{t('problem.notExecuted')}</p>}
+          <p className="muted">
+            {p && p.type.includes('/problems/') && (
+              <a href={p.type} target="_blank" rel="noreferrer">
+                {t('problem.page')}
+              </a>
+            )}
+            {p?.requestId && (
+              <>
+                {' '}
+                · {t('problem.request')} <code>{p.requestId}</code>
+              </>
+            )}
+          </p>
+        </>
+      }
+      {...(retry
+        ? {
+            action: (
+              <Button size="small" onClick={retry}>
+                {t('again')}
+              </Button>
+            ),
+          }
+        : {})}
+    />
+  )
+}

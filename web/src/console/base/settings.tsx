@@ -1,0 +1,75 @@
+import { App, ConfigProvider, theme } from 'antd'
+import enUS from 'antd/locale/en_US'
+import zhCN from 'antd/locale/zh_CN'
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from 'react'
+import { keepLanguage, type Lang, preferred } from '../../shared/i18n'
+import { readTheme, shownTheme, showTheme } from '../../shared/theme'
+import { SpeechContext, speech } from '../text'
+
+export type Shade = 'light' | 'dark'
+
+interface Settings {
+  lang: Lang
+  shade: Shade
+  setLang: (l: Lang) => void
+  setShade: (s: Shade) => void
+}
+
+const SettingsContext = createContext<Settings>({ lang: 'en', shade: 'light', setLang: () => {}, setShade: () => {} })
+export const useSettings = (): Settings => useContext(SettingsContext)
+
+/** The nonce of this response, for the style sheets that the components make. */
+const nonce = (): string => document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? ''
+
+const type = { fontFamily: 'var(--sans)', fontFamilyCode: 'var(--mono)', borderRadius: 8 }
+// The components compute with colours, so these stand for tokens.css.
+const day = {
+  colorPrimary: '#0b6e63',
+  colorInfo: '#0b6e63',
+  colorLink: '#0b6e63',
+  colorTextDescription: '#55625f',
+  colorTextPlaceholder: '#66736f',
+}
+const night = {
+  colorPrimary: '#2f9e8f',
+  colorInfo: '#4cc3b1',
+  colorLink: '#4cc3b1',
+  colorBgBase: '#101514',
+  colorTextDescription: '#a3b1ad',
+  colorTextPlaceholder: '#8b9995',
+}
+
+/** Language and shade for everything below, kept from one visit to the next. */
+export function SettingsProvider({ children }: { children: ReactNode }) {
+  const [lang, setLang] = useState<Lang>(() => preferred(localStorage, navigator.languages))
+  const [shade, setShade] = useState<Shade>(() => shownTheme(readTheme()))
+  useEffect(() => {
+    document.documentElement.lang = lang
+  }, [lang])
+  const chooseLang = useCallback((l: Lang) => {
+    keepLanguage(localStorage, l)
+    setLang(l)
+  }, [])
+  const chooseShade = useCallback((s: Shade) => {
+    showTheme(s)
+    setShade(s)
+  }, [])
+  const settings = useMemo(() => ({ lang, shade, setLang: chooseLang, setShade: chooseShade }), [lang, shade, chooseLang, chooseShade])
+  const said = useMemo(() => speech(lang), [lang])
+  const look = useMemo(
+    () => ({
+      algorithm: shade === 'dark' ? theme.darkAlgorithm : theme.defaultAlgorithm,
+      token: shade === 'dark' ? { ...type, ...night } : { ...type, ...day },
+    }),
+    [shade],
+  )
+  return (
+    <SettingsContext value={settings}>
+      <SpeechContext value={said}>
+        <ConfigProvider csp={{ nonce: nonce() }} locale={lang === 'zh-CN' ? zhCN : enUS} theme={look} button={{ autoInsertSpace: false }}>
+          <App component={false}>{children}</App>
+        </ConfigProvider>
+      </SpeechContext>
+    </SettingsContext>
+  )
+}
