@@ -56,6 +56,7 @@ func several(t *testing.T, e *env) {
 	}{
 		{"a limit holds across processes", limitHoldsAcrossProcesses},
 		{"a key has one answer", keyHasOneAnswer},
+		{"a pass wins once", onePassWinsOnce},
 		{"no hold after a close", noHoldAfterClose},
 		{"late decisions are asserted", lateDecisionsAreAsserted},
 		{"refusals are locked", refusalsAreLocked},
