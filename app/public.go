@@ -68,11 +68,16 @@ func (a *App) publicDeps() (api.Deps, error) {
 	} else {
 		d.Sales = nil
 	}
-	if err := a.shopDeps(&d); err != nil {
-		return nil, err
-	}
 	d.Forwards = a.cfg.Has(config.RoleGateway)
 	d.Gateway.Attempt = limit.Rate{Calls: int(a.cfg.Limits.Attempt.N), Per: a.cfg.Limits.Attempt.Per}
+	return d, a.shopDeps(&d)
+}
+
+func (a *App) startPublic(context.Context) (func(context.Context) error, error) {
+	d, err := a.publicDeps()
+	if err != nil {
+		return nil, err
+	}
 	g, err := api.Public(d)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
 // Written by scripts/api.mjs from docs/openapi.json. Do not edit: run npm run api.
 
-import { type Caller, type CallOptions, enc, type Result } from '../shared/http'
+import { type Caller, type CallOptions, enc, type Result, search } from '../shared/http'
 
 export interface ActInputBody {
   action: "open" | "pause" | "resume" | "force_sold_out" | "close"
@@ -136,6 +136,17 @@ export interface BeginTransaction {
   id?: string
   /** bound of the trying; 0 means the server's */
   timeoutMs?: number
+}
+
+export interface BreakerAct {
+  /** trip opens it until it is reset; reset closes it, and it counts anew */
+  action: "trip" | "reset"
+  reason: string
+}
+
+export interface BreakerOutputBody {
+  breaker: string
+  state: "closed" | "open" | "half-open"
 }
 
 export interface BreakerView {
@@ -276,6 +287,8 @@ export interface Document {
   /** ascending */
   entrants: string[]
   listHash: string
+  /** when the list was published: before the public value was known */
+  listedAt: string
   /** indexes of entrants, in the order drawn */
   order: number[]
   /** where the public value will come from; empty if the draw needs none */
@@ -340,6 +353,11 @@ export interface Explanation {
   summary: string
   user?: string
   verdict: "pass" | "refuse"
+}
+
+export interface Field {
+  detail: string
+  pointer: string
 }
 
 export interface GiveDrawValueRequest {
@@ -618,6 +636,11 @@ export interface Order {
   version: number
 }
 
+export interface OrderAction {
+  action: "cancel" | "fulfil" | "refund"
+  most?: number
+}
+
 export interface OrderEvent {
   at: string
   from: string
@@ -632,6 +655,15 @@ export interface OrderPage {
   missing?: number[]
   /** cursor of the next page; empty at the end */
   next: string
+}
+
+export interface OrderTimeline {
+  /** what an operator may do to it now */
+  actions: OrderAction[]
+  /** oldest first */
+  entries: TimelineEntry[]
+  order: OperatorOrder
+  payments: Payment[]
 }
 
 export interface OutboxLag {
@@ -723,6 +755,12 @@ export interface PagePartnerApp {
 
 export interface PagePaymentCase {
   items: PaymentCase[]
+  /** cursor of the next page; empty at the end */
+  next: string
+}
+
+export interface PageRehearsal {
+  items: Rehearsal[]
   /** cursor of the next page; empty at the end */
   next: string
 }
@@ -933,6 +971,50 @@ export interface RefundRequest {
   returnStock?: boolean
 }
 
+export interface Rehearsal {
+  /** answers to attempts, by kind */
+  answers: Record<string, number>
+  /** buyers that will come */
+  arrivals: number
+  arrived: number
+  id: string
+  latencyP50Ms: number
+  latencyP99Ms: number
+  note?: string
+  paid: number
+  plan: RehearsalPlan
+  reasons: RehearsalReason[]
+  sale: string
+  /** the copy's id */
+  shadow: string
+  startedAt: string
+  state: "preparing" | "storming" | "settling" | "checking" | "cleaning" | "done" | "failed"
+  /** only at the end */
+  verdict?: "go" | "no-go"
+}
+
+export interface RehearsalPlan {
+  /** the slowest answer of a hundred that is still a go, in milliseconds; 1000 when left out */
+  maxP99Ms?: number
+  /** share of winners who pay, at the sandbox; 0.8 when left out */
+  pay?: number
+  /** buyers that arrive in a second */
+  rate: number
+  reason: string
+  /** how long they arrive */
+  seconds: number
+  /** decides everything that is drawn; one is taken when left out */
+  seed?: number
+  /** rehearse though a sale is open: the storm takes capacity from its buyers */
+  whileOpen?: boolean
+}
+
+export interface RehearsalReason {
+  detail: string
+  good: boolean
+  what: "invariants" | "answers" | "capacity" | "latency" | "arrivals" | "payments" | "storm"
+}
+
 export interface ReplayWebhookRequest {
   /** also those that were taken */
   delivered?: boolean
@@ -1008,6 +1090,14 @@ export interface SaleDetail {
   version: number
   /** whether buyers may wait for units that come back */
   waitingList: boolean
+}
+
+export interface SalePreview {
+  /** a JSON pointer into the definition, and what is wrong there */
+  findings: Field[]
+  /** what would be made; only of a valid definition */
+  sale?: SaleDetail
+  valid: boolean
 }
 
 export interface SecondFactor {
@@ -1100,6 +1190,13 @@ export interface StockLevel {
 export interface Sum {
   money: Record<string, number>
   units: Record<string, number>
+}
+
+export interface TimelineEntry {
+  at: string
+  data: unknown
+  kind: "event" | "payment" | "refund" | "dead-letter"
+  what: string
 }
 
 export interface TokenAnswer {
@@ -1352,9 +1449,9 @@ export const rotateApp = (c: Caller, p: { app: string; body: RotateAppRequest },
 export const endAppSecret = (c: Caller, p: { app: string; secret: string; reason?: string | undefined }, o?: CallOptions): Promise<Result<PartnerApp>> =>
   c.call('DELETE', `/admin/v1/apps/${enc(p.app)}/secrets/${enc(p.secret)}`, { query: { reason: p.reason } }, o)
 
-/** The trail of operators' acts, oldest first */
-export const listAudit = (c: Caller, p: { limit?: number | undefined; cursor?: string | undefined } = {}, o?: CallOptions): Promise<Result<PageAuditRow>> =>
-  c.call('GET', '/admin/v1/audit', { query: { limit: p.limit, cursor: p.cursor } }, o)
+/** The trail of operators' acts, oldest first or newest first; a page may be short, or empty, and yet have a next */
+export const listAudit = (c: Caller, p: { limit?: number | undefined; cursor?: string | undefined; who?: string | undefined; act?: string | undefined; object?: string | undefined; from?: string | undefined; to?: string | undefined; newest?: boolean | undefined } = {}, o?: CallOptions): Promise<Result<PageAuditRow>> =>
+  c.call('GET', '/admin/v1/audit', { query: { limit: p.limit, cursor: p.cursor, who: p.who, act: p.act, object: p.object, from: p.from, to: p.to, newest: p.newest } }, o)
 
 /** What a user has, by currency */
 export const getUserBalance = (c: Caller, p: { user: string }, o?: CallOptions): Promise<Result<OperatorBalance>> =>
@@ -1416,12 +1513,16 @@ export const replayDeadLetter = (c: Caller, p: { letter: string; body: Reason },
 export const getDrained = (c: Caller, o?: CallOptions): Promise<Result<DrainedOutputBody>> =>
   c.call('GET', '/admin/v1/drained', {}, o)
 
-/** Path of: Stream everything of one kind as NDJSON, in stable order */
-export const exportPath = (p: { name: string }): string => `/admin/v1/export/${enc(p.name)}`
+/** Path of: Stream everything of one kind in stable order, as NDJSON, CSV or XLSX */
+export const exportPath = (p: { name: string; format?: "ndjson" | "csv" | "xlsx" | undefined; work?: string | undefined }): string => `/admin/v1/export/${enc(p.name)}` + search({ format: p.format, work: p.work })
 
 /** Look at the gateway's policy in use, its breakers and its shedding, in this process */
 export const getGateway = (c: Caller, o?: CallOptions): Promise<Result<PolicyView>> =>
   c.call('GET', '/admin/v1/gateway', {}, o)
+
+/** Trip or reset a breaker of the public listener, in this process */
+export const actOnBreaker = (c: Caller, p: { breaker: string; body: BreakerAct }, o?: CallOptions): Promise<Result<BreakerOutputBody>> =>
+  c.call('POST', `/admin/v1/gateway/breakers/${enc(p.breaker)}`, { body: p.body }, o)
 
 /** Tell what each stage says to a call, without executing or counting it */
 export const explainCall = (c: Caller, p: { body: ExplainCallRequest }, o?: CallOptions): Promise<Result<Explanation>> =>
@@ -1434,6 +1535,9 @@ export const reloadGateway = (c: Caller, p: { body: Reason }, o?: CallOptions): 
 /** What a provider moved on a day, as we learned it, oldest first */
 export const listLedger = (c: Caller, p: { limit?: number | undefined; cursor?: string | undefined; provider: string | undefined; day: string | undefined }, o?: CallOptions): Promise<Result<PageLedgerEntry>> =>
   c.call('GET', '/admin/v1/ledger', { query: { limit: p.limit, cursor: p.cursor, provider: p.provider, day: p.day } }, o)
+
+/** Path of: Watch topics of the console (server-sent events) */
+export const watchConsolePath = (p: { topic: string[] | undefined }): string => '/admin/v1/live' + search({ topic: p.topic })
 
 /** Who you are */
 export const getMe = (c: Caller, o?: CallOptions): Promise<Result<MeOutputBody>> =>
@@ -1471,9 +1575,9 @@ export const rotateOidcClient = (c: Caller, p: { client: string }, o?: CallOptio
 export const rotateOidcKeys = (c: Caller, o?: CallOptions): Promise<Result<KeysOutputBody>> =>
   c.call('POST', '/admin/v1/oidc-keys/rotate', {}, o)
 
-/** List all orders, newest first */
-export const operatorListOrders = (c: Caller, p: { limit?: number | undefined; cursor?: string | undefined } = {}, o?: CallOptions): Promise<Result<OrderPage>> =>
-  c.call('GET', '/admin/v1/orders', { query: { limit: p.limit, cursor: p.cursor } }, o)
+/** Search the orders, newest first; a page may be short, or empty, and yet have a next */
+export const operatorListOrders = (c: Caller, p: { limit?: number | undefined; cursor?: string | undefined; q?: string | undefined; user?: string | undefined; sale?: string | undefined; key?: string | undefined; state?: "accepted" | "pending_payment" | "paid" | "fulfilled" | "cancelled" | "expired" | "refunded" | undefined } = {}, o?: CallOptions): Promise<Result<OrderPage>> =>
+  c.call('GET', '/admin/v1/orders', { query: { limit: p.limit, cursor: p.cursor, q: p.q, user: p.user, sale: p.sale, key: p.key, state: p.state } }, o)
 
 /** Look at an order */
 export const operatorGetOrder = (c: Caller, p: { order: string }, o?: CallOptions): Promise<Result<OperatorOrder>> =>
@@ -1490,6 +1594,10 @@ export const fulfilOrder = (c: Caller, p: { order: string; body: Reason }, o?: C
 /** Give money back, wholly or partly */
 export const operatorRefundOrder = (c: Caller, p: { order: string; key: string; body: RefundRequest }, o?: CallOptions): Promise<Result<OperatorOrder>> =>
   c.call('POST', `/admin/v1/orders/${enc(p.order)}/refunds`, { key: p.key, body: p.body }, o)
+
+/** An order with its events, payments, refunds and messages that failed, in order, and what may be done to it */
+export const orderTimeline = (c: Caller, p: { order: string }, o?: CallOptions): Promise<Result<OrderTimeline>> =>
+  c.call('GET', `/admin/v1/orders/${enc(p.order)}/timeline`, {}, o)
 
 /** Give back what a branch reserved */
 export const cancelBranch = (c: Caller, p: { participant: string; body: ParticipantCall }, o?: CallOptions): Promise<Result<ParticipantOutputBody>> =>
@@ -1519,6 +1627,10 @@ export const operatorListSales = (c: Caller, o?: CallOptions): Promise<Result<Pa
 export const createSale = (c: Caller, p: { body: Definition }, o?: CallOptions): Promise<Result<SaleDetail>> =>
   c.call('POST', '/admin/v1/sales', { body: p.body }, o)
 
+/** Check the definition of a sale and see what it would make; nothing is made */
+export const validateSale = (c: Caller, p: { body: Definition }, o?: CallOptions): Promise<Result<SalePreview>> =>
+  c.call('POST', '/admin/v1/sales/validate', { body: p.body }, o)
+
 /** Look at a sale */
 export const operatorGetSale = (c: Caller, p: { sale: string }, o?: CallOptions): Promise<Result<SaleDetail>> =>
   c.call('GET', `/admin/v1/sales/${enc(p.sale)}`, {}, o)
@@ -1538,6 +1650,18 @@ export const giveDrawValue = (c: Caller, p: { sale: string; body: GiveDrawValueR
 /** Look at the lines of a sale, one for each SKU */
 export const operatorGetLine = (c: Caller, p: { sale: string }, o?: CallOptions): Promise<Result<PageOperatorLine>> =>
   c.call('GET', `/admin/v1/sales/${enc(p.sale)}/line`, {}, o)
+
+/** The rehearsals of a sale that this process remembers, newest first */
+export const listRehearsals = (c: Caller, p: { sale: string }, o?: CallOptions): Promise<Result<PageRehearsal>> =>
+  c.call('GET', `/admin/v1/sales/${enc(p.sale)}/rehearsals`, {}, o)
+
+/** Start a storm against a copy of the sale, with sandbox payments */
+export const startRehearsal = (c: Caller, p: { sale: string; body: RehearsalPlan }, o?: CallOptions): Promise<Result<Rehearsal>> =>
+  c.call('POST', `/admin/v1/sales/${enc(p.sale)}/rehearsals`, { body: p.body }, o)
+
+/** Look at a rehearsal */
+export const getRehearsal = (c: Caller, p: { sale: string; rehearsal: string }, o?: CallOptions): Promise<Result<Rehearsal>> =>
+  c.call('GET', `/admin/v1/sales/${enc(p.sale)}/rehearsals/${enc(p.rehearsal)}`, {}, o)
 
 /** Path of: The story of a sale with its proof; as XLSX its orders */
 export const saleReportHtmlPath = (p: { sale: string }): string => `/admin/v1/sales/${enc(p.sale)}/report.html`
