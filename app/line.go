@@ -63,7 +63,9 @@ func (a *App) mysqlLines(ctx context.Context) (line.Store, error) {
 }
 
 // passed says whether a user may have had a pass for a sale. Attempts come in after the lines have started.
-func (a *App) passed(sale, user string) bool { return a.lines == nil || a.lines.May(sale, user) }
+func (a *App) passed(ctx context.Context, sale, user string) bool {
+	return a.lines == nil || a.lines.May(ctx, sale, user)
+}
 
 // lineMetrics counts what happens in lines.
 func (a *App) lineMetrics() line.Observer {

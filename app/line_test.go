@@ -67,6 +67,15 @@ func TestLine(t *testing.T) {
 	})
 }
 
+// settled makes an attempt until its outcome is known.
+func (h *house) settled(bearer, path, key string, body map[string]any) (status int, out map[string]any) {
+	h.until("the answer to "+key, func() bool {
+		status, out = h.call("public", bearer, "POST", path, key, body)
+		return status != 202 && status != 503
+	})
+	return status, out
+}
+
 func testLine(t *testing.T, a, b *house) {
 	a.lineSale("l", 2)
 	const path = "/v1/sales/l/attempts"
@@ -84,7 +93,7 @@ func testLine(t *testing.T, a, b *house) {
 	told := map[int]int{}
 	for i, key := range []string{"k1", "k2", "k3", "k4", "k5", "k6"} {
 		wg.Go(func() {
-			status, out := []*house{a, b}[i%2].call("public", pass, "POST", path, key, body)
+			status, out := []*house{a, b}[i%2].settled(pass, path, key, body)
 			mu.Lock()
 			defer mu.Unlock()
 			if told[status]++; status == 201 {
@@ -110,13 +119,19 @@ func testLine(t *testing.T, a, b *house) {
 		status, out := b.call("public", b.token("eve", ""), "POST", "/v1/sales/l/line", "", map[string]any{})
 		return status == 409 && out["type"] == "/problems/line-closed"
 	}
-	for i := range 8 { // two held units and a reach of three: six may stand in line
-		_, _ = b.call("public", b.token("u"+string(rune('0'+i)), ""), "POST", "/v1/sales/l/line", "", map[string]any{})
+	standing := func(at *house) map[string]any {
+		return at.want(200, "admin", at.operator, "GET", "/admin/v1/sales/l/line", "", nil)["items"].([]any)[0].(map[string]any)
 	}
-	b.until("the line being closed", closed)
+	b.until("both passes being known as used", func() bool { return standing(b)["used"] == float64(2) })
+	for i := range 6 { // two held units and a reach of three: six may stand in line
+		b.want(201, "public", b.token("u"+string(rune('0'+i)), ""), "POST", "/v1/sales/l/line", "", map[string]any{})
+	}
+	if !closed() {
+		t.Error("a line that the stock does not reach took a seventh")
+	}
 	a.want(404, "public", a.token("eve", ""), "GET", "/v1/sales/l/line/1-1", "", nil)
-	b.until("operators seeing it at the other process", func() bool {
-		out := a.want(200, "admin", a.operator, "GET", "/admin/v1/sales/l/line", "", nil)["items"].([]any)[0].(map[string]any)
+	a.until("operators seeing it at the other process", func() bool {
+		out := standing(a)
 		return out["open"] == false && out["waiting"] == float64(6) && out["used"] == float64(2)
 	})
 	a.check()

@@ -29,7 +29,9 @@ type Lines struct {
 	background sync.WaitGroup
 	stop       context.CancelFunc
 	once       sync.Once
-	heard      atomic.Int64 // when it was last read what others did, in Unix nanoseconds
+	heard      atomic.Int64 // when the last look at what others did began, in Unix nanoseconds
+	looks      watch        // wakes those who wait for one
+	wanted     chan struct{}
 	latency    atomic.Int64 // mean time of a decision in this process, in nanoseconds
 }
 
@@ -40,7 +42,7 @@ func New(s Store, sales Sales, sign Signer, o Options) (*Lines, error) {
 	}
 	return &Lines{
 		store: s, sales: sales, sign: sign, opt: o, node: strings.ToLower(rand.Text()[:12]),
-		lines: map[string]map[string]*book{}, byID: map[int64]*book{},
+		lines: map[string]map[string]*book{}, byID: map[int64]*book{}, wanted: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -53,9 +55,9 @@ func (l *Lines) Start(ctx context.Context) error {
 		return fmt.Errorf("read the lines: %w", err)
 	}
 	ctx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
-	l.loop(ctx, l.opt.Tick, l.round)
+	l.loop(ctx, l.opt.Tick, nil, l.round)
 	if l.store.Shared() {
-		l.loop(ctx, l.opt.Look, l.follow)
+		l.loop(ctx, l.opt.Look, l.wanted, l.follow)
 	}
 	return nil
 }
@@ -70,17 +72,11 @@ func (l *Lines) Stop() {
 	l.once.Do(func() { l.resign(context.Background()) })
 }
 
-func (l *Lines) loop(ctx context.Context, every time.Duration, f func(context.Context) error) {
+// loop calls f every so often, and sooner when it is wanted, though not twice within a gap.
+func (l *Lines) loop(ctx context.Context, every time.Duration, wanted <-chan struct{}, f func(context.Context) error) {
 	l.background.Go(func() {
 		failing := false
-		for {
-			t := l.opt.Clock.NewTimer(every)
-			select {
-			case <-t.C():
-			case <-ctx.Done():
-				t.Stop()
-				return
-			}
+		for l.pause(ctx, min(every, gap), nil) && l.pause(ctx, max(every-gap, 0), wanted) {
 			err := f(ctx)
 			if err != nil && !failing && ctx.Err() == nil {
 				l.opt.Logger.Warn("lines", "error", err.Error())
@@ -88,6 +84,22 @@ func (l *Lines) loop(ctx context.Context, every time.Duration, f func(context.Co
 			failing = err != nil
 		}
 	})
+}
+
+// pause waits for a while or until it is wanted; false means that the room stops.
+func (l *Lines) pause(ctx context.Context, d time.Duration, wanted <-chan struct{}) bool {
+	if d == 0 {
+		return true
+	}
+	t := l.opt.Clock.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C():
+	case <-wanted:
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }
 
 // load reads the lines of sales that have not ended long ago.

@@ -387,6 +387,89 @@ func testUnfairness(t *testing.T, e engine) {
 	}
 }
 
+// Fewer are called while decisions are slow, down to a trickle, and more again, up to the rate, once they are quick; and never more
+// than units are free.
+func testSlow(t *testing.T, e engine) {
+	sh := newShop(1000, driver.AdmitLine, &driver.LineRules{RatePerSecond: 20, AwaySeconds: 7200, PassSeconds: 3600})
+	w := setup(t, e, sh)
+	for i := range 250 {
+		w.joins(w.Lines, name(i))
+	}
+	w.clk.Advance(time.Hour)
+	b := w.line("s", "lamp")
+	calls := func(seconds int) int {
+		before := b.count[called]
+		w.rounds(w.Lines, 10*seconds)
+		return b.count[called] - before
+	}
+	takes := func(d time.Duration) {
+		for range 200 {
+			w.Decided(d)
+		}
+	}
+	takes(5 * time.Millisecond)
+	if n := calls(2); n < 34 || n > 46 {
+		t.Errorf("%d called in two seconds of quick decisions, want about 40", n)
+	}
+	takes(300 * time.Millisecond)
+	calls(7)
+	if n := calls(3); n > 10 {
+		t.Errorf("%d called in three seconds after seven of slow decisions, want a trickle", n)
+	}
+	takes(5 * time.Millisecond)
+	calls(10)
+	if n := calls(1); n < 15 {
+		t.Errorf("%d called in a second after ten of quick decisions, want the rate again", n)
+	}
+	if n := b.count[waiting]; n == 0 {
+		t.Fatal("nobody is left to wait")
+	}
+	sh.sell(sh.level.Available - int64(b.count[called])) // others bought all but what is promised
+	if n := calls(2); n != 0 {
+		t.Errorf("%d called beyond the stock", n)
+	}
+	sh.free(3)
+	if n := calls(2); n != 3 {
+		t.Errorf("%d called for three units that came back", n)
+	}
+}
+
+// A pass that was used at another process counts until the stock rows were read again, however long that takes: nobody is called for
+// a unit that is gone.
+func testLateRows(t *testing.T, e engine) {
+	sh := newShop(2, driver.AdmitLine, &driver.LineRules{Reach: 10, AwaySeconds: 7200})
+	w := setup(t, e, sh)
+	a, other := w.Lines, w.process()
+	w.clk.Advance(time.Hour)
+	var ids []ID
+	for i := range 4 {
+		ids = append(ids, w.joins(a, name(i)).ID)
+	}
+	w.rounds(a, 10)
+	for i := range 2 {
+		w.looks(a, name(i), ids[i])
+	}
+	sh.mu.Lock()
+	sh.asOf = w.clk.Now() // from here on no row is read: both units seem to be free
+	sh.mu.Unlock()
+	w.rounds(other, 1)
+	for i := range 2 {
+		other.Used(ids[i].Number(), 1)
+	}
+	other.background.Wait()
+	w.rounds(a, 100)
+	if b := a.line("s", "lamp"); b.count[used] != 2 || b.count[waiting] != 2 {
+		t.Fatalf("%d used, %d waiting: somebody was called for a unit that is gone", b.count[used], b.count[waiting])
+	}
+	sh.mu.Lock()
+	sh.asOf = w.clk.Now() // read again: two were given back
+	sh.mu.Unlock()
+	w.rounds(a, 10)
+	if b := a.line("s", "lamp"); b.count[waiting] != 0 {
+		t.Errorf("%d wait although the rows say that units are free", b.count[waiting])
+	}
+}
+
 // Two processes over one database serve one line: one numbering, one entry per user, one caller at a time, users seen by either; when
 // the caller goes, the other calls.
 func testTwoProcesses(t *testing.T, e engine) {

@@ -40,6 +40,7 @@ func (l *Lines) follow(ctx context.Context) error {
 		b.waiters.wake()
 	}
 	l.heard.Store(begun.UnixNano())
+	l.looks.wake()
 	return nil
 }
 

@@ -223,6 +223,7 @@ var policies = map[string]func(*testing.T, engine){
 	"draw":       testDraw,
 	"proof":      testProof,
 	"wait":       testWait,
+	"slow":       testSlow,
 	"unfairness": testUnfairness,
 }
 
@@ -241,5 +242,6 @@ func TestOnMySQL(t *testing.T) {
 	for name, test := range policies {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, on) })
 	}
+	t.Run("late rows", func(t *testing.T) { t.Parallel(); testLateRows(t, on) })
 	t.Run("two processes", func(t *testing.T) { t.Parallel(); testTwoProcesses(t, on) })
 }

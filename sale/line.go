@@ -1,6 +1,7 @@
 package sale
 
 import (
+	"context"
 	"strings"
 	"time"
 	"unicode"
@@ -82,9 +83,9 @@ func admitted(doc *driver.Sale, r *stock.Request) bool {
 
 // outsider refuses an attempt without the pass that its sale asks for. The gate is not asked: one that counts for all processes
 // would take a unit off for it. Only who may have had a pass costs a look-up.
-func (s *Sales) outsider(doc *driver.Sale, r *stock.Request, now time.Time) (gate.Verdict, string) {
+func (s *Sales) outsider(ctx context.Context, now time.Time, doc *driver.Sale, r *stock.Request) (gate.Verdict, string) {
 	v, stage := gate.Verdict{Say: gate.Ask, Answer: stock.Answer{State: stock.Lost, Reason: errs.PassRequired}}, stageLine
-	if s.opt.Passed != nil && !s.opt.Passed(r.Sale, r.User) {
+	if s.opt.Passed != nil && !s.opt.Passed(ctx, r.Sale, r.User) {
 		v.Say = gate.Refuse
 	}
 	if refused, no := stock.Window(doc, now); no {

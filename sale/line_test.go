@@ -68,7 +68,7 @@ func openHall(t *testing.T) *hall {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = st.Close(context.Background()), drv.Close() })
-	h.Sales = sale.New(st, h.gate, sale.Options{Passed: func(_, user string) bool { return user == "ann" }})
+	h.Sales = sale.New(st, h.gate, sale.Options{Passed: func(_ context.Context, _, user string) bool { return user == "ann" }})
 	now := time.Now()
 	if _, err := h.Create(t.Context(), "op", sale.Definition{
 		ID: "s", Title: "T", StartsAt: now.Add(-time.Hour), EndsAt: now.Add(time.Hour), Admission: driver.AdmitLine,

@@ -38,8 +38,8 @@ type Options struct {
 	// which is right only where look-ups are made in memory.
 	LookUp time.Duration
 	// Passed says of a sale with a line or a draw whether the user may ever have had a pass for it; nobody else can have a key
-	// bound there. nil means anybody may.
-	Passed func(sale, user string) bool
+	// bound there. It may wait a moment to be sure. nil means anybody may.
+	Passed func(ctx context.Context, sale, user string) bool
 }
 
 // Sales is the room.
@@ -75,7 +75,7 @@ func (s *Sales) Attempt(ctx context.Context, r stock.Request) stock.Answer {
 			v, stage = s.filter(doc, &r)
 		}
 	} else {
-		v, stage = s.outsider(doc, &r, now)
+		v, stage = s.outsider(ctx, now, doc, &r)
 		r.Replay = true // the call that made the look-up find the key may bind nothing
 	}
 	if v.Say == gate.Ask {
