@@ -50,7 +50,10 @@ var examples = map[string]string{
 	"shedding": "shedding: {inFlight: 2048}", "capacity": "capacity: 5000", "inFlight": "inFlight: 2048", "floor": "floor: 256", "target": "target: 30ms",
 	"waiting": "waiting: 2048", "patience": "patience: {paying: 2s}", "breakers": "breakers: {payments: {failures: 5, open: 30s}}",
 	"failures": "failures: 5", "window": "window: 10s", "successes": "successes: 2", "open": "open: 30s", "slow": "slow: 2s",
-	"upstreams": "the example in docs/gateway.md", "routes": "routes: [GET /v1/orders]",
+	"upstreams": "upstreams: {catalog: {targets: [http://10.0.0.5:9000]}}", "routes": "routes: [{match: GET /ext/products/{id}, upstream: catalog}]",
+	"targets": "targets: [http://10.0.0.5:9000]", "protocol": "protocol: http2", "connect": "connect: 2s", "retryBudget": "retryBudget: 10%", "every": "every: 5s",
+	"for": "for: 10s", "most": "most: 50%", "access": "access: anyone", "timeout": "timeout: 3s", "try": "try: 1s", "hedge": "hedge: 200ms", "idle": "idle: 2m",
+	"maxAnswer": "maxAnswer: 4MiB", "from": "from: json", "to": "to: form", "connections": "connections: 256", "streams": "streams: 1000", "upstream": "upstream: catalog",
 }
 
 // example returns a line that works for a key.
