@@ -88,6 +88,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if verdict != nil && !isVerdict(verdict) || d.leave {
 		return verdict
 	}
+	if err := d.stockShop(ctx); err != nil {
+		return err
+	}
 	d.invite()
 	<-ctx.Done()
 	return verdict
@@ -185,10 +188,15 @@ func (d *demo) show(ctx context.Context) error {
 
 func (d *demo) createSale(ctx context.Context) error {
 	now := time.Now().UTC()
-	body, err := json.Marshal(map[string]any{
+	return d.create(ctx, map[string]any{
 		"id": demoSale, "title": "Teapots from the old foundry", "startsAt": now.Add(-time.Second), "endsAt": now.Add(demoLife), "paymentWindowSeconds": int(demoWindow.Seconds()),
 		"items": []map[string]any{{"sku": demoSKU, "title": "Cast-iron teapot", "price": 4990, "currency": "EUR", "stock": d.stock, "limitPerUser": 1}},
 	})
+}
+
+// create makes a sale over the operator API.
+func (d *demo) create(ctx context.Context, sale map[string]any) error {
+	body, err := json.Marshal(sale)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,8 @@ const pascal = (/** @type {string} */ s) =>
     .join('')
 const camel = (/** @type {string} */ s) => pascal(s).replace(/^./, c => c.toLowerCase())
 const member = (/** @type {string} */ s) => (/^[A-Za-z_$][\w$]*$/.test(s) ? s : JSON.stringify(s))
-const comment = (/** @type {string | undefined} */ s, indent = '') => (s ? `${indent}/** ${s.replaceAll('*/', '*∕').replaceAll('\n', ' ')} */\n` : '')
+const comment = (/** @type {string | undefined} */ s, indent = '') =>
+  s ? `${indent}/** ${s.replaceAll('*/', '*∕').replaceAll('\n', ' ')} */\n` : ''
 
 /** @type {(s: Schema, indent: string) => string} */
 function type(s, indent = '') {
@@ -57,7 +58,9 @@ function object(s, indent) {
   const inner = `${indent}  `
   const lines = Object.entries(s.properties ?? {})
     .filter(([name]) => name !== '$schema')
-    .map(([name, p]) => `${comment(p.description, inner)}${inner}${member(name)}${s.required?.includes(name) ? '' : '?'}: ${type(p, inner)}\n`)
+    .map(
+      ([name, p]) => `${comment(p.description, inner)}${inner}${member(name)}${s.required?.includes(name) ? '' : '?'}: ${type(p, inner)}\n`,
+    )
   if (s.additionalProperties === true) lines.push(`${inner}[more: string]: unknown\n`)
   return `{\n${lines.join('')}${indent}}`
 }
@@ -102,7 +105,12 @@ export function generate(document) {
   const out = []
   for (const [name, s] of Object.entries(document.components.schemas).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const of = type(s, '')
-    out.push(comment(s.description) + (of.startsWith('{') && !of.includes('} | {') ? `export interface ${pascal(name)} ${of}\n` : `export type ${pascal(name)} = ${of}\n`))
+    out.push(
+      comment(s.description) +
+        (of.startsWith('{') && !of.includes('} | {')
+          ? `export interface ${pascal(name)} ${of}\n`
+          : `export type ${pascal(name)} = ${of}\n`),
+    )
   }
   for (const [path, methods] of Object.entries(document.paths)) {
     for (const [method, op] of Object.entries(methods)) {

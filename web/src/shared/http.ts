@@ -112,14 +112,29 @@ export class Http implements Caller {
     } catch {
       return { kind: 'lost', why: 'garbled' } // not our server, but something between
     }
-    if (r.ok) return { kind: 'ok', status: r.status, body: body as T, replayed: r.headers.get('Idempotency-Replayed') === 'true', retryAfterMs: wait, headers: r.headers }
+    if (r.ok)
+      return {
+        kind: 'ok',
+        status: r.status,
+        body: body as T,
+        replayed: r.headers.get('Idempotency-Replayed') === 'true',
+        retryAfterMs: wait,
+        headers: r.headers,
+      }
     if (!isProblem(body)) return { kind: 'lost', why: 'garbled' }
     return { kind: 'problem', code: codeOf(body), problem: body, retryAfterMs: wait }
   }
 }
 
 function isProblem(body: unknown): body is Problem {
-  return typeof body === 'object' && body !== null && 'type' in body && 'status' in body && typeof body.type === 'string' && typeof body.status === 'number'
+  return (
+    typeof body === 'object' &&
+    body !== null &&
+    'type' in body &&
+    'status' in body &&
+    typeof body.type === 'string' &&
+    typeof body.status === 'number'
+  )
 }
 
 /** Thrown by [good] for what is not good. */

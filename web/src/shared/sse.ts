@@ -129,7 +129,12 @@ class Stream {
       const token = this.o.token?.()
       if (token) headers.set('Authorization', `Bearer ${token}`)
       if (this.id) headers.set('Last-Event-ID', this.id)
-      const r = await (this.o.fetch ?? fetch)(this.url, { headers, signal: this.abort.signal, credentials: 'same-origin', cache: 'no-store' })
+      const r = await (this.o.fetch ?? fetch)(this.url, {
+        headers,
+        signal: this.abort.signal,
+        credentials: 'same-origin',
+        cache: 'no-store',
+      })
       wait = retryAfter(r.headers, Date.now())
       if (r.status === 204) return this.close()
       if (!r.ok || !r.body) await this.refused(r)
