@@ -112,37 +112,52 @@ func New(ctx context.Context, db Store, v Vault, o Options) (*People, error) {
 	return p, p.Refresh(ctx)
 }
 
-// Start keeps the snapshot fresh and sweeps what has ended, until Stop.
+// Start keeps the snapshot fresh and sweeps what has ended, until Stop. The two run apart: whoever holds the lock of a row that is to
+// be swept, or the trail, must not make the snapshot old.
 func (p *People) Start(context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
 	p.done.Go(func() {
+		for p.pause(ctx) {
+			p.noted(ctx, p.look(ctx))
+		}
+	})
+	p.done.Go(func() {
 		swept := p.o.Clock.Now()
-		for {
-			t := p.o.Clock.NewTimer(refreshEvery)
-			select {
-			case <-t.C():
-			case <-ctx.Done():
-				t.Stop()
-				return
-			}
-			err := p.round(ctx)
+		for p.pause(ctx) {
+			err := errors.Join(p.writeTouched(ctx), p.failures.flush(ctx))
 			if now := p.o.Clock.Now(); err == nil && now.Sub(swept) >= sweepEvery {
 				swept, err = now, p.sweep(ctx)
 			}
-			if err != nil && ctx.Err() == nil {
-				p.o.Logger.Warn("identity: a round of housekeeping failed", "error", err.Error())
-			}
+			p.noted(ctx, err)
 		}
 	})
 	return nil
 }
 
-// round is bounded, so that a database that hangs is asked again.
-func (p *People) round(ctx context.Context) error {
+// pause reports false when ctx ended first.
+func (p *People) pause(ctx context.Context) bool {
+	t := p.o.Clock.NewTimer(refreshEvery)
+	defer t.Stop()
+	select {
+	case <-t.C():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p *People) noted(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		p.o.Logger.Warn("identity: a round of housekeeping failed", "error", err.Error())
+	}
+}
+
+// look is bounded, so that a database that hangs is asked again.
+func (p *People) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, staleAfter-refreshEvery)
 	defer cancel()
-	return errors.Join(p.Refresh(ctx), p.writeTouched(ctx), p.failures.flush(ctx))
+	return p.Refresh(ctx)
 }
 
 // Stop ends what Start began. Idempotent.

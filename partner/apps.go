@@ -65,11 +65,19 @@ func (a *Apps) Start(ctx context.Context) error {
 	}
 	ctx, a.stop = context.WithCancel(context.WithoutCancel(ctx))
 	a.done = make(chan struct{})
-	go a.follow(ctx)
+	var all sync.WaitGroup
+	all.Go(func() { a.follow(ctx) })
+	if p, ok := a.replay.(nonces); ok {
+		all.Go(func() { a.prune(ctx, p) }) // beside the looks: however long it takes, no app is refused for it
+	}
+	go func() {
+		all.Wait()
+		close(a.done)
+	}()
 	return nil
 }
 
-// Stop ends the following. Idempotent; it waits for a look that is under way, which ctx bounds.
+// Stop ends the following. Idempotent; it waits for a look or a removal that is under way, which ctx bounds.
 func (a *Apps) Stop(ctx context.Context) error {
 	if a.stop == nil {
 		return nil
@@ -83,30 +91,37 @@ func (a *Apps) Stop(ctx context.Context) error {
 	}
 }
 
-// pruneEvery is how many looks stand between two prunings of nonces.
-const pruneEvery = 15
-
 func (a *Apps) follow(ctx context.Context) {
-	defer close(a.done)
 	warned := false
-	for n := 1; ; n++ {
-		timer := a.o.Clock.NewTimer(a.o.Refresh)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C():
-		}
+	for a.pause(ctx, a.o.Refresh) {
 		err := a.look(ctx)
 		if err != nil && !warned && ctx.Err() == nil {
 			a.o.Logger.Warn("the apps cannot be read; they are refused soon", "error", err.Error())
 		}
 		warned = err != nil
-		if p, ok := a.replay.(nonces); ok && err == nil && n%pruneEvery == 0 {
-			if err := p.prune(ctx, a.o.Clock.Now()); err != nil && ctx.Err() == nil {
-				a.o.Logger.Warn("old nonces cannot be removed; it is tried again", "error", err.Error())
-			}
+	}
+}
+
+// pruneEvery is how long there is between two prunings of nonces.
+const pruneEvery = 15 * time.Second
+
+func (a *Apps) prune(ctx context.Context, n nonces) {
+	for a.pause(ctx, pruneEvery) {
+		if err := n.prune(ctx, a.o.Clock.Now()); err != nil && ctx.Err() == nil {
+			a.o.Logger.Warn("old nonces cannot be removed; it is tried again", "error", err.Error())
 		}
+	}
+}
+
+// pause reports false when ctx ended first.
+func (a *Apps) pause(ctx context.Context, d time.Duration) bool {
+	timer := a.o.Clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C():
+		return true
 	}
 }
 
