@@ -36,7 +36,8 @@ type moved struct {
 }
 
 // Migrate copies the embedded engines of a data directory into the empty databases that cfg names: the stock with its ledger,
-// the orders with their events, the balances, the payments, the lines of the bank, the transactions across services, the dead letters. Every number and id stays the same, and each part is read back and
+// the orders with their events, the balances, the payments, the lines of the bank, the transactions across services, the dead letters,
+// the third-party apps, the webhooks, the logins of the back office. Every number and id stays the same, and each part is read back and
 // compared. No process may run on the directory or on the databases meanwhile. The source is only read, and marked, so that nobody
 // sells from it again. Broken off before the payments were reached, it may be repeated as it is. say is told how
 // far each part is; total 0 means that it is not known.
@@ -85,7 +86,8 @@ func Migrate(ctx context.Context, from string, cfg config.Config, o Options, say
 	for _, part := range []struct {
 		name string
 		move func(context.Context) error
-	}{{"stock", m.stock}, {"orders", m.orders}, {"dead-letters", m.letters}, {"balances", m.balances}, {"transfers", m.transfers}, {"transactions", m.transactions}, {"payments", m.payments}} {
+	}{{"stock", m.stock}, {"orders", m.orders}, {"dead-letters", m.letters}, {"balances", m.balances}, {"transfers", m.transfers}, {"transactions", m.transactions},
+		{"apps", m.apps}, {"webhooks", m.hooks}, {"logins", m.people}, {"payments", m.payments}} {
 		if slices.Contains(mark.Parts, part.name) {
 			continue
 		}

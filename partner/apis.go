@@ -27,6 +27,18 @@ func BuiltInAPIs() map[string]string {
 	}
 }
 
+// PeopleOnly are the public routes with a caller that belong to no API, each with the reason. A new route is in one of the two lists.
+func PeopleOnly() map[string]string {
+	const stream, person = "a stream stays open longer than a revocation may take", "a place in a line, and the pass it leads to, are bound to a person"
+	return map[string]string{
+		"GET /v1/events":                       stream,
+		"POST /v1/sales/{sale}/pass":           person,
+		"POST /v1/sales/{sale}/line":           person,
+		"GET /v1/sales/{sale}/line/{entry}":    person,
+		"DELETE /v1/sales/{sale}/line/{entry}": person,
+	}
+}
+
 // validAPI reports a name of at least two words in lower case, such as "sales.read".
 func validAPI(name string) bool {
 	words := strings.Split(name, ".")
