@@ -84,8 +84,8 @@ routes:
 `, behind.Addrs()["public"])))
 	behind.createSale("s1", 5)
 	ann := behind.token("ann", "")
-	status, won := front.call("public", ann, "POST", "/v1/sales/s1/attempts", "k1", map[string]any{"sku": "sku-1", "quantity": 1})
-	again, replay := front.call("public", ann, "POST", "/v1/sales/s1/attempts", "k1", map[string]any{"sku": "sku-1", "quantity": 1})
+	status, won := front.call("public", ann, "POST", "/v1/sales/s1/attempts", "k1", map[string]any{"sku": "tea", "quantity": 1})
+	again, replay := front.call("public", ann, "POST", "/v1/sales/s1/attempts", "k1", map[string]any{"sku": "tea", "quantity": 1})
 	if status != 201 || again != 201 || won["attempt"] == nil || won["attempt"] != replay["attempt"] {
 		t.Errorf("%d %v, then %d %v", status, won, again, replay)
 	}
