@@ -2,6 +2,7 @@ package line
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -14,32 +15,63 @@ import (
 
 	"penstock/auth"
 	"penstock/engine/groupcommit"
+	"penstock/engine/mysql"
+	"penstock/engine/sqldb"
+	"penstock/internal/engines"
 	"penstock/stock/driver"
 )
 
-const childDir = "PENSTOCK_LINE_TEST_DIR"
+const (
+	childDir = "PENSTOCK_LINE_TEST_DIR"
+	childURL = "PENSTOCK_LINE_TEST_URL"
+)
 
 // openAt opens a line of a sale that has begun in a directory, with the machine's clock.
 func openAt(t testing.TB, dir string) (*Lines, Store) {
+	t.Helper()
+	s, err := OpenSQLite(context.Background(), filepath.Join(dir, "line.db"), groupcommit.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startOver(t, dir, s, &driver.LineRules{RatePerSecond: 1}), s
+}
+
+// openShared opens the same in a database that several processes share, with a rate that serves it.
+func openShared(t testing.TB, dir, url string) (*Lines, Store) {
+	t.Helper()
+	cfg, err := mysql.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := mysql.Open(context.Background(), cfg, mysql.Options{Pool: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenMySQL(context.Background(), db, sqldb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close(); _ = db.Close() })
+	return startOver(t, dir, s, &driver.LineRules{RatePerSecond: 100, AwaySeconds: 60}), s
+}
+
+// startOver starts a line over a store; keys are in the directory.
+func startOver(t testing.TB, dir string, s Store, rules *driver.LineRules) *Lines {
 	t.Helper()
 	ring, err := auth.Open(filepath.Join(dir, "keys.json"), auth.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenSQLite(context.Background(), filepath.Join(dir, "line.db"), groupcommit.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sh := newShop(1_000_000_000, driver.AdmitLine, &driver.LineRules{RatePerSecond: 1})
+	sh := newShop(1_000_000_000, driver.AdmitLine, rules)
 	sh.doc.StartsAt, sh.doc.EndsAt = time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
-	l, err := New(s, sh, ring, Options{})
+	l, err := New(s, sh, ring, Options{Calls: s.Shared()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return l, s
+	return l
 }
 
 // A process that is killed with -9 while hundreds join loses nobody who was told his entry: after the restart each has the number that
@@ -52,7 +84,7 @@ func TestKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for life := range 3 {
-		told := live(t, dir, life)
+		told := live(t, life, childDir+"="+dir)
 		l, s := openAt(t, dir)
 		for user, id := range told {
 			e, err := l.Join(t.Context(), Request{Sale: "s", User: user})
@@ -70,11 +102,62 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// One process of two over one database is killed with -9 while hundreds join at it, the one that calls or the other: at the one that
+// lives everybody who was told an entry has it, with its number, and is called in his turn by whoever is left.
+func TestOneOfTwoKilled(t *testing.T) {
+	t.Parallel()
+	dir, url := t.TempDir(), engines.MariaDB(t).Database(t)
+	told := map[string]string{}
+	l, _ := openShared(t, dir, url)
+	for life := range 2 {
+		for user, id := range live(t, life, childDir+"="+dir, childURL+"="+url) {
+			told[user] = id
+		}
+		if life == 0 { // the next one finds a line that nobody calls, and takes it over before this one is back
+			l.Stop()
+			l, _ = openShared(t, dir, url)
+		}
+	}
+	defer l.Stop()
+	if len(told) < 500 {
+		t.Errorf("only %d were told", len(told))
+	}
+	first := ID{1, 1 << 30}
+	var whose string
+	for user, id := range told {
+		e, err := l.Join(t.Context(), Request{Sale: "s", User: user})
+		if err != nil || !e.Again || e.ID.String() != id {
+			t.Fatalf("%s was told %s and has %v, %v", user, id, e.ID, err)
+		}
+		if e.ID.Seq < first.Seq {
+			first, whose = e.ID, user
+		}
+	}
+	for end := time.Now().Add(20 * time.Second); ; {
+		e, err := l.Look(t.Context(), "s", whose, first)
+		if err == nil && e.State == "admitted" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("nobody calls after a kill: the first is %s, %v", e.State, err)
+		}
+		time.Sleep(20 * time.Millisecond) // polling until the lease of the dead has run out
+	}
+	var b bytes.Buffer
+	if err := l.Export(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Recompute(&b)
+	if err != nil || got.Entries < len(told) {
+		t.Errorf("%+v, %v: %d were told", got, err, len(told))
+	}
+}
+
 // live runs a process until it has told some hundreds and kills it.
-func live(t *testing.T, dir string, life int) map[string]string {
+func live(t *testing.T, life int, environ ...string) map[string]string {
 	t.Helper()
 	c := exec.Command(os.Args[0], "-test.run=^TestKilled$", "-test.v")
-	c.Env = append(os.Environ(), childDir+"="+dir, fmt.Sprintf("LIFE=%d", life))
+	c.Env = append(append(os.Environ(), fmt.Sprintf("LIFE=%d", life)), environ...)
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +178,12 @@ func live(t *testing.T, dir string, life int) map[string]string {
 }
 
 func joinForEver(t *testing.T, dir string) {
-	l, _ := openAt(t, dir)
+	var l *Lines
+	if url := os.Getenv(childURL); url != "" {
+		l, _ = openShared(t, dir, url)
+	} else {
+		l, _ = openAt(t, dir)
+	}
 	var mu sync.Mutex
 	for n := range 64 {
 		go func() {

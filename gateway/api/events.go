@@ -12,6 +12,7 @@ import (
 	"penstock/errs"
 	"penstock/gateway"
 	"penstock/internal/clock"
+	"penstock/line"
 	"penstock/order"
 )
 
@@ -55,9 +56,10 @@ func (n *streams) close(user string) {
 
 func (s *surface) eventCalls() {
 	s.api.OpenAPI().AddOperation(&huma.Operation{
-		OperationID: "watch-orders", Method: http.MethodGet, Path: eventsPath, Summary: "Watch my orders (server-sent events)", Security: bearer(), Tags: []string{"orders"},
-		Description: "Each event is named order, its data is the order, its id is <order>:<version>. With Last-Event-ID the stream begins with the newest orders as they are now.",
-		Parameters:  []*huma.Param{{Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: "string"}}},
+		OperationID: "watch-orders", Method: http.MethodGet, Path: eventsPath, Summary: "Watch my orders and my places (server-sent events)", Security: bearer(), Tags: []string{"orders"},
+		Description: "Each event is named order, its data is the order, its id is <order>:<version>. With Last-Event-ID the stream begins with the newest orders as they are now. " +
+			"Where this process serves lines too, each live entry of a line or draw comes as an event named entry, as it is now and then as it changes, at most once a second; an open stream counts as being there.",
+		Parameters: []*huma.Param{{Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: "string"}}},
 		Responses: map[string]*huma.Response{
 			"200":     {Description: "the stream", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}},
 			"default": problemResponse("A problem; its type says which."),
@@ -112,17 +114,22 @@ func (s *surface) follow(r *http.Request, st *stream, changes <-chan order.Order
 		defer t.Stop()
 		end = t.C()
 	}
+	show := places{room: s.d.Lines, user: c.Who.User, shown: map[line.Place]string{}}
+	beat, look := st.clock.NewTimer(s.d.Heartbeat), show.timer(st.clock, 0)
+	defer func() { beat.Stop(); look.Stop() }()
 	for err := st.alive(); err == nil; {
-		beat := st.clock.NewTimer(s.d.Heartbeat)
 		select {
 		case o, open := <-changes:
 			if !open {
-				beat.Stop()
 				return
 			}
 			err = st.order(o)
+		case <-look.C():
+			err = show.changed(r.Context(), st)
+			look = show.timer(st.clock, lineEvery)
 		case <-beat.C():
 			err = st.alive()
+			beat = st.clock.NewTimer(s.d.Heartbeat)
 		case <-end:
 			err = http.ErrServerClosed
 		case <-r.Context().Done():
@@ -130,7 +137,6 @@ func (s *surface) follow(r *http.Request, st *stream, changes <-chan order.Order
 		case <-s.d.Gateway.Drain.Done():
 			err = http.ErrServerClosed
 		}
-		beat.Stop()
 	}
 }
 

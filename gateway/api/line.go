@@ -20,15 +20,22 @@ import (
 
 // Lines is what the calls about lines and draws need; *line.Lines is one.
 type Lines interface {
+	Places
 	Join(ctx context.Context, r line.Request) (line.Entry, error)
-	Look(ctx context.Context, saleID, user string, id line.ID) (line.Entry, error)
 	Leave(ctx context.Context, saleID, user string, id line.ID) (line.Entry, error)
-	// Changed returns a channel that is closed at the next change of the entry's line.
-	Changed(id line.ID) <-chan struct{}
 	Draws(ctx context.Context, saleID string) (draw.Documents, error)
 	Standing(ctx context.Context, saleID string) ([]line.Line, error)
 	// Give gives the public value to the draws of a sale, and records who did.
 	Give(ctx context.Context, who, saleID, value, reason string) error
+}
+
+// Places is what streams need to follow a user's entries.
+type Places interface {
+	// Live returns the user's live entries, as far as this process knows.
+	Live(user string) []line.Place
+	Look(ctx context.Context, saleID, user string, id line.ID) (line.Entry, error)
+	// Changed returns a channel that is closed at the next change of the entry's line.
+	Changed(id line.ID) <-chan struct{}
 }
 
 // LineRequest says what to stand in line for.
@@ -239,13 +246,11 @@ func (s *surface) watchEntry(w http.ResponseWriter, r *http.Request, e line.Entr
 	w.WriteHeader(http.StatusOK)
 	user, shown := gateway.FromContext(r.Context()).Who.User, ""
 	for {
-		body, _ := json.Marshal(wireLineEntry(e)) // plain values always have a JSON form
 		text := []byte(":\n\n")
-		if string(body) != shown {
-			shown = string(body)
-			text = fmt.Appendf(nil, "event: entry\ndata: %s\n\n", body)
+		if body, event := entryEvent(e); body != shown {
+			shown, text = body, event
 		}
-		if st.write(text) != nil || e.State == "used" || e.State == "expired" || e.State == "left" || !s.pause(r, e) {
+		if st.write(text) != nil || ended(e) || !s.pause(r, e) {
 			return
 		}
 		var err error
@@ -254,6 +259,15 @@ func (s *surface) watchEntry(w http.ResponseWriter, r *http.Request, e line.Entr
 		}
 	}
 }
+
+// entryEvent writes the event that shows an entry.
+func entryEvent(e line.Entry) (body string, event []byte) {
+	raw, _ := json.Marshal(wireLineEntry(e)) // plain values always have a JSON form
+	return string(raw), fmt.Appendf(nil, "event: entry\ndata: %s\n\n", raw)
+}
+
+// ended says that nothing more will become of an entry.
+func ended(e line.Entry) bool { return e.State == "used" || e.State == "expired" || e.State == "left" }
 
 // pause waits for a change of the line, at least a second and no longer than until the next sign of life.
 func (s *surface) pause(r *http.Request, e line.Entry) bool {

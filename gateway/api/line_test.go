@@ -1,7 +1,13 @@
 package api
 
 import (
+	"bufio"
 	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
 
 	"penstock/errs"
 	"penstock/line"
@@ -34,6 +40,13 @@ func (r linesRoom) Leave(_ context.Context, saleID, user string, id line.ID) (li
 	return r.entry(saleID, user, id)
 }
 
+func (linesRoom) Live(user string) []line.Place {
+	if user != "ann" {
+		return nil
+	}
+	return []line.Place{{Sale: "flash", ID: line.ID{Line: 1, Seq: 2}}}
+}
+
 func (linesRoom) Changed(line.ID) <-chan struct{} { return nil }
 
 func (linesRoom) Draws(_ context.Context, saleID string) (draw.Documents, error) {
@@ -50,4 +63,54 @@ func (linesRoom) Standing(context.Context, string) ([]line.Line, error) {
 func (r linesRoom) Give(_ context.Context, who, saleID, value, reason string) error {
 	r.note("give " + who + " " + saleID + " " + value + " " + reason)
 	return nil
+}
+
+// The stream of a user's orders shows his places in lines too: once, and again only when they change.
+func TestEventStreamShowsPlaces(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	srv := httptest.NewServer(h.public)
+	defer srv.Close()
+	r, err := http.NewRequest("GET", srv.URL+"/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+h.tokens["user"])
+	res, err := srv.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	in := bufio.NewScanner(res.Body)
+	next := func() (event, data string) {
+		for in.Scan() && in.Text() != "" {
+			if e, ok := strings.CutPrefix(in.Text(), "event: "); ok {
+				event = e
+			}
+			if d, ok := strings.CutPrefix(in.Text(), "data: "); ok {
+				data = d
+			}
+		}
+		return event, data
+	}
+	event, data := "", ""
+	for event == "" { // comments are signs of life
+		event, data = next()
+	}
+	if event != "entry" || !strings.Contains(data, `"entry":"1-2"`) || !strings.Contains(data, `"position":2`) {
+		t.Errorf("got %s %s", event, data)
+	}
+	for range 3 {
+		for h.clock.Timers() == 0 {
+			time.Sleep(time.Millisecond) // polling until the stream waits
+		}
+		h.clock.Advance(lineEvery)
+	}
+	h.rooms.events <- theOrder()
+	for event = ""; event == ""; {
+		event, _ = next()
+	}
+	if event != "order" {
+		t.Errorf("an entry that has not changed came as %s again", event)
+	}
 }
