@@ -1,3 +1,5 @@
+// biome-ignore-all lint/a11y/useSemanticElements: rows are placed freely, which the elements of a table do not allow
+// biome-ignore-all lint/a11y/useFocusableInteractive: the rows of a table are read, not worked
 import { type CSSProperties, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { useNarrow } from './narrow'
 import { type Slice, visible } from './window'

@@ -1,7 +1,6 @@
 /** What may be done now. The server decides; these tables only keep what it would refuse out of sight. */
 
 export type SaleAct = 'open' | 'pause' | 'resume' | 'add-stock' | 'withdraw' | 'force_sold_out' | 'close'
-export type OrderAct = 'fulfil' | 'cancel' | 'refund'
 export type Role = 'viewer' | 'support' | 'operator' | 'admin'
 
 const roles: readonly string[] = ['viewer', 'support', 'operator', 'admin']
@@ -27,21 +26,6 @@ export function saleActs(s: SaleNow): Set<SaleAct> {
   if (s.stock.some(row => row.available > 0)) acts.add('withdraw')
   if (!s.forcedSoldOut) acts.add('force_sold_out')
   acts.add('close')
-  return acts
-}
-
-export interface OrderNow {
-  state: string
-  amount: number
-  refundedAmount: number
-}
-
-/** The acts that an order's state allows, as order/edges.go has them. */
-export function orderActs(o: OrderNow): OrderAct[] {
-  const acts: OrderAct[] = []
-  if (o.state === 'paid') acts.push('fulfil')
-  if (o.state === 'accepted' || o.state === 'pending_payment') acts.push('cancel')
-  if ((o.state === 'paid' || o.state === 'fulfilled') && o.refundedAmount < o.amount) acts.push('refund')
   return acts
 }
 

@@ -42,6 +42,7 @@ export function FilterBar({
   return (
     <search className="filters" aria-label={t('filters')}>
       {fields.map(f => (
+        // biome-ignore lint/a11y/noLabelWithoutControl: the control is below, in one of three forms
         <label key={f.name} className={f.kind === 'flag' ? 'filter filter-flag' : 'filter'}>
           <span>{f.label}</span>
           {f.options ? (

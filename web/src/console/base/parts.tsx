@@ -122,8 +122,8 @@ export function Facts({ facts }: { facts: [string, ReactNode][] }) {
 
 /** JSON as text. React escapes it: what a buyer wrote stays text. */
 export function Json({ value }: { value: unknown }) {
-  // biome-ignore lint/a11y/noNoninteractiveTabindex: a box that scrolls must be reachable by keyboard
   return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a box that scrolls must be reachable by keyboard
     <pre className="json" tabIndex={0}>
       {pretty(value)}
     </pre>

@@ -27,8 +27,8 @@ export function ProblemBox({ error, retry, acting }: { error: unknown; retry?: (
           <p className="pre">{detail}</p>
           {p?.errors && p.errors.length > 0 && (
             <ul>
-              {p.errors.map((e, i) => (
-                <li key={`${e.pointer}-${i}`}>
+              {p.errors.map(e => (
+                <li key={`${e.pointer} ${e.detail}`}>
                   <code>{e.pointer}</code> {e.detail}
                 </li>
               ))}
@@ -36,7 +36,7 @@ export function ProblemBox({ error, retry, acting }: { error: unknown; retry?: (
           )}
           {p?.executed === false && <p>{t('problem.notExecuted')}</p>}
           <p className="muted">
-            {p && p.type.includes('/problems/') && (
+            {p?.type.includes('/problems/') && (
               <a href={p.type} target="_blank" rel="noreferrer">
                 {t('problem.page')}
               </a>

@@ -59,7 +59,7 @@ export function SettingsProvider({ children }: { children: ReactNode }) {
   const look = useMemo(
     () => ({
       algorithm: shade === 'dark' ? theme.darkAlgorithm : theme.defaultAlgorithm,
-      token: shade === 'dark' ? { ...type, ...night } : { ...type, ...day },
+      token: { ...type, ...(shade === 'dark' ? night : day), motion: !matchMedia('(prefers-reduced-motion: reduce)').matches },
     }),
     [shade],
   )

@@ -51,15 +51,15 @@ function actQuestion(sale: Current, act: Exclude<SaleAct, 'add-stock' | 'withdra
     yes: t(`act.${act}`),
     danger: act === 'close' || act === 'force_sold_out' || act === 'pause',
     reason: 'required',
-    run: a => good(actOnSale(api, { sale: sale.id, body: { action: act, reason: a['reason'].trim() } })),
+    run: a => good(actOnSale(api, { sale: sale.id, body: { action: act, reason: a.reason.trim() } })),
   }
 }
 
 /** What a change of stock does, in units and in money. */
 export function stockEffect(sale: Current, act: 'add-stock' | 'withdraw', a: Answers, { t, lang }: Speech): string {
-  const item = sale.items.find(i => i.sku === a['sku'])
-  const row = sale.stock.find(s => s.sku === a['sku'])
-  const n = Number(a['quantity'] ?? 0)
+  const item = sale.items.find(i => i.sku === a.sku)
+  const row = sale.stock.find(s => s.sku === a.sku)
+  const n = Number(a.quantity ?? 0)
   if (!item || !row || !(n > 0)) return t('effect.stock.choose')
   const after = row.available + (act === 'withdraw' ? -n : n)
   if (after < 0) return t('effect.stock.tooMany', { available: count(row.available, lang) })
@@ -97,7 +97,7 @@ function stockQuestion(sale: Current, act: 'add-stock' | 'withdraw', speech: Spe
         offerStock(api, {
           sale: sale.id,
           key,
-          body: { sku: a['sku'], delta: act === 'withdraw' ? -Number(a['quantity']) : Number(a['quantity']), reason: a['reason'].trim() },
+          body: { sku: a.sku, delta: act === 'withdraw' ? -Number(a.quantity) : Number(a.quantity), reason: a.reason.trim() },
         }),
       ),
   }

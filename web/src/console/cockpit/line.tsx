@@ -29,7 +29,7 @@ export function LineCard({ sale }: { sale: SaleDetail }) {
       danger: true,
       reason: 'required',
       fields: [{ name: 'value', label: t('draw.value'), kind: 'text', required: true, hint: sale.line?.publicSource ?? '' }],
-      run: a => good(giveDrawValue(api, { sale: sale.id, body: { value: a['value'], reason: a['reason'] } })),
+      run: a => good(giveDrawValue(api, { sale: sale.id, body: { value: a.value, reason: a.reason } })),
     })
   return (
     <Card title={t('line')}>

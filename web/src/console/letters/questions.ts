@@ -28,7 +28,7 @@ export const replayOne = (l: DeadLetter, { t }: Speech): Question => ({
   effect: () => t('effect.replay', { type: l.type, key: l.key, group: l.group }),
   yes: t('letter.replay'),
   reason: 'optional',
-  run: a => good(replayDeadLetter(api, { letter: l.id, body: { reason: a['reason'] } })),
+  run: a => good(replayDeadLetter(api, { letter: l.id, body: { reason: a.reason } })),
 })
 
 export const discardOne = (l: DeadLetter, { t }: Speech): Question => ({
@@ -37,7 +37,7 @@ export const discardOne = (l: DeadLetter, { t }: Speech): Question => ({
   yes: t('letter.discard'),
   danger: true,
   reason: 'required',
-  run: a => good(discardDeadLetter(api, { letter: l.id, body: { reason: a['reason'] } })),
+  run: a => good(discardDeadLetter(api, { letter: l.id, body: { reason: a.reason } })),
 })
 
 const parsed = (text: unknown): { ok: true; value: unknown } | { ok: false } => {
@@ -67,14 +67,14 @@ export const editOne = (l: DeadLetter, { t }: Speech): Question => ({
     { name: 'type', label: t('letter.type'), kind: 'text', initial: l.type },
   ],
   run: a => {
-    const payload = parsed(a['payload'])
+    const payload = parsed(a.payload)
     return good(
       editDeadLetter(api, {
         letter: l.id,
         body: {
           payload: payload.ok ? payload.value : null,
-          reason: a['reason'],
-          ...(a['type'] && a['type'] !== l.type ? { type: a['type'] } : {}),
+          reason: a.reason,
+          ...(a.type && a.type !== l.type ? { type: a.type } : {}),
         },
       }),
     )
@@ -113,7 +113,7 @@ const many = (f: Values, { t }: Speech, act: 'replay' | 'discard'): Question => 
     reason: 'required',
     run: a =>
       all(cursor =>
-        call(api, { body: { ...(some ? { filter } : { all: true }), reason: a['reason'], ...(cursor ? { cursor } : {}) } }, patient),
+        call(api, { body: { ...(some ? { filter } : { all: true }), reason: a.reason, ...(cursor ? { cursor } : {}) } }, patient),
       ),
     done: answer => {
       const sum = answer as Awaited<ReturnType<typeof all>>

@@ -42,12 +42,12 @@ export default function Apps() {
   const ask = useConfirm()
   const [filters, set] = useFilters(spec)
   const list = useList<calls.PartnerApp>(['apps'], (_, o) => calls.listApps(api, o))
-  const q = filters['q'] ?? ''
-  const open = list.rows.find(a => a.id === filters['app'])
+  const q = filters.q ?? ''
+  const open = list.rows.find(a => a.id === filters.app)
   const create = () =>
     ask({
       title: t('apps.new'),
-      effect: a => t(a['sandbox'] ? 'effect.app.sandbox' : 'effect.app', { apis: (a['apis'] ?? []).join(', ') }),
+      effect: a => t(a.sandbox ? 'effect.app.sandbox' : 'effect.app', { apis: (a.apis ?? []).join(', ') }),
       yes: t('apps.new'),
       reason: 'none',
       fields: [
@@ -58,12 +58,12 @@ export default function Apps() {
         good(
           calls.createApp(api, {
             body: {
-              name: a['name'],
-              description: a['description'],
-              apis: a['apis'],
-              perMinute: a['perMinute'] ?? 0,
-              perDay: a['perDay'] ?? 0,
-              sandbox: !!a['sandbox'],
+              name: a.name,
+              description: a.description,
+              apis: a.apis,
+              perMinute: a.perMinute ?? 0,
+              perDay: a.perDay ?? 0,
+              sandbox: !!a.sandbox,
             },
           }),
         ),
@@ -137,13 +137,13 @@ function One({ app }: { app: calls.PartnerApp }) {
       yes: t(act),
       danger: app.enabled,
       reason: 'required',
-      run: a => good((app.enabled ? calls.disableApp : calls.enableApp)(api, { ...at, body: { reason: a['reason'] } })),
+      run: a => good((app.enabled ? calls.disableApp : calls.enableApp)(api, { ...at, body: { reason: a.reason } })),
     })
   }
   const edit = () =>
     ask({
       title: `${t('edit')}: ${app.name}`,
-      effect: a => t('effect.app.edit', { apis: (a['apis'] ?? []).join(', ') }),
+      effect: a => t('effect.app.edit', { apis: (a.apis ?? []).join(', ') }),
       yes: t('save'),
       reason: 'required',
       fields: fields(speech, app),
@@ -152,12 +152,12 @@ function One({ app }: { app: calls.PartnerApp }) {
           calls.patchApp(api, {
             ...at,
             body: {
-              name: a['name'],
-              description: a['description'],
-              apis: a['apis'],
-              perMinute: a['perMinute'] ?? 0,
-              perDay: a['perDay'] ?? 0,
-              reason: a['reason'],
+              name: a.name,
+              description: a.description,
+              apis: a.apis,
+              perMinute: a.perMinute ?? 0,
+              perDay: a.perDay ?? 0,
+              reason: a.reason,
             },
           }),
         ),
@@ -165,12 +165,12 @@ function One({ app }: { app: calls.PartnerApp }) {
   const rotate = (use: 'oauth2' | 'signing') =>
     ask({
       title: `${t('rotate')}: ${w('use', use)}`,
-      effect: a => t('effect.rotate', { hours: a['hours'] ?? 24 }),
+      effect: a => t('effect.rotate', { hours: a.hours ?? 24 }),
       yes: t('rotate'),
       danger: true,
       reason: 'required',
       fields: [{ name: 'hours', label: t('rotate.overlap'), kind: 'number', min: 0, max: 720, initial: 24, required: true }],
-      run: a => good(calls.rotateApp(api, { ...at, body: { use, overlapSeconds: a['hours'] * 3600, reason: a['reason'] } })),
+      run: a => good(calls.rotateApp(api, { ...at, body: { use, overlapSeconds: a.hours * 3600, reason: a.reason } })),
       done: answer => <Secrets secrets={secretsOf(answer as calls.PartnerApp)} />,
     })
   const end = (s: calls.AppSecret) =>
@@ -180,7 +180,7 @@ function One({ app }: { app: calls.PartnerApp }) {
       yes: t('apps.endSecret'),
       danger: true,
       reason: 'required',
-      run: a => good(calls.endAppSecret(api, { ...at, secret: s.id, reason: a['reason'] })),
+      run: a => good(calls.endAppSecret(api, { ...at, secret: s.id, reason: a.reason })),
     })
   const remove = () =>
     ask({
@@ -189,7 +189,7 @@ function One({ app }: { app: calls.PartnerApp }) {
       yes: t('delete'),
       danger: true,
       reason: 'required',
-      run: a => good(calls.deleteApp(api, { ...at, reason: a['reason'] })),
+      run: a => good(calls.deleteApp(api, { ...at, reason: a.reason })),
     })
   return (
     <>

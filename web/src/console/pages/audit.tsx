@@ -1,19 +1,25 @@
 import { Button, Drawer } from 'antd'
 import { useState } from 'react'
-import type { AuditRow } from '../../api/api'
-import { useTrail } from '../audit/trail'
-import { FilterBar, ListGrid, useFilters } from '../base/list'
+import { type AuditRow, listAudit } from '../../api/api'
+import { api } from '../base/call'
+import { FilterBar, ListGrid, useFilters, useList } from '../base/list'
 import { At, Facts, Head, Json } from '../base/parts'
 import { useText } from '../text'
 
-const spec = { q: 'text', who: 'text', act: 'text', object: 'text' } as const
+const spec = { who: 'text', act: 'text', object: 'text', from: 'time', to: 'time' } as const
 
 /** The trail, newest first: who did what, when and why, and what it was before and after. */
 export default function Audit() {
   const { t } = useText()
   const [filters, set] = useFilters(spec)
   const [open, setOpen] = useState<AuditRow | null>(null)
-  const list = useTrail(filters)
+  const { from, to, ...rest } = filters
+  const times = { ...(from ? { from: new Date(from).toISOString() } : {}), ...(to ? { to: new Date(to).toISOString() } : {}) }
+  const list = useList<AuditRow>(
+    ['audit', filters],
+    (turn, o) => listAudit(api, { limit: 200, newest: true, ...turn, ...rest, ...times }, o),
+    3000,
+  )
   return (
     <div data-testid="audit">
       <Head title={t('nav.audit')} note={t('audit.note')} />
@@ -21,10 +27,11 @@ export default function Audit() {
         values={filters}
         set={set}
         fields={[
-          { name: 'q', label: t('search') },
           { name: 'who', label: t('audit.who') },
           { name: 'act', label: t('audit.act') },
           { name: 'object', label: t('audit.object') },
+          { name: 'from', label: t('from'), kind: 'time' },
+          { name: 'to', label: t('to'), kind: 'time' },
         ]}
       />
       <ListGrid

@@ -17,7 +17,7 @@ const spec = { user: 'text' } as const
 export default function Balances() {
   const { t } = useText()
   const [filters, set] = useFilters(spec)
-  const user = filters['user'] ?? ''
+  const user = filters.user ?? ''
   return (
     <>
       <Head title={t('nav.balances')} note={t('balances.note')}>
@@ -113,12 +113,12 @@ function Acts({ user }: { user: string }) {
   }
   const move = (sign: 1 | -1) => {
     const title = t(sign > 0 ? 'balances.topUp' : 'balances.withdraw')
-    const sum = (a: Record<string, unknown>) => parseMoney(String(a['amount'] ?? ''), String(a['currency'] ?? ''))
+    const sum = (a: Record<string, unknown>) => parseMoney(String(a.amount ?? ''), String(a.currency ?? ''))
     ask({
       title: `${title}: ${user}`,
       effect: a => {
         const n = sum(a)
-        return n && n > 0 ? t(sign > 0 ? 'effect.topUp' : 'effect.take', { sum: money(n, a['currency'], lang), user }) : t('effect.sum')
+        return n && n > 0 ? t(sign > 0 ? 'effect.topUp' : 'effect.take', { sum: money(n, a.currency, lang), user }) : t('effect.sum')
       },
       yes: title,
       danger: true,
@@ -135,14 +135,14 @@ function Acts({ user }: { user: string }) {
         },
       ],
       run: (a, key) =>
-        good(postBalanceEntry(api, { user, key, body: { currency: a['currency'], amount: sign * (sum(a) ?? 0), reason: a['reason'] } })),
+        good(postBalanceEntry(api, { user, key, body: { currency: a.currency, amount: sign * (sum(a) ?? 0), reason: a.reason } })),
     })
   }
   const limit = () =>
     ask({
       title: `${t('balances.credit')}: ${user}`,
       effect: a =>
-        t('effect.credit', { user, sum: money(parseMoney(String(a['limit'] ?? ''), a['currency'] ?? '') ?? 0, a['currency'] ?? '', lang) }),
+        t('effect.credit', { user, sum: money(parseMoney(String(a.limit ?? ''), a.currency ?? '') ?? 0, a.currency ?? '', lang) }),
       yes: t('balances.setCredit'),
       danger: true,
       reason: 'required',
@@ -161,8 +161,8 @@ function Acts({ user }: { user: string }) {
         good(
           putCreditLimit(api, {
             user,
-            currency: a['currency'],
-            body: { limit: parseMoney(String(a['limit']), a['currency']) ?? 0, reason: a['reason'] },
+            currency: a.currency,
+            body: { limit: parseMoney(String(a.limit), a.currency) ?? 0, reason: a.reason },
           }),
         ),
     })

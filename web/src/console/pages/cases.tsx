@@ -29,13 +29,9 @@ export default function Cases() {
   const [filters, set] = useFilters(spec)
   useLive('cases')
   const list = useList<PaymentCase>(
-    ['cases', filters['kind'], filters['all']],
+    ['cases', filters.kind, filters.all],
     (turn, o) =>
-      listCases(
-        api,
-        { limit: 100, ...turn, ...(filters['kind'] ? { kind: filters['kind'] } : {}), ...(filters['all'] ? { all: true } : {}) },
-        o,
-      ),
+      listCases(api, { limit: 100, ...turn, ...(filters.kind ? { kind: filters.kind } : {}), ...(filters.all ? { all: true } : {}) }, o),
     15_000,
   )
   return (
@@ -82,8 +78,8 @@ export default function Cases() {
           { key: 'at', title: t('col.at'), width: '12rem', render: c => <At iso={c.at} /> },
         ]}
       />
-      <Drawer open={!!filters['case']} onClose={() => set({ case: '' })} size={560} title={`${t('case')} ${filters['case'] ?? ''}`}>
-        {filters['case'] && <One id={filters['case']} />}
+      <Drawer open={!!filters.case} onClose={() => set({ case: '' })} size={560} title={`${t('case')} ${filters.case ?? ''}`}>
+        {filters.case && <One id={filters.case} />}
       </Drawer>
     </div>
   )
@@ -157,7 +153,7 @@ function One({ id }: { id: string }) {
                   yes: w('caseact', a.action),
                   danger: a.action !== 'retry',
                   reason: 'required',
-                  run: given => good(resolveCase(api, { case: c.id, body: { action: a.action, reason: given['reason'] } })),
+                  run: given => good(resolveCase(api, { case: c.id, body: { action: a.action, reason: given.reason } })),
                 })
               }
             >

@@ -1,6 +1,7 @@
 import { Button, Progress } from 'antd'
 import { useRef, useState } from 'react'
 import { FilterBar, useFilters } from '../base/list'
+import { useLive } from '../base/live'
 import { Card, Choice, Count, Head } from '../base/parts'
 import { ProblemBox } from '../base/problem'
 import { saveAs } from '../base/save'
@@ -28,12 +29,16 @@ type Run = { state: 'idle' } | { state: 'running' | 'done' | 'stopped'; bytes: n
 export default function Exports() {
   const { t, w } = useText()
   const [filters, set] = useFilters(spec)
-  const name = filters['name'] ?? 'orders'
-  const format = filters['format'] ?? 'csv'
+  const name = filters.name ?? 'orders'
+  const format = filters.format ?? 'csv'
   const [run, setRun] = useState<Run>({ state: 'idle' })
+  const [work, setWork] = useState('')
+  const told = useLive<{ rows: number }>(work ? `work:${work}` : 'monitor')
   const abort = useRef<AbortController | null>(null)
   const start = async () => {
     abort.current = new AbortController()
+    const work = crypto.randomUUID()
+    setWork(work)
     setRun({ state: 'running', bytes: 0, rows: 0 })
     let last = 0
     let far = { bytes: 0, rows: 0 }
@@ -44,12 +49,7 @@ export default function Exports() {
       setRun({ state: 'running', ...p })
     }
     try {
-      await saveAs(
-        `/admin/v1/export/${name}${format === 'ndjson' ? '' : `?format=${format}`}`,
-        `${name}.${format}`,
-        tell,
-        abort.current.signal,
-      )
+      await saveAs(`/admin/v1/export/${name}?format=${format}&work=${work}`, `${name}.${format}`, tell, abort.current.signal)
       setRun({ state: 'done', ...far })
     } catch (error) {
       setRun(abort.current.signal.aborted ? { state: 'stopped', ...far } : { state: 'failed', error })
@@ -99,13 +99,8 @@ export default function Exports() {
                 aria-label={t('exports.progress')}
               />
               <span>
-                {t(`exports.${run.state}`)} · <Count n={Math.round(run.bytes / 1024)} /> KiB
-                {format !== 'xlsx' && (
-                  <>
-                    {' '}
-                    · <Count n={run.rows} /> {t('exports.rows')}
-                  </>
-                )}
+                {t(`exports.${run.state}`)} · <Count n={Math.round(run.bytes / 1024)} /> KiB ·{' '}
+                <Count n={format === 'ndjson' ? run.rows : (told?.rows ?? 0)} /> {t('exports.rows')}
               </span>
             </>
           )}

@@ -42,7 +42,7 @@ export default function Letters() {
   const filter = filterOf(filters)
   const list = useList<DeadLetter>(
     ['dead-letters', filters],
-    (turn, o) => listDeadLetters(api, { limit: 100, ...turn, ...filter, ...(filters['all'] ? { all: true } : {}) }, o),
+    (turn, o) => listDeadLetters(api, { limit: 100, ...turn, ...filter, ...(filters.all ? { all: true } : {}) }, o),
     15_000,
   )
   const dead = list.rows.some(l => l.state === 'dead')

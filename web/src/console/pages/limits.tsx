@@ -32,7 +32,7 @@ export default function Limits() {
       yes: t('limits.reload'),
       danger: true,
       reason: 'required',
-      run: a => good(reloadGateway(api, { body: { reason: a['reason'] } })),
+      run: a => good(reloadGateway(api, { body: { reason: a.reason } })),
     })
   return (
     <>
@@ -146,7 +146,7 @@ function Rules({ rules }: { rules: Rule[] }) {
 function Routes({ routes }: { routes: RouteView[] }) {
   const { t } = useText()
   const [filters, set] = useFilters(spec)
-  const q = (filters['route'] ?? '').toLowerCase()
+  const q = (filters.route ?? '').toLowerCase()
   return (
     <>
       <FilterBar values={filters} set={set} fields={[{ name: 'route', label: t('limits.route') }]} />

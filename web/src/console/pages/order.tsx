@@ -1,11 +1,18 @@
 import { useQuery } from '@tanstack/react-query'
 import { Button, Progress, Skeleton } from 'antd'
 import { Link, useParams } from 'react-router'
-import { fulfilOrder, type OperatorOrder, operatorCancelOrder, operatorGetOrder, operatorRefundOrder } from '../../api/api'
+import {
+  fulfilOrder,
+  type OperatorOrder,
+  type OrderAction,
+  type OrderTimeline,
+  operatorCancelOrder,
+  operatorRefundOrder,
+  orderTimeline,
+} from '../../api/api'
 import { api, good } from '../base/call'
 import { type Question, useConfirm } from '../base/confirm'
 import { decimal, money, parseMoney } from '../base/format'
-import { type OrderAct, orderActs } from '../base/legal'
 import { useLive } from '../base/live'
 import { At, Card, Facts, Head, Json, Money, State } from '../base/parts'
 import { ProblemBox } from '../base/problem'
@@ -19,11 +26,11 @@ export default function Order() {
   const { t } = useText()
   useLive('orders')
   const order = useQuery({
-    queryKey: ['orders', 'one', id],
-    queryFn: ({ signal }) => good(operatorGetOrder(api, { order: id }, { signal })),
+    queryKey: ['orders', 'timeline', id],
+    queryFn: ({ signal }) => good(orderTimeline(api, { order: id }, { signal })),
     refetchInterval: 5000,
   })
-  const o = order.data
+  const o = order.data?.order
   return (
     <>
       <Head
@@ -42,7 +49,7 @@ export default function Order() {
           )
         }
       >
-        {o && <OrderActs order={o} />}
+        {order.data && <OrderActs timeline={order.data} />}
       </Head>
       <ProblemBox error={order.error} retry={() => void order.refetch()} />
       {!o && !order.error && <Skeleton active />}
@@ -51,9 +58,7 @@ export default function Order() {
           <Card title={t('order.what')}>
             <What order={o} />
           </Card>
-          <Card title={t('order.timeline')}>
-            <Timeline order={o} />
-          </Card>
+          <Card title={t('order.timeline')}>{order.data && <Timeline timeline={order.data} />}</Card>
         </div>
       )}
     </>
@@ -98,13 +103,19 @@ function What({ order: o }: { order: OperatorOrder }) {
   )
 }
 
-function OrderActs({ order }: { order: OperatorOrder }) {
+/** The acts that the server says are legal now. */
+function OrderActs({ timeline }: { timeline: OrderTimeline }) {
   const speech = useText()
   const ask = useConfirm()
   const may = useMay()
   if (!may('support')) return null
-  return orderActs(order).map(act => (
-    <Button key={act} data-testid={`act-${act}`} danger={act !== 'fulfil'} onClick={() => ask(questions[act](order, speech))}>
+  return timeline.actions.map(({ action: act, most }) => (
+    <Button
+      key={act}
+      data-testid={`act-${act}`}
+      danger={act !== 'fulfil'}
+      onClick={() => ask(questions[act](timeline.order, speech, most ?? 0))}
+    >
       {speech.t(`act.${act}`)}
     </Button>
   ))
@@ -113,13 +124,13 @@ function OrderActs({ order }: { order: OperatorOrder }) {
 const units = (o: OperatorOrder): string => (o.items ?? []).map(i => `${i.quantity} × ${i.sku}`).join(', ')
 
 /** What each act asks, and what it says it does to money and stock. */
-const questions: Record<OrderAct, (o: OperatorOrder, s: Speech) => Question> = {
+const questions: Record<OrderAction['action'], (o: OperatorOrder, s: Speech, most: number) => Question> = {
   fulfil: (o, { t }) => ({
     title: t('act.fulfil'),
     effect: () => t('effect.fulfil', { units: units(o) }),
     yes: t('act.fulfil'),
     reason: 'optional',
-    run: a => good(fulfilOrder(api, { order: o.id, body: { reason: a['reason'] } })),
+    run: a => good(fulfilOrder(api, { order: o.id, body: { reason: a.reason } })),
   }),
   cancel: (o, { t }) => ({
     title: t('act.cancel'),
@@ -127,17 +138,16 @@ const questions: Record<OrderAct, (o: OperatorOrder, s: Speech) => Question> = {
     yes: t('act.cancel'),
     danger: true,
     reason: 'required',
-    run: a => good(operatorCancelOrder(api, { order: o.id, body: { reason: a['reason'] } })),
+    run: a => good(operatorCancelOrder(api, { order: o.id, body: { reason: a.reason } })),
   }),
-  refund: (o, { t, lang }) => {
-    const left = o.amount - o.refundedAmount
+  refund: (o, { t, lang }, left) => {
     const asked = (text: unknown) => parseMoney(String(text ?? ''), o.currency)
     return {
       title: t('act.refund'),
       effect: a => {
-        const n = asked(a['amount'])
+        const n = asked(a.amount)
         if (n === null || n <= 0 || n > left) return t('effect.refund.choose', { left: money(left, o.currency, lang) })
-        return t(a['returnStock'] ? 'effect.refund.return' : 'effect.refund', {
+        return t(a.returnStock ? 'effect.refund.return' : 'effect.refund', {
           sum: money(n, o.currency, lang),
           units: units(o),
           left: money(left - n, o.currency, lang),
@@ -166,7 +176,7 @@ const questions: Record<OrderAct, (o: OperatorOrder, s: Speech) => Question> = {
           operatorRefundOrder(api, {
             order: o.id,
             key,
-            body: { amount: asked(a['amount']) ?? 0, returnStock: !!a['returnStock'], reason: a['reason'] },
+            body: { amount: asked(a.amount) ?? 0, returnStock: !!a.returnStock, reason: a.reason },
           }),
         ),
     }

@@ -1,11 +1,11 @@
 import { Alert, Button, Input } from 'antd'
 import { useEffect, useState } from 'react'
 import { Link } from 'react-router'
-import type { OperatorOrder } from '../../api/api'
+import { type OperatorOrder, type OrderPage, operatorListOrders } from '../../api/api'
+import { api } from '../base/call'
 import { FilterBar, ListGrid, useFilters, useList } from '../base/list'
 import { useLive } from '../base/live'
 import { At, Head, Money, State } from '../base/parts'
-import { findOrders, type OrdersPage } from '../orders/find'
 import { useText } from '../text'
 
 const states = ['accepted', 'pending_payment', 'paid', 'fulfilled', 'cancelled', 'expired', 'refunded'] as const
@@ -15,12 +15,16 @@ export default function Orders() {
   const { t, w } = useText()
   const [filters, set] = useFilters(spec)
   useLive('orders') // news of it make the list be read again
-  const list = useList<OperatorOrder>(['orders', filters], (turn, o) => findOrders(filters, turn, o), 15_000)
-  const missing = (list.first as OrdersPage | undefined)?.missing ?? []
+  const list = useList<OperatorOrder>(
+    ['orders', filters],
+    (turn, o) => operatorListOrders(api, { limit: 100, ...turn, ...filters }, o),
+    15_000,
+  )
+  const missing = (list.first as OrderPage | undefined)?.missing ?? []
   return (
     <>
       <Head title={t('nav.orders')} note={t('orders.note')} />
-      <Search value={filters['q'] ?? ''} set={q => set({ q })} />
+      <Search value={filters.q ?? ''} set={q => set({ q })} />
       <FilterBar
         values={filters}
         set={set}

@@ -31,15 +31,15 @@ export default function People() {
   const ask = useConfirm()
   const [filters, set] = useFilters(spec)
   const list = useList<calls.BackOfficeUser>(['users'], (turn, o) => calls.listUsers(api, { limit: 100, ...turn }, o))
-  const q = (filters['q'] ?? '').toLowerCase()
+  const q = (filters.q ?? '').toLowerCase()
   const create = () =>
     ask({
       title: t('people.new'),
-      effect: a => t('effect.user', { role: w('role', a['role'] ?? 'viewer') }),
+      effect: a => t('effect.user', { role: w('role', a.role ?? 'viewer') }),
       yes: t('people.new'),
       reason: 'none',
       fields: fields(speech),
-      run: a => good(calls.createUser(api, { body: { name: a['name'], display: a['display'], email: a['email'], role: a['role'] } })),
+      run: a => good(calls.createUser(api, { body: { name: a.name, display: a.display, email: a.email, role: a.role } })),
       done: answer => <Secrets secrets={[[t('login.password'), (answer as calls.BackOfficeUser).password]]} />,
     })
   return (
@@ -62,7 +62,7 @@ export default function People() {
         list={{
           ...list,
           rows: list.rows.filter(
-            u => (!filters['role'] || u.role === filters['role']) && `${u.name} ${u.display} ${u.email}`.toLowerCase().includes(q),
+            u => (!filters.role || u.role === filters.role) && `${u.name} ${u.display} ${u.email}`.toLowerCase().includes(q),
           ),
         }}
         empty={t('people.none')}
@@ -98,7 +98,7 @@ export default function People() {
         ]}
       />
       <h2>{t('people.sessions')}</h2>
-      <Sessions user={filters['user'] ?? ''} set={user => set({ user })} />
+      <Sessions user={filters.user ?? ''} set={user => set({ user })} />
     </>
   )
 }
@@ -111,7 +111,7 @@ function PersonActs({ u }: { u: calls.BackOfficeUser }) {
   const edit = () =>
     ask({
       title: `${t('edit')}: ${user}`,
-      effect: a => (a['role'] === u.role ? t('effect.user.edit') : t('effect.user.role', { role: w('role', a['role'] ?? u.role) })),
+      effect: a => (a.role === u.role ? t('effect.user.edit') : t('effect.user.role', { role: w('role', a.role ?? u.role) })),
       yes: t('save'),
       reason: 'required',
       fields: fields(speech, u),
@@ -119,7 +119,7 @@ function PersonActs({ u }: { u: calls.BackOfficeUser }) {
         good(
           calls.changeUser(api, {
             user,
-            body: { display: a['display'], email: a['email'], ...(a['role'] === u.role ? {} : { role: a['role'] }), reason: a['reason'] },
+            body: { display: a.display, email: a.email, ...(a.role === u.role ? {} : { role: a.role }), reason: a.reason },
           }),
         ),
     })
@@ -130,7 +130,7 @@ function PersonActs({ u }: { u: calls.BackOfficeUser }) {
       yes: t(u.disabled ? 'enable' : 'disable'),
       danger: !u.disabled,
       reason: 'required',
-      run: a => good(calls.changeUser(api, { user, body: { disabled: !u.disabled, reason: a['reason'] } })),
+      run: a => good(calls.changeUser(api, { user, body: { disabled: !u.disabled, reason: a.reason } })),
     })
   const password = () =>
     ask({
@@ -150,7 +150,7 @@ function PersonActs({ u }: { u: calls.BackOfficeUser }) {
           yes: t('people.noTotp'),
           danger: true,
           reason: 'required',
-          run: a => good(calls.deleteUserTotp(api, { user, body: { reason: a['reason'] } })),
+          run: a => good(calls.deleteUserTotp(api, { user, body: { reason: a.reason } })),
         })
       : ask({
           title: `${t('people.totp')}: ${user}`,
@@ -179,7 +179,7 @@ function PersonActs({ u }: { u: calls.BackOfficeUser }) {
       yes: t('people.logout'),
       danger: true,
       reason: 'required',
-      run: a => good(calls.logoutUser(api, { user, body: { reason: a['reason'] } })),
+      run: a => good(calls.logoutUser(api, { user, body: { reason: a.reason } })),
     })
   return (
     <span className="row-acts">
@@ -213,11 +213,11 @@ function Sessions({ user, set }: { user: string; set: (user: string) => void }) 
       yes: t('people.end'),
       danger: true,
       reason: 'required',
-      run: a => good(calls.endSession(api, { session: s.id, body: { reason: a['reason'] } })),
+      run: a => good(calls.endSession(api, { session: s.id, body: { reason: a.reason } })),
     })
   return (
     <>
-      <FilterBar values={{ user }} set={c => set(c['user'] ?? '')} fields={[{ name: 'user', label: t('people.name') }]} />
+      <FilterBar values={{ user }} set={c => set(c.user ?? '')} fields={[{ name: 'user', label: t('people.name') }]} />
       <ListGrid
         label={t('people.sessions')}
         list={list}

@@ -39,7 +39,7 @@ export default function Reconcile() {
       yes: t('reconcile.repair'),
       danger: true,
       reason: 'required',
-      run: a => repaired.mutateAsync(a['reason']),
+      run: a => repaired.mutateAsync(a.reason),
     })
   return (
     <>
@@ -92,7 +92,7 @@ function Found({
 }) {
   const { t } = useText()
   const rows = found.items.filter(
-    d => (!filters['kind'] || d.kind === filters['kind']) && (!filters['repaired'] || d.repaired === (filters['repaired'] === 'yes')),
+    d => (!filters.kind || d.kind === filters.kind) && (!filters.repaired || d.repaired === (filters.repaired === 'yes')),
   )
   const kinds = [...new Set(found.items.map(d => d.kind))].sort()
   return (

@@ -1,7 +1,7 @@
 import { Alert, Button } from 'antd'
 import { useState } from 'react'
 import { useNavigate } from 'react-router'
-import { createSale } from '../../api/api'
+import { createSale, validateSale } from '../../api/api'
 import { api, CallError, good } from '../base/call'
 import { count, moment, money, parseMoney, span, toField } from '../base/format'
 import { Card, Head } from '../base/parts'
@@ -39,11 +39,29 @@ export default function SaleEditor() {
   const [checked, setChecked] = useState(false)
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>(null)
+  const [fromAfar, setFromAfar] = useState<Said[]>([])
   const found = findings(draft)
-  const shown = checked ? [...say(found, t), ...fromServer(error)] : fromServer(error)
+  const shown = checked ? [...say(found, t), ...fromServer(error), ...fromAfar] : fromServer(error)
   const change = (d: Draft) => {
     setDraft(d)
     setError(null)
+    setFromAfar([])
+  }
+  /** What is right here is shown to the server too: it alone knows whether an id is taken. */
+  const check = async () => {
+    setChecked(true)
+    setError(null)
+    setFromAfar([])
+    if (found.length > 0) return
+    setBusy(true)
+    try {
+      const answer = await good(validateSale(api, { body: definition(draft) }))
+      setFromAfar(answer.findings.map(f => ({ pointer: f.pointer ?? '', words: f.detail ?? '' })))
+    } catch (err) {
+      setError(err)
+    } finally {
+      setBusy(false)
+    }
   }
   const save = async () => {
     setChecked(true)
@@ -72,7 +90,7 @@ export default function SaleEditor() {
           >
             <SaleFields draft={draft} set={change} found={shown} />
             <div className="form-foot">
-              <Button onClick={() => setChecked(true)} data-testid="sale-check">
+              <Button onClick={() => void check()} data-testid="sale-check">
                 {t('sale.check')}
               </Button>
               <Button type="primary" htmlType="submit" loading={busy} data-testid="sale-save">
@@ -105,8 +123,8 @@ function Findings({ checked, found, draft }: { checked: boolean; found: Said[]; 
       <div data-testid="sale-findings" data-value={checked ? found.length : ''} aria-live="polite">
         {found.length > 0 ? (
           <ul className="findings">
-            {found.map((f, i) => (
-              <li key={`${f.pointer}-${i}`}>
+            {found.map(f => (
+              <li key={`${f.pointer} ${f.words}`}>
                 <code>{f.pointer}</code> {f.words}
               </li>
             ))}

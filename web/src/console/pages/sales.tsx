@@ -15,9 +15,9 @@ export default function Sales() {
   const may = useMay()
   const [filters, set] = useFilters(spec)
   const list = useList<SaleDetail>(['sales'], (_, o) => operatorListSales(api, o), 2000)
-  const q = (filters['q'] ?? '').toLowerCase()
+  const q = (filters.q ?? '').toLowerCase()
   const rows = list.rows.filter(
-    s => (!filters['state'] || s.state === filters['state']) && (!q || `${s.id} ${s.title}`.toLowerCase().includes(q)),
+    s => (!filters.state || s.state === filters.state) && (!q || `${s.id} ${s.title}`.toLowerCase().includes(q)),
   )
   return (
     <>

@@ -17,7 +17,7 @@ export default function Transactions() {
   const speech = useText()
   const { t, w } = speech
   const [filters, set] = useFilters(spec)
-  const state = filters['state'] as (typeof states)[number] | undefined
+  const state = filters.state as (typeof states)[number] | undefined
   const list = useList<Transaction>(['transactions', state], (turn, o) => listTransactions(api, { limit: 100, ...turn, state }, o), 3000)
   return (
     <>
@@ -57,8 +57,8 @@ export default function Transactions() {
           { key: 'at', title: t('col.at'), width: '12rem', render: x => <At iso={x.beganAt} /> },
         ]}
       />
-      <Drawer open={!!filters['transaction']} onClose={() => set({ transaction: '' })} size={640} title={filters['transaction']}>
-        {filters['transaction'] && <One id={filters['transaction']} />}
+      <Drawer open={!!filters.transaction} onClose={() => set({ transaction: '' })} size={640} title={filters.transaction}>
+        {filters.transaction && <One id={filters.transaction} />}
       </Drawer>
     </>
   )
@@ -93,7 +93,7 @@ function One({ id }: { id: string }) {
     ask({
       title: `${t(`transaction.${action}`)}: ${x.id}`,
       effect: a =>
-        `${t(`effect.transaction.${action}`, says)} ${a['settled']?.length ? t('effect.transaction.settled', { branches: a['settled'].join(', ') }) : ''}`,
+        `${t(`effect.transaction.${action}`, says)} ${a.settled?.length ? t('effect.transaction.settled', { branches: a.settled.join(', ') }) : ''}`,
       yes: t(`transaction.${action}`),
       danger: action !== 'retry',
       reason: 'required',
@@ -107,7 +107,7 @@ function One({ id }: { id: string }) {
           hint: t('transactions.settled.hint'),
         },
       ],
-      run: a => good(resolveTransaction(api, { transaction: x.id, body: { action, reason: a['reason'], settled: a['settled'] ?? [] } })),
+      run: a => good(resolveTransaction(api, { transaction: x.id, body: { action, reason: a.reason, settled: a.settled ?? [] } })),
     })
   return (
     <>

@@ -21,7 +21,7 @@ export default function Webhook() {
   const { t, w } = useText()
   const ask = useConfirm()
   const [filters, set] = useFilters(spec)
-  const state = filters['state'] as (typeof states)[number] | undefined
+  const state = filters.state as (typeof states)[number] | undefined
   const one = useQuery({
     queryKey: ['webhooks', 'one', id],
     queryFn: ({ signal }) => good(calls.getWebhook(api, { webhook: id }, { signal })),
@@ -36,7 +36,7 @@ export default function Webhook() {
       effect: () => t('effect.webhook.again', { type: d.type }),
       yes: t('webhook.again'),
       reason: 'optional',
-      run: a => good(calls.replayWebhookDelivery(api, { webhook: id, delivery: d.id, body: { reason: a['reason'] } })),
+      run: a => good(calls.replayWebhookDelivery(api, { webhook: id, delivery: d.id, body: { reason: a.reason } })),
     })
   const e = one.data
   return (
@@ -129,7 +129,7 @@ function Acts({ e }: { e: calls.WebhookEndpoint }) {
       yes: t(act),
       danger: act === 'disable',
       reason: 'required',
-      run: a => good(call(api, { webhook, body: { reason: a['reason'] } })),
+      run: a => good(call(api, { webhook, body: { reason: a.reason } })),
     })
   const ping = () =>
     ask({
@@ -137,7 +137,7 @@ function Acts({ e }: { e: calls.WebhookEndpoint }) {
       effect: () => t('effect.webhook.ping'),
       yes: t('webhook.ping'),
       reason: 'optional',
-      run: a => good(calls.pingWebhook(api, { webhook, body: { reason: a['reason'] } }, { timeoutMs: 30_000 })),
+      run: a => good(calls.pingWebhook(api, { webhook, body: { reason: a.reason } }, { timeoutMs: 30_000 })),
       done: answer => {
         const p = answer as calls.PingOutputBody
         return (
@@ -162,12 +162,12 @@ function Acts({ e }: { e: calls.WebhookEndpoint }) {
           calls.patchWebhook(api, {
             webhook,
             body: {
-              url: a['url'],
-              events: a['events'],
-              description: a['description'],
-              rate: a['rate'],
-              concurrency: a['concurrency'],
-              reason: a['reason'],
+              url: a.url,
+              events: a.events,
+              description: a.description,
+              rate: a.rate,
+              concurrency: a.concurrency,
+              reason: a.reason,
             },
           }),
         ),
@@ -175,18 +175,18 @@ function Acts({ e }: { e: calls.WebhookEndpoint }) {
   const rotate = () =>
     ask({
       title: t('rotate'),
-      effect: a => t('effect.rotate', { hours: a['hours'] ?? 24 }),
+      effect: a => t('effect.rotate', { hours: a.hours ?? 24 }),
       yes: t('rotate'),
       danger: true,
       reason: 'required',
       fields: [{ name: 'hours', label: t('rotate.overlap'), kind: 'number', min: 0, max: 720, initial: 24, required: true }],
-      run: a => good(calls.rotateWebhook(api, { webhook, body: { overlapSeconds: a['hours'] * 3600, reason: a['reason'] } })),
+      run: a => good(calls.rotateWebhook(api, { webhook, body: { overlapSeconds: a.hours * 3600, reason: a.reason } })),
       done: answer => <Secrets secrets={[[t('webhook.secret'), (answer as calls.WebhookEndpoint).secret]]} />,
     })
   const bring = () =>
     ask({
       title: t('webhook.bring'),
-      effect: a => t(a['delivered'] ? 'effect.webhook.bringAll' : 'effect.webhook.bring', { since: a['since'] ?? '' }),
+      effect: a => t(a.delivered ? 'effect.webhook.bringAll' : 'effect.webhook.bring', { since: a.since ?? '' }),
       yes: t('webhook.bring'),
       danger: true,
       reason: 'required',
@@ -198,7 +198,7 @@ function Acts({ e }: { e: calls.WebhookEndpoint }) {
         good(
           calls.replayWebhook(api, {
             webhook,
-            body: { since: new Date(a['since']).toISOString(), delivered: !!a['delivered'], reason: a['reason'] },
+            body: { since: new Date(a.since).toISOString(), delivered: !!a.delivered, reason: a.reason },
           }),
         ),
       done: answer => t('webhook.queued', { n: (answer as calls.ReplayedOutputBody).queued }),
@@ -211,7 +211,7 @@ function Acts({ e }: { e: calls.WebhookEndpoint }) {
       danger: true,
       reason: 'required',
       run: async a => {
-        await good(calls.deleteWebhook(api, { webhook, reason: a['reason'] }))
+        await good(calls.deleteWebhook(api, { webhook, reason: a.reason }))
         await go('/webhooks')
       },
     })

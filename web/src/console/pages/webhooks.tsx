@@ -58,9 +58,9 @@ export default function Webhooks() {
   const ask = useConfirm()
   const may = useMay()('operator')
   const [filters, set] = useFilters(spec)
-  const health = filters['health'] as (typeof healths)[number] | undefined
+  const health = filters.health as (typeof healths)[number] | undefined
   const list = useList<WebhookEndpoint>(['webhooks', health], (_, o) => listWebhooks(api, { health }, o))
-  const q = filters['q'] ?? ''
+  const q = filters.q ?? ''
   const create = () =>
     ask({
       title: t('webhook.new'),
@@ -72,11 +72,11 @@ export default function Webhooks() {
         good(
           createWebhook(api, {
             body: {
-              url: a['url'],
-              events: a['events'],
-              description: a['description'],
-              rate: a['rate'] ?? 0,
-              concurrency: a['concurrency'] ?? 0,
+              url: a.url,
+              events: a.events,
+              description: a.description,
+              rate: a.rate ?? 0,
+              concurrency: a.concurrency ?? 0,
             },
           }),
         ),

@@ -175,8 +175,8 @@ export function SaleFields({ draft, set, found }: { draft: Draft; set: (d: Draft
       </div>
       <h3>{t('sale.items')}</h3>
       {draft.items.map((item, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: an item has no name of its own while it is written
         <ItemFields
+          // biome-ignore lint/suspicious/noArrayIndexKey: an item has no name of its own while it is written
           key={i}
           n={i}
           item={item}
