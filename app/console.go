@@ -186,6 +186,9 @@ func (a *App) lineTopic(ctx context.Context, id string) (console.Source, func(),
 // lineNow is nil for a sale without one.
 func (a *App) lineNow(ctx context.Context, id string) (*lineNow, error) {
 	all, err := a.lines.Standing(ctx, id)
+	if errs.Is(err, errs.NoLine) {
+		return nil, nil
+	}
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
