@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"penstock/internal/fault"
 	"penstock/order/shard"
 	"penstock/stock"
+	"penstock/stock/driver"
 )
 
 // A held claim becomes an order with everything the buyer was promised, once, where its id routes to.
@@ -113,6 +115,51 @@ func injectedRowFailureCostsOneRow(t *testing.T, setup setupFunc) {
 		t.Errorf("failures by size of batch: %v", batches)
 	}
 	b.handle(b.claims.messages()...)
+}
+
+// A step that cannot be told, because what a message brought is longer than any bus carries, costs only its own message: it neither
+// holds the orders beside it back nor is it told half.
+func TestUntellableStepCostsOnlyItself(t *testing.T) {
+	t.Parallel()
+	untellableStepCostsOnlyItself(t, setup)
+}
+
+func untellableStepCostsOnlyItself(t *testing.T, setup setupFunc) {
+	b := setup(t, Options{})
+	var users []string
+	for i := 0; len(users) < 3; i++ {
+		if user := fmt.Sprintf("long %d", i); isIn(b, user, 3) {
+			users = append(users, user)
+		}
+	}
+	first := len(b.claims.messages())
+	var all []*driver.Attempt
+	for _, user := range users {
+		all = append(all, b.claims.win(user))
+	}
+	b.handle(b.claims.messages()[first:]...)
+	first = len(b.claims.messages())
+	for _, a := range all {
+		if _, err := b.claims.sell(a.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	msgs := b.claims.messages()[first:]
+	msgs[1].Headers = map[string]string{"traceparent": strings.Repeat("x", 5000)}
+	for i, err := range b.Handle(t.Context(), msgs) {
+		if (err != nil) != (i == 1) || errors.Is(err, bus.ErrUnavailable) {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+	for i, a := range all {
+		want := Paid
+		if i == 1 {
+			want = PendingPayment
+		}
+		if o := b.get(a.ID); o.State != want {
+			t.Errorf("order %d is %s", i, o.State)
+		}
+	}
 }
 
 func isIn(b *bundle, user string, db int) bool {

@@ -33,6 +33,7 @@ func TestOnMariaDB(t *testing.T) {
 		"heldBecomesAnOrder":             heldBecomesAnOrder,
 		"injectedRowFailureCostsOneRow":  injectedRowFailureCostsOneRow,
 		"failedCommitIsTriedAgain":       failedCommitIsTriedAgain,
+		"untellableStepCostsOnlyItself":  untellableStepCostsOnlyItself,
 		"othersOrdersDoNotExist":         othersOrdersDoNotExist,
 		"listsPageThroughEverythingOnce": listsPageThroughEverythingOnce,
 		"exports":                        exports,

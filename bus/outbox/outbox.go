@@ -75,7 +75,7 @@ func Publish(tx Tx, msgs ...driver.Message) error {
 	rows, size := 0, 0
 	for i := range msgs {
 		m := &msgs[i]
-		if err := check(m); err != nil {
+		if err := Check(m); err != nil {
 			return fmt.Errorf("publish message %q: %w", m.ID, err)
 		}
 		headers, err := json.Marshal(versioned(m))
@@ -121,8 +121,9 @@ func versioned(m *driver.Message) map[string]string {
 
 const version = "version"
 
-// check refuses, while the caller can still do something about it, what some engine could not carry.
-func check(m *driver.Message) error {
+// Check refuses, while the caller can still do something about it, what some engine could not carry. Publish does so too; who puts
+// messages of several callers into one transaction asks before, so that one of them does not fail the others.
+func Check(m *driver.Message) error {
 	for _, f := range []struct {
 		name, value string
 		most        int

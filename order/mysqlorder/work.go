@@ -5,9 +5,11 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	bus "penstock/bus/driver"
+	"penstock/bus/outbox"
 	"penstock/engine/mysql"
 	"penstock/internal/ident"
 	"penstock/order/driver"
@@ -152,9 +154,16 @@ func (w *work) apply() error {
 		if c.Exist {
 			continue
 		}
-		if u, err := w.b.Next(i, r.now); err == nil { // an error is the answer to this change alone
-			r.move(u)
+		u, err := w.b.Next(i, r.now)
+		if err != nil {
+			continue // the answer to this change alone
 		}
+		for m := range u.Messages {
+			if err := outbox.Check(&u.Messages[m]); err != nil {
+				return &driver.Refused{Index: i, Err: fmt.Errorf("message %q: %w", u.Messages[m].ID, err)}
+			}
+		}
+		r.move(u)
 	}
 	return nil
 }
