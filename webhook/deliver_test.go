@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -291,6 +292,20 @@ func testPrune(t *testing.T, e engine) {
 		t.Fatal(err)
 	}
 	w.until(soon, "what has no event is given up", func() bool { s := w.states(ep.ID); return s[GivenUp] == 1 && len(s) == 1 })
+}
+
+// A message that no table can keep costs only itself.
+func testUnkeepable(t *testing.T, e engine) {
+	w := begin(t, e)
+	ep := w.endpoint(newReceiver(t, w.clk))
+	long := strings.Repeat("x", 600)
+	msgs := []driver.Message{message(1, "ann", "stock.held"), message(2, long, "stock.held"), message(3, "bob", "stock."+long), message(4, "bob", "stock.held")}
+	for i, err := range w.Handle(t.Context(), msgs) {
+		if bad := i == 1 || i == 2; errors.Is(err, bus.ErrPoison) != bad || !bad && err != nil {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+	w.until(soon, "the others are delivered", func() bool { return w.states(ep.ID)[Delivered] == 2 })
 }
 
 // between is a store in which something happens before the first transaction, after what it was decided by was read.

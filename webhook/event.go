@@ -30,10 +30,19 @@ type cloudEvent struct {
 	Data            json.RawMessage `json:"data"`
 }
 
+// What the tables of both engines have room for, in bytes. Topics are our own.
+const (
+	maxType = 255
+	maxUser = 512
+)
+
 // eventOf makes the event of a message. The same message gives the same bytes, whoever handles it and however often.
 func eventOf(m *driver.Message, source string) (Event, error) {
 	if !json.Valid(m.Payload) {
 		return Event{}, fmt.Errorf("%w: the payload is not JSON", bus.ErrPoison)
+	}
+	if len(m.Type) > maxType || len(m.User) > maxUser {
+		return Event{}, fmt.Errorf("%w: its type has %d bytes and its user %d; at most %d and %d can be kept", bus.ErrPoison, len(m.Type), len(m.User), maxType, maxUser)
 	}
 	id := eventID(m)
 	body, err := json.Marshal(cloudEvent{

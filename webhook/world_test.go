@@ -358,6 +358,7 @@ var policy = map[string]func(*testing.T, engine){
 	"limits of an endpoint":              testLimits,
 	"secrets are sealed, logs are clean": testSecrets,
 	"old things are forgotten":           testPrune,
+	"what cannot be kept is poison":      testUnkeepable,
 	"a replay is not forgotten":          testPruneMeetsReplay,
 	"acts are refused and audited":       testActs,
 	"ping":                               testPing,
