@@ -59,7 +59,9 @@ func TestRoomsMoveToMySQL(t *testing.T) {
 
 	cfg := config.Default()
 	cfg.Data, cfg.Stock, cfg.Keys.File = fresh, database, filepath.Join(old, "keys.json")
-	move := func() error { return app.Migrate(ctx, old, cfg, app.Options{Log: io.Discard}, func(string, uint64, uint64) {}) }
+	move := func() error {
+		return app.Migrate(ctx, old, cfg, app.Options{Log: io.Discard}, func(string, uint64, uint64) {})
+	}
 	for _, missing := range []string{"apps.key", "webhooks.key"} {
 		if err := move(); err == nil || !strings.Contains(err.Error(), "set "+missing+" to what that file holds") {
 			t.Fatalf("without %s: %v", missing, err)

@@ -44,6 +44,18 @@ func show[T any](ctx context.Context, o *operator, c call, rows func(T) [][]stri
 	return present(o, raw, rows)
 }
 
+// remove makes a call whose answer is empty, and says what is gone.
+func remove(ctx context.Context, o *operator, c call, what string) error {
+	if _, _, err := o.do(ctx, c); err != nil {
+		return err
+	}
+	if o.json {
+		return writeJSON(o.e.out, map[string]string{"deleted": what})
+	}
+	_, err := fmt.Fprintf(o.e.out, "%s is deleted\n", printable(what))
+	return err
+}
+
 func present[T any](o *operator, raw []byte, rows func(T) [][]string) error {
 	if o.json {
 		return writeRaw(o.e.out, raw)

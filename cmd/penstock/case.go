@@ -77,7 +77,7 @@ func listCases() act {
 		flags: func(c *cobra.Command) {
 			query = pages(c)
 			c.Flags().BoolVar(&all, "all", false, "also those that are closed, such as late money that mended itself")
-			c.Flags().StringVar(&kind, "kind", "", "only this kind")
+			c.Flags().StringVar(&kind, "kind", "", "only this kind: mismatch, reference-reused, second-capture, refund-refused, refund-waiting, refund-books, late or silent")
 		},
 		run: func(ctx context.Context, o *operator, _ []string) error {
 			q := query()

@@ -49,8 +49,7 @@ func newOIDC(e *env) *cobra.Command {
 		return show(ctx, o, call{method: http.MethodPost, path: clientsPath + "/" + url.PathEscape(given[0]) + "/rotate"}, oneClient)
 	}}
 	remove := act{use: "delete CLIENT", short: "take a system away, with what it was granted", args: []string{"CLIENT"}, run: func(ctx context.Context, o *operator, given []string) error {
-		_, _, err := o.do(ctx, call{method: http.MethodDelete, path: clientsPath + "/" + url.PathEscape(given[0])})
-		return err
+		return remove(ctx, o, call{method: http.MethodDelete, path: clientsPath + "/" + url.PathEscape(given[0])}, given[0])
 	}}
 	keys := act{use: "keys", short: "sign ID tokens with new keys from now on", run: func(ctx context.Context, o *operator, _ []string) error {
 		return show(ctx, o, call{method: http.MethodPost, path: "/admin/v1/oidc-keys/rotate"}, func(v struct{ Keys []string }) [][]string { return [][]string{v.Keys} })

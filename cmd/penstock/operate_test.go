@@ -159,6 +159,7 @@ func TestOperatorsCommands(t *testing.T) {
 	t.Run("report", x.reports)
 	t.Run("dlq", x.letters)
 	t.Run("webhook", x.webhooks)
+	t.Run("app", x.apps)
 	t.Run("saga", x.sagas)
 	x.do(t, 0, []string{"export", "audit"}, "case.", "dead-letter.replay", "dead-letter.discard", "dead-letter.edit", "webhook.")
 	x.end(t)
@@ -191,7 +192,7 @@ func (x *trade) cases(t *testing.T) {
 	x.paid(t, "eve", "wrong_amount")
 	id := x.until(t, `(\d+) +mismatch +open`, "case", "list")
 	x.all(t, said{"case show " + id, 0, "may refund"},
-		said{"case list --kind silent", 0, "CASE"},
+		said{"case list --kind silent", 0, "CASE"}, said{"case list --kind nonsense", 2, "second-capture"},
 		said{"case accept " + id, 2, "--reason is missing"}, said{"case retry " + id + " --reason r", 2, "takes one of refund, accept"},
 		said{"case show 99", 1, "not-found"}, said{"case show x", 1, "not-found"}, said{"case show", 2, "takes 1 argument"},
 		said{"case accept " + id + " --reason looked~at", 0, "accept"}, said{"case accept " + id + " --reason again", 0, "looked at"}, said{"case refund " + id + " --reason r", 1, "illegal-transition"},
@@ -292,7 +293,7 @@ func (x *trade) webhooks(t *testing.T) {
 		said{"webhook deliveries " + id + " --state lost", 2, "state"}, said{"webhook create --to " + x.there.URL, 2, "--events are needed"},
 		said{"webhook create --to ftp://x --events *", 2, "url"}, said{"webhook change " + id + " --rate 0x --reason r", 2, `--rate is "0x"; it is a whole number`}, said{"webhook rotate " + id + " --overlap soon --reason r", 2, "such as 90s"},
 		said{"webhook disable " + id, 2, "--reason is missing"}, said{"webhook show wh_none", 1, "not-found"},
-		said{"webhook delete " + id + " --reason done", 0, ""}, said{"webhook show " + id, 1, "not-found"})
+		said{"webhook delete " + id + " --reason done --json", 0, `"deleted": "` + id + `"`}, said{"webhook show " + id, 1, "not-found"})
 	if x.posts.Load() < 2 {
 		t.Errorf("the receiver had %d posts", x.posts.Load())
 	}

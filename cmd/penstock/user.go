@@ -198,8 +198,7 @@ func totpOfUser() act {
 		run: func(ctx context.Context, o *operator, given []string) error {
 			path := userPath(given[0]) + "/totp"
 			if off {
-				_, _, err := o.do(ctx, call{method: http.MethodDelete, path: path, body: map[string]any{"reason": reason}})
-				return err
+				return remove(ctx, o, call{method: http.MethodDelete, path: path, body: map[string]any{"reason": reason}}, "the second factor of "+given[0])
 			}
 			return show(ctx, o, call{method: http.MethodPut, path: path}, func(t totpView) [][]string {
 				rows := [][]string{{"secret", t.Secret}, {"uri", t.URI}}

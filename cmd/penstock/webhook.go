@@ -147,8 +147,7 @@ func deleteHook() act {
 			if err := wantReason(reason); err != nil {
 				return err
 			}
-			_, _, err := o.do(ctx, call{method: http.MethodDelete, path: hookPath(given[0]), query: url.Values{"reason": {reason}}})
-			return err
+			return remove(ctx, o, call{method: http.MethodDelete, path: hookPath(given[0]), query: url.Values{"reason": {reason}}}, given[0])
 		},
 	}
 }

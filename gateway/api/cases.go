@@ -73,7 +73,7 @@ type CaseResolution struct {
 // CaseFilter selects cases.
 type CaseFilter struct {
 	All  bool   `query:"all" doc:"closed ones too"`
-	Kind string `query:"kind" maxLength:"32"`
+	Kind string `query:"kind" enum:"mismatch,reference-reused,second-capture,refund-refused,refund-waiting,refund-books,late,silent"`
 }
 
 // CasePath names a case.
