@@ -121,7 +121,13 @@ func (s *shop) checkout(token string) error {
 	if r.status != http.StatusCreated || json.Unmarshal(r.body, &won) != nil {
 		return fmt.Errorf("attempt: %d %s", r.status, r.body)
 	}
-	path := "/v1/orders/" + won.Order
+	return s.pay(token, won.Order)
+}
+
+// pay pays for an order and reads it until it is paid.
+func (s *shop) pay(token, order string) error {
+	var r reply
+	path := "/v1/orders/" + order
 	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(500 * time.Millisecond) { // the order is written a moment later
 		r = s.call(token, http.MethodPost, path+"/payments", `{"method":"sandbox"}`)
 		if r.status != http.StatusNotFound || time.Now().After(deadline) {
