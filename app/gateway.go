@@ -39,7 +39,7 @@ func (a *App) startGateway(ctx context.Context) (func(context.Context) error, er
 		return nil, err
 	}
 	a.metrics.Registry().MustRegister(newGateSeries(live.Counts))
-	a.metrics.Registry().MustRegister(processes{live})
+	a.metrics.Registry().MustRegister(newProcesses(live))
 	a.policy, a.sweeps = live, append(a.sweeps, live.Sweep)
 	a.policed.Store(true)
 	if a.missed.Load() {

@@ -42,15 +42,22 @@ func ownRoutes(cfg config.Config) map[string]gateway.Access {
 }
 
 // processes shows how the processes of the upstreams are.
-type processes struct{ *policy.Live }
+type processes struct {
+	*policy.Live
+	up, inFlight *prometheus.Desc
+}
 
-var (
-	processUp       = prometheus.NewDesc("penstock_upstream_process_up", "1 for a process that gets calls, 0 for one that is left out because its health check or its calls fail.", []string{"upstream", "target"}, nil)
-	processInFlight = prometheus.NewDesc("penstock_upstream_process_in_flight", "Forwarded calls that a process has not answered to their end.", []string{"upstream", "target"}, nil)
-)
+func newProcesses(l *policy.Live) processes {
+	labels := []string{"upstream", "target"}
+	return processes{
+		l,
+		prometheus.NewDesc("penstock_upstream_process_up", "1 for a process that gets calls, 0 for one that is left out because its health check or its calls fail.", labels, nil),
+		prometheus.NewDesc("penstock_upstream_process_in_flight", "Forwarded calls that a process has not answered to their end.", labels, nil),
+	}
+}
 
 // Describe implements prometheus.Collector.
-func (p processes) Describe(to chan<- *prometheus.Desc) { to <- processUp; to <- processInFlight }
+func (p processes) Describe(to chan<- *prometheus.Desc) { to <- p.up; to <- p.inFlight }
 
 // Collect implements prometheus.Collector.
 func (p processes) Collect(to chan<- prometheus.Metric) {
@@ -59,7 +66,7 @@ func (p processes) Collect(to chan<- prometheus.Metric) {
 		if s.Healthy && !s.Ejected {
 			up = 1
 		}
-		to <- prometheus.MustNewConstMetric(processUp, prometheus.GaugeValue, up, s.Upstream, s.Target)
-		to <- prometheus.MustNewConstMetric(processInFlight, prometheus.GaugeValue, float64(s.InFlight), s.Upstream, s.Target)
+		to <- prometheus.MustNewConstMetric(p.up, prometheus.GaugeValue, up, s.Upstream, s.Target)
+		to <- prometheus.MustNewConstMetric(p.inFlight, prometheus.GaugeValue, float64(s.InFlight), s.Upstream, s.Target)
 	}
 }
