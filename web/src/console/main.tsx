@@ -1,6 +1,7 @@
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { createRoot } from 'react-dom/client'
 import { RouterProvider } from 'react-router'
+import { readTheme, showTheme } from '../shared/theme'
 import { statusOf, takeToken } from './base/call'
 import { SettingsProvider } from './base/settings'
 import { router } from './routes'
@@ -8,6 +9,7 @@ import '../shared/tokens.css'
 import './console.css'
 
 takeToken()
+showTheme(readTheme())
 
 const cache = new QueryClient({
   defaultOptions: {

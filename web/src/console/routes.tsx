@@ -11,7 +11,7 @@ const page = (path: string, load: () => Promise<{ default: ComponentType }>) => 
 
 export const router = createBrowserRouter(
   [
-    { ...page('/login', () => import('./pages/login')), ErrorBoundary: Lost },
+    { ...page('/login', () => import('./pages/login')), ErrorBoundary: Lost, HydrateFallback: () => null },
     {
       path: '/',
       Component: Frame,

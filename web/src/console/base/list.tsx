@@ -6,7 +6,7 @@ import { useText } from '../text'
 import { good, type Page, type Result } from './call'
 import { readFilters, type Spec, type Values, writeFilters } from './filters'
 import { Grid, type GridProps } from './grid'
-import { Choice } from './parts'
+import { Choice, Named } from './parts'
 import { ProblemBox } from './problem'
 
 /** The filters of this page, and how to change them. A change replaces the address, it makes no new step back. */
@@ -42,9 +42,7 @@ export function FilterBar({
   return (
     <search className="filters" aria-label={t('filters')}>
       {fields.map(f => (
-        // biome-ignore lint/a11y/noLabelWithoutControl: the control is below, in one of three forms
-        <label key={f.name} className={f.kind === 'flag' ? 'filter filter-flag' : 'filter'}>
-          <span>{f.label}</span>
+        <Named key={f.name} label={f.label} flag={f.kind === 'flag'}>
           {f.options ? (
             <Choice
               value={values[f.name] ?? ''}
@@ -63,7 +61,7 @@ export function FilterBar({
           ) : (
             <TextFilter f={f} value={values[f.name] ?? ''} set={v => set({ [f.name]: v })} />
           )}
-        </label>
+        </Named>
       ))}
       {children}
     </search>

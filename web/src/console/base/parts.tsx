@@ -168,3 +168,14 @@ export function LinkButton({ to, ...props }: { to: string } & ButtonProps) {
     />
   )
 }
+
+/** A control with its name above it, as filters have it. The control is the child. */
+export function Named({ label, flag = false, children }: { label: string; flag?: boolean; children: ReactNode }) {
+  return (
+    // biome-ignore lint/a11y/noLabelWithoutControl: the control is the child
+    <label className={flag ? 'filter filter-flag' : 'filter'}>
+      <span>{label}</span>
+      {children}
+    </label>
+  )
+}

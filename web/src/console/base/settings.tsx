@@ -25,14 +25,12 @@ const type = { fontFamily: 'var(--sans)', fontFamilyCode: 'var(--mono)', borderR
 // The components compute with colours, so these stand for tokens.css.
 const day = {
   colorPrimary: '#0b6e63',
-  colorInfo: '#0b6e63',
   colorLink: '#0b6e63',
   colorTextDescription: '#55625f',
   colorTextPlaceholder: '#66736f',
 }
 const night = {
   colorPrimary: '#2f9e8f',
-  colorInfo: '#4cc3b1',
   colorLink: '#4cc3b1',
   colorBgBase: '#101514',
   colorTextDescription: '#a3b1ad',

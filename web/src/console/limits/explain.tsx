@@ -3,7 +3,7 @@ import { Alert, Button, Input } from 'antd'
 import { useState } from 'react'
 import { explainCall } from '../../api/api'
 import { api, good } from '../base/call'
-import { Card, Choice, State } from '../base/parts'
+import { Card, Choice, Named, State } from '../base/parts'
 import { ProblemBox } from '../base/problem'
 import { useText } from '../text'
 
@@ -20,10 +20,9 @@ export function Explain() {
       ),
   })
   const field = (name: 'path' | 'from' | 'token', label: string) => (
-    <label className="filter">
-      <span>{label}</span>
+    <Named label={label}>
       <Input value={q[name]} onChange={e => setQ({ ...q, [name]: e.target.value })} data-testid={`explain-${name}`} />
-    </label>
+    </Named>
   )
   return (
     <Card>
@@ -34,14 +33,13 @@ export function Explain() {
           answer.mutate()
         }}
       >
-        <label className="filter">
-          <span>{t('explain.method')}</span>
+        <Named label={t('explain.method')}>
           <Choice
             value={q.method}
             onChange={method => setQ({ ...q, method })}
             options={['GET', 'POST', 'DELETE'].map(value => ({ value, label: value }))}
           />
-        </label>
+        </Named>
         {field('path', t('explain.path'))}
         {field('from', t('explain.from'))}
         {field('token', t('explain.token'))}

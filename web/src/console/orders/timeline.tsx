@@ -6,8 +6,8 @@ import { useText } from '../text'
 export function Timeline({ timeline }: { timeline: OrderTimeline }) {
   return (
     <ol className="timeline" data-testid="timeline">
-      {timeline.entries.map((e, i) => (
-        <li key={`${e.kind}-${e.at}-${i}`} data-value={e.kind}>
+      {timeline.entries.map(e => (
+        <li key={`${e.kind} ${e.at} ${e.what} ${String((e.data as { id?: string; n?: number } | null)?.id ?? '')}`} data-value={e.kind}>
           <At iso={e.at} exact />
           <Entry e={e} />
         </li>

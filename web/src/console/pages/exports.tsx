@@ -2,7 +2,7 @@ import { Button, Progress } from 'antd'
 import { useRef, useState } from 'react'
 import { FilterBar, useFilters } from '../base/list'
 import { useLive } from '../base/live'
-import { Card, Choice, Count, Head } from '../base/parts'
+import { Card, Choice, Count, Head, Named } from '../base/parts'
 import { ProblemBox } from '../base/problem'
 import { saveAs } from '../base/save'
 import { useText } from '../text'
@@ -60,24 +60,22 @@ export default function Exports() {
       <Head title={t('nav.exports')} note={t('exports.note')} />
       <Card>
         <FilterBar values={{}} set={set} fields={[]}>
-          <label className="filter">
-            <span>{t('exports.what')}</span>
+          <Named label={t('exports.what')}>
             <Choice
               value={name}
               onChange={v => set({ name: v })}
               options={names.map(value => ({ value, label: w('export', value) }))}
               data-testid="export-name"
             />
-          </label>
-          <label className="filter">
-            <span>{t('exports.format')}</span>
+          </Named>
+          <Named label={t('exports.format')}>
             <Choice
               value={format}
               onChange={v => set({ format: v })}
               options={formats.map(value => ({ value, label: value.toUpperCase() }))}
               data-testid="export-format"
             />
-          </label>
+          </Named>
           {run.state === 'running' ? (
             <Button danger onClick={() => abort.current?.abort()} data-testid="export-stop">
               {t('stop')}

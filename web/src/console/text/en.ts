@@ -54,7 +54,7 @@ export const en = {
   'reason.needed': 'Say why.',
   rotate: 'New secret',
   'rotate.overlap': 'Hours during which the old one still works',
-  rows: '{n} rows',
+  rows: 'Rows: {n}',
   save: 'Save',
   search: 'Search',
   'secret.once': 'This is shown now and never again. Keep it in a safe place.',
