@@ -132,7 +132,7 @@ func (q *pick) repay(t *table, at time.Time) {
 		q.meter.window.back(q.cells(t), piece<<countBits|1)
 	}
 	q.shard.counted--
-	q.shard.mu.Unlock()
+	q.unlock()
 }
 
 // look says what the locked counter answers. Before it refuses or tells what is left it takes back what it has lent.

@@ -166,3 +166,33 @@ func TestCounts(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A fault while counters are locked is that call's alone: those that come next are decided.
+func TestAPanicLeavesNothingLocked(t *testing.T) {
+	t.Parallel()
+	s, err := NewSet([]Rule{{Name: "user", By: []Dimension{ByUser}, Rate: Rate{2, time.Minute}}, {Name: "all", Rate: Rate{5, time.Minute}}}, SetOptions{Clock: clock.NewFake(start)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := s.rules[1].normal
+	s.rules[1].normal = &meter{window: window{cells: maxCells + 1}} // more than there are
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the fault was none")
+			}
+		}()
+		s.Take(context.Background(), Subject{User: "ann"})
+	}()
+	s.rules[1].normal = whole
+	done := make(chan bool)
+	go func() { done <- s.Take(context.Background(), Subject{User: "ann"}).Allowed }()
+	select {
+	case allowed := <-done:
+		if !allowed {
+			t.Error("the next call is refused")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the next call waits for a lock that nobody holds")
+	}
+}

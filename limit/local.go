@@ -14,6 +14,7 @@ type pick struct {
 	shard *shard[key]
 	at    int32 // the counter's place in the shard, none if it has none yet
 	lent  bool  // the call was taken on credit
+	held  bool  // the shard is locked
 	now   int64
 }
 
@@ -36,6 +37,7 @@ func (s *Set) pick(p *picks, who *Subject) (meets bool) {
 func (s *Set) local(p *picks, answers []driver.Answer, instances int64, count bool) (allowed bool) {
 	allowed = true
 	now := s.opt.Clock.Now()
+	defer p.abandon(s.order)
 	for _, i := range s.order {
 		if q := &p[i]; q.meter != nil {
 			t := s.rules[i]
@@ -71,7 +73,21 @@ func (q *pick) end(t *table, now time.Time, instances int64, counts bool, a *dri
 			q.lend(t, a)
 		}
 	}
+	q.unlock()
+}
+
+func (q *pick) unlock() {
+	q.held = false
 	q.shard.mu.Unlock()
+}
+
+// abandon unlocks what a panic has left locked, so that one fault does not keep everybody out for ever.
+func (p *picks) abandon(order []int) {
+	for _, i := range order {
+		if p[i].held {
+			p[i].unlock()
+		}
+	}
 }
 
 // note counts a call that the shared counters have allowed, so that this process knows its own part when they are gone.
@@ -81,7 +97,7 @@ func (s *Set) note(p *picks) {
 		if q := &p[i]; q.meter != nil {
 			q.lock(t, now, instances)
 			q.count(t, 1)
-			q.shard.mu.Unlock()
+			q.unlock()
 		}
 	}
 }
@@ -90,6 +106,7 @@ func (s *Set) note(p *picks) {
 func (q *pick) lock(t *table, now time.Time, instances int64) {
 	q.shard, q.at = t.shard(q.key), none
 	q.shard.lock()
+	q.held = true
 	q.now = q.shard.advance(int64(now.Sub(t.base)))
 	q.shard.sweep(q.now-t.keep(instances), sweepStep)
 	if at, ok := q.shard.index[q.key]; ok {
