@@ -290,6 +290,8 @@ routes: [{match: "/x", upstream: shop}]
 func TestLeastInFlight(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	defer letGo()
 	hangs := serve(t, func(http.ResponseWriter, *http.Request) { <-release })
 	fast := serve(t, says(""))
 	b := setup(t, `
@@ -309,7 +311,7 @@ routes: [{match: "/x", upstream: shop, timeout: 5s}]
 	if n := hangs.count(); n > 8 {
 		t.Errorf("%d calls went to the process that hangs", n)
 	}
-	close(release)
+	letGo()
 	all.Wait()
 }
 
