@@ -1,5 +1,5 @@
 // Command testrun is what "make test" runs: vet, every test, those on real engines one package at a time, the process- and
-// disk-fault tests, the race detector over the packages whose work is concurrency, and the demo as a stranger would start it.
+// disk-fault tests, the race detector over the packages whose work is concurrency, the pages (where npm is there), and the demo as a stranger would start it.
 //
 // It prints go test's own lines as they come (the output of a test only if it failed), then a line per group, then
 // "N passed, N failed, N skipped", counted from go test's own events: a test, a subtest and a package that does not build
@@ -44,6 +44,7 @@ func main() {
 		{"engines", onEngines},
 		{"faults", faults},
 		{"race", race},
+		{"web", faces},
 		{"demo", command(binary, "demo", "--exit")},
 	}, log)
 	remove()

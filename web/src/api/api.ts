@@ -1470,7 +1470,7 @@ export const putCreditLimit = (c: Caller, p: { user: string; currency: string; b
   c.call('PUT', `/admin/v1/balances/${enc(p.user)}/limits/${enc(p.currency)}`, { body: p.body }, o)
 
 /** List payments that wait for somebody to decide, oldest first */
-export const listCases = (c: Caller, p: { limit?: number | undefined; cursor?: string | undefined; all?: boolean | undefined; kind?: string | undefined } = {}, o?: CallOptions): Promise<Result<PagePaymentCase>> =>
+export const listCases = (c: Caller, p: { limit?: number | undefined; cursor?: string | undefined; all?: boolean | undefined; kind?: "mismatch" | "reference-reused" | "second-capture" | "refund-refused" | "refund-waiting" | "refund-books" | "late" | "silent" | undefined } = {}, o?: CallOptions): Promise<Result<PagePaymentCase>> =>
   c.call('GET', '/admin/v1/cases', { query: { limit: p.limit, cursor: p.cursor, all: p.all, kind: p.kind } }, o)
 
 /** Look at a case, with what provider and order say now */
@@ -1797,7 +1797,7 @@ export const getBalance = (c: Caller, o?: CallOptions): Promise<Result<PageStand
 export const listBalanceEntries = (c: Caller, p: { limit?: number | undefined; cursor?: string | undefined } = {}, o?: CallOptions): Promise<Result<PageBalanceEntry>> =>
   c.call('GET', '/v1/balance/entries', { query: { limit: p.limit, cursor: p.cursor } }, o)
 
-/** Path of: Watch my orders (server-sent events) */
+/** Path of: Watch my orders and my places (server-sent events) */
 export const watchOrdersPath = (): string => '/v1/events'
 
 /** List my orders, newest first */

@@ -19,8 +19,11 @@ export type Result<T> =
   | { kind: 'problem'; code: string; problem: Problem; retryAfterMs: number }
   | { kind: 'lost'; why: 'network' | 'timeout' | 'garbled' }
 
+/** Values of a query; several of one name are written with commas. */
+export type Query = Record<string, string | number | boolean | readonly string[] | undefined>
+
 export interface CallRequest {
-  query?: Record<string, string | number | boolean | undefined>
+  query?: Query
   body?: unknown
   /** The bare idempotency key; it is quoted on its way. */
   key?: string
@@ -51,7 +54,7 @@ export interface HttpOptions {
 export const enc = encodeURIComponent
 
 /** Writes a query with its question mark; '' without any value. */
-export function search(query: Record<string, string | number | boolean | undefined>): string {
+export function search(query: Query): string {
   const q = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) if (value !== undefined && value !== '') q.set(name, String(value))
   return q.size > 0 ? `?${q}` : ''

@@ -35,8 +35,8 @@ export interface Intent {
   opensAt?: string
   /** Not before this moment is the server asked again; by this machine's clock. */
   againAt?: number
-  /** When the last call left whose answer was never heard. While it may still arrive, the key must not be given up. */
-  doubt?: number
+  /** When calls left, of any tab, whose answers were never heard. While one may still arrive, the key must not be given up. */
+  doubts?: Record<string, number>
   /** The buyer wants no more; the truth is still to be heard. */
   leaving?: boolean
 }
@@ -119,8 +119,8 @@ export class Buyer {
     }
     let next: Intent
     if (before?.state === 'stopped' && before.quantity === quantity) {
-      next = { sale, sku, quantity, n: before.n, key: before.key, state: before.doubt === undefined ? 'working' : 'unknown' }
-      if (before.doubt !== undefined) next.doubt = before.doubt
+      next = { sale, sku, quantity, n: before.n, key: before.key, state: 'working' }
+      if (before.doubts) next.doubts = before.doubts
     } else {
       const n = (before?.n ?? 0) + 1
       next = { sale, sku, quantity, n, key: this.key(sale, sku, n), state: 'working' }
@@ -190,10 +190,32 @@ export class Buyer {
       this.show(there)
       return there
     }
-    if (there?.n === i.n && there.leaving && isOpen(i)) i.leaving = true
+    if (there?.n === i.n && isOpen(i)) {
+      if (there.leaving) i.leaving = true
+      if (there.doubts) i.doubts = there.doubts
+      else delete i.doubts
+    }
     this.d.keep.set(this.name(i.sale, i.sku), i)
     this.show(i)
     return i
+  }
+
+  /** Writes down that a call has left, or, without a moment, that it was answered. Other tabs may have calls of their own under way. */
+  private doubt(i: Intent, call: string, at?: number): void {
+    const there = this.d.keep.get<Intent>(this.name(i.sale, i.sku))
+    if (there?.n !== i.n || !isOpen(there)) return
+    const now = this.d.timer.now()
+    const still = Object.entries(there.doubts ?? {}).filter(([c, t]) => c !== call && now - t < underway)
+    if (at !== undefined) still.push([call, at])
+    if (still.length > 0) there.doubts = Object.fromEntries(still)
+    else delete there.doubts
+    this.d.keep.set(this.name(i.sale, i.sku), there)
+  }
+
+  /** Whether a call may still be under way whose answer was not heard. */
+  private unsure(i: Intent): boolean {
+    const now = this.d.timer.now()
+    return Object.values(this.d.keep.get<Intent>(this.name(i.sale, i.sku))?.doubts ?? {}).some(t => now - t < underway)
   }
 
   private show(i: Intent): void {
@@ -214,7 +236,7 @@ export class Buyer {
   private async run(start: Intent, signal: AbortSignal): Promise<void> {
     // What was under way when the page was left has an answer, or none: asking is cheaper than trying again.
     let i: Intent = { ...start }
-    if (i.doubt !== undefined) i.state = 'unknown'
+    if (i.doubts) i.state = 'unknown'
     for (let tries = 0; isOpen(i) && !signal.aborted; tries++) {
       const left = i.againAt === undefined ? 0 : i.againAt - this.d.timer.now()
       if (left > 0) {
@@ -233,9 +255,10 @@ export class Buyer {
 
   /** Makes the attempt. That it was made is written down first. */
   private async try(i: Intent, signal: AbortSignal): Promise<Step> {
-    const before = i.doubt
-    const sent = this.put({ ...i, doubt: this.d.timer.now() })
+    const sent = this.put({ ...i })
     if (!isOpen(sent) || sent.n !== i.n) return { intent: sent }
+    const call = Math.floor(this.d.timer.random() * 2 ** 52).toString(36)
+    this.doubt(sent, call, this.d.timer.now())
     const token = this.d.pass?.(i.sale, i.sku)
     const r: Result<Won | { state?: string }> = await attempt(
       this.d.api,
@@ -247,9 +270,7 @@ export class Buyer {
     if (r.kind === 'lost') return unknown(next, 0)
     if (r.code === 'unknown-outcome' || r.code === 'internal' || (r.problem.executed === null && r.problem.status === 503))
       return unknown(next, r.retryAfterMs)
-    // A definite answer to this call. Earlier ones may still be under way.
-    if (before === undefined) delete next.doubt
-    else next.doubt = before
+    this.doubt(sent, call) // a definite answer to this call; others may still be under way
     if (r.code === 'unauthenticated' && (await this.d.renew?.())) return { intent: next, wait: 0 }
     return this.refused(next, r.code, r.problem, r.retryAfterMs)
   }
@@ -264,8 +285,8 @@ export class Buyer {
       return { intent: i, wait: Math.max(retryAfterMs, 500) }
     }
     if (!ends.has(code)) return { intent: i, wait: Math.max(retryAfterMs, 500) } // nothing was executed: the same key may be tried again
-    if (code === 'key-reused') i.doubt = this.d.timer.now() // bound to something that was wished before: ask to what
-    if (i.doubt !== undefined) return unknown({ ...i, leaving: true }, 0)
+    if (code === 'key-reused') this.doubt(i, code, this.d.timer.now()) // bound to something that was wished before: ask to what
+    if (this.unsure(i)) return unknown({ ...i, leaving: true }, 0)
     return { intent: { ...i, state: 'stopped' } }
   }
 
@@ -284,8 +305,8 @@ export class Buyer {
     if (r.code !== 'not-found') return unknown(next, Math.max(r.retryAfterMs, 500))
     // Not executed so far. A call that is still under way may yet be: the key is not given up before that is over.
     if (!next.leaving) return { intent: { ...next, state: 'working' } }
-    if (next.doubt !== undefined && this.d.timer.now() - next.doubt < underway) return unknown(next, 2000)
-    delete next.doubt
+    if (this.unsure(next)) return unknown(next, 2000)
+    delete next.doubts
     delete next.leaving
     return { intent: { ...next, state: 'stopped' } }
   }

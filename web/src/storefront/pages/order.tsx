@@ -82,7 +82,7 @@ function Pay({ mine, order }: { mine: Mine; order: OrderData }) {
         </p>
       )}
       <div role="status" aria-live="polite">
-        {act && <PaymentState act={act} />}
+        {act && <PaymentState act={act} order={order} />}
       </div>
       {open && !busy(act) && (
         <div class="row">
@@ -110,17 +110,22 @@ function Pay({ mine, order }: { mine: Mine; order: OrderData }) {
   )
 }
 
-function PaymentState({ act }: { act: Act }) {
+const moneyIsIn: readonly string[] = ['paid', 'fulfilled', 'refunded']
+
+/** What became of a payment. The order may know before the payment's own answer does. */
+function PaymentState({ act, order }: { act: Act; order: OrderData }) {
   const { say, words } = useFrame()
-  const state = act.payment?.state
+  const told = act.payment?.state
+  const state = told === 'pending' && moneyIsIn.includes(order.state) ? 'captured' : told
+  const over = state === 'pending' && order.state !== 'pending_payment' && order.state !== 'accepted'
   const text =
     act.state === 'open'
       ? say(act.unsure ? 'pay.unsure' : 'pay.sending')
-      : state
-        ? act.state === 'done' && state === 'pending'
-          ? ''
-          : say(`pay.${state}`)
-        : reason(say, words, act.reason)
+      : over
+        ? ''
+        : state
+          ? say(`pay.${state}`)
+          : reason(say, words, act.reason)
   if (!text) return null
   return (
     <p class={`answer ${state === 'captured' ? 'good' : state === 'failed' || act.state === 'refused' ? 'bad' : 'warn'}`}>
