@@ -19,7 +19,7 @@ type pick struct {
 }
 
 // picks has one for each rule of a set, in order. The array keeps them out of the heap.
-type picks [maxRules]pick
+type picks [maxTaken]pick
 
 // pick fills p and reports whether any rule applies.
 func (s *Set) pick(p *picks, who *Subject) (meets bool) {

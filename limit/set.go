@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// maxRules is how many rules a set may have.
+	// maxRules is how many rules a list may have, maxTaken how many a set: the two quotas of apps have room beside any list.
 	maxRules = 16
+	maxTaken = maxRules + 2
 	maxCells = driver.Parts + 1
 )
 
@@ -35,7 +36,7 @@ type Set struct {
 
 // NewSet returns a set of the rules. Errors name the rule and the field.
 func NewSet(rules []Rule, o SetOptions) (*Set, error) {
-	if err := Validate(rules); err != nil {
+	if err := validate(rules, maxTaken); err != nil {
 		return nil, err
 	}
 	if o.MaxKeys < 0 {
@@ -65,9 +66,11 @@ func NewSet(rules []Rule, o SetOptions) (*Set, error) {
 }
 
 // Validate says what is wrong with a list of rules: a field of one, two of one name, or too many.
-func Validate(rules []Rule) error {
-	if len(rules) > maxRules {
-		return fmt.Errorf("limits: there are %d rules, at most %d are possible", len(rules), maxRules)
+func Validate(rules []Rule) error { return validate(rules, maxRules) }
+
+func validate(rules []Rule, most int) error {
+	if len(rules) > most {
+		return fmt.Errorf("limits: there are %d rules, at most %d are possible", len(rules), most)
 	}
 	seen := map[string]bool{}
 	for _, r := range rules {
@@ -95,7 +98,7 @@ func (s *Set) Rules() []Rule {
 // waits for them, tens of milliseconds at most, or until ctx ends; then this instance decides with its share.
 func (s *Set) Take(ctx context.Context, who Subject) Decision {
 	var p picks
-	var answers [maxRules]driver.Answer
+	var answers [maxTaken]driver.Answer
 	if !s.pick(&p, &who) {
 		return Decision{Allowed: true, Quotas: who.Into[:0]}
 	}
@@ -147,7 +150,7 @@ func (s *Set) Counts() []Count {
 // Explain says what Take would say as far as this process knows, and counts nothing.
 func (s *Set) Explain(who Subject) Decision {
 	var p picks
-	var answers [maxRules]driver.Answer
+	var answers [maxTaken]driver.Answer
 	s.pick(&p, &who)
 	allowed := s.local(&p, answers[:], 1, false)
 	return s.decision(&p, answers[:], who.Into, allowed)
