@@ -8,5 +8,5 @@
 // refusal by a listed problem type with the headers of protection, write no line of the attacker's into its log, and have as much
 // memory, goroutines, descriptors and metric series afterwards as before, within stated bounds.
 //
-// make test sends 10,000; HOSTILE=100000, as in make soak, sends so many.
+// make test sends 6,000; HOSTILE=100000, as in make soak, sends so many.
 package hostile

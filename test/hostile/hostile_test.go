@@ -26,7 +26,7 @@ func number(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("HOSTILE")
 	if text == "" {
-		return 10_000
+		return 6_000
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
@@ -151,6 +151,7 @@ func (v vitals) over(before vitals) []string {
 // Whatever is sent, the process stays, names each refusal, and has afterwards what it had before.
 func TestHostileRequests(t *testing.T) {
 	v, n := open(t), number(t)
+	t.Run("raw", v.rawMessages)
 	from := seed(t)
 	ops := operations(t)
 	v.attack(from, 1, n/10, ops) // caches and metrics of every route exist then
