@@ -53,6 +53,10 @@ func rights() map[string]right {
 	}
 	for k, calls := range map[kind][]string{
 		viewer: {
+			"GET /admin/v1/live",
+			"GET /admin/v1/orders/{order}/timeline",
+			"GET /admin/v1/sales/{sale}/rehearsals",
+			"GET /admin/v1/sales/{sale}/rehearsals/{rehearsal}",
 			"GET /admin/v1/balances/{user}/entries",
 			"GET /admin/v1/balances/{user}",
 			"GET /admin/v1/cases/{case}",
@@ -84,6 +88,9 @@ func rights() map[string]right {
 			"POST /admin/v1/orders/{order}/refunds",
 		},
 		agent: {
+			"POST /admin/v1/gateway/breakers/{breaker}",
+			"POST /admin/v1/sales/validate",
+			"POST /admin/v1/sales/{sale}/rehearsals",
 			"POST /admin/v1/apps/{app}/disable",
 			"POST /admin/v1/apps/{app}/enable",
 			"POST /admin/v1/apps/{app}/rotate",
