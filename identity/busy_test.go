@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"penstock/engine/sqldb"
+	"penstock/errs"
 	"penstock/identity"
 	"penstock/internal/clock"
 )
@@ -17,6 +18,8 @@ type stuck struct {
 	free  chan struct{} // closed: it writes
 	held  atomic.Bool
 	reads atomic.Int64
+	// silent is set for a read that is never answered.
+	silent atomic.Bool
 }
 
 func (s *stuck) Do(ctx context.Context, slot int, f func(sqldb.Tx) error) error {
@@ -28,6 +31,10 @@ func (s *stuck) Do(ctx context.Context, slot int, f func(sqldb.Tx) error) error 
 
 func (s *stuck) Scan(ctx context.Context, query string, args []any, dest ...any) error {
 	defer s.reads.Add(1)
+	if s.silent.Swap(false) {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	return s.Store.Scan(ctx, query, args, dest...)
 }
 
@@ -65,4 +72,25 @@ func TestHousekeepingDelaysNoCheck(t *testing.T) {
 	db.held.Store(true)
 	db.goesOn(t, w.clock, 120)
 	w.good(l.Cookie)
+}
+
+// A caller with a cookie that nobody knows has the store looked at. When that look is not answered, the others do not wait for it
+// for longer than they can do without.
+func TestUnansweredLookHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	db := &stuck{Store: onSQLite.open(t, onSQLite.place(t))}
+	p := open(t, db, identity.Options{})
+	for end := time.Now().Add(5 * time.Second); ; { // until the last look is old enough for another
+		db.silent.Store(true)
+		_, err := p.Check(context.Background(), "nobody's")
+		if errs.CodeOf(err) == errs.ReducedCapacity {
+			break
+		}
+		if db.silent.Store(false); time.Now().After(end) {
+			t.Fatalf("no look: %v", err)
+		}
+	}
+	if err := p.Refresh(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

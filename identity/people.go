@@ -119,7 +119,7 @@ func (p *People) Start(context.Context) error {
 	p.stop = cancel
 	p.done.Go(func() {
 		for p.pause(ctx) {
-			p.noted(ctx, p.look(ctx))
+			p.noted(ctx, p.Refresh(ctx))
 		}
 	})
 	p.done.Go(func() {
@@ -151,13 +151,6 @@ func (p *People) noted(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
 		p.o.Logger.Warn("identity: a round of housekeeping failed", "error", err.Error())
 	}
-}
-
-// look is bounded, so that a database that hangs is asked again.
-func (p *People) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, staleAfter-refreshEvery)
-	defer cancel()
-	return p.Refresh(ctx)
 }
 
 // Stop ends what Start began. Idempotent.

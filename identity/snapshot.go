@@ -34,7 +34,10 @@ func (p *People) Refresh(ctx context.Context) error {
 	return p.refresh(ctx)
 }
 
+// refresh is bounded, so that a database that hangs is asked again before the snapshot is too old.
 func (p *People) refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, staleAfter-refreshEvery)
+	defer cancel()
 	next := &snapshot{at: p.o.Clock.Now()}
 	if err := p.db.Scan(ctx, `SELECT n FROM identity_version WHERE id=1`, nil, &next.version); err != nil {
 		return fmt.Errorf("read the version of users: %w", err)
