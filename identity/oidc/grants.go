@@ -100,7 +100,7 @@ type ticket struct {
 	client       Client
 	// redirect and verifier belong to a code.
 	redirect, verifier string
-	// scopes narrow a refresh; none means all that were granted.
+	// scopes are what a refresh asks for. More than was granted is refused; less gets what was granted, as the answer says.
 	scopes []string
 }
 
