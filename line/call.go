@@ -166,9 +166,7 @@ func (t *batch) give(value string) error {
 	case b.pot < 0 && !t.close:
 		return errs.New(errs.IllegalTransition, "the pot is open until %s; a value that is known before is no later value", time.UnixMilli(b.closed).UTC().Format(time.RFC3339))
 	case b.pot < 0 || t.now.Sub(time.UnixMilli(b.listed)) < listing:
-		e := errs.New(errs.IllegalTransition, "the list of entrants is being published; a value that is known before is no later value")
-		e.RetryAfter = listing
-		return e
+		return errs.New(errs.IllegalTransition, "the list of entrants must be out for %v first; a value that is known before is no later value", listing)
 	case b.valued == 0:
 		t.value = &publicValue{value}
 	}
