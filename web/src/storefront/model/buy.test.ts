@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Buyer, type Intent, isOpen, underway } from './buy'
-import { fine, MemoryKeep, Network, problem, randomOf, Server, StillTimer, settle } from './world'
+import { fine, type Letter, MemoryKeep, Network, problem, randomOf, Server, StillTimer, settle } from './world'
 
 const seeds = Number(process.env['BUY_SEEDS'] ?? 400)
 const first = Number(process.env['BUY_SEED'] ?? 1)
@@ -10,7 +10,7 @@ class Night {
   readonly random: () => number
   readonly timer: StillTimer
   readonly keep = new MemoryKeep()
-  readonly net = new Network()
+  readonly net: Network
   readonly server: Server
   /** Answers on their way, and requests that arrive though their sender has given up. */
   late: { at: number; run: () => void }[] = []
@@ -21,6 +21,7 @@ class Night {
   constructor(seed: number) {
     this.random = randomOf(seed)
     this.timer = new StillTimer(this.random)
+    this.net = new Network(this.timer.now)
     this.server = new Server(Math.floor(this.random() * 4), 1 + Math.floor(this.random() * 3), this.random)
     this.server.held = this.random() < 0.3 ? 1 : 0
     this.tabs = [this.open(), this.open()]
@@ -69,23 +70,29 @@ class Night {
       return
     }
     if (fate < 0.24) {
-      this.later(() => this.server.serve(l, true)) // arrives when nobody waits for it any more
+      this.later(l, () => this.server.serve(l, true)) // arrives when nobody waits for it any more
       l.answer({ kind: 'lost', why: 'timeout' })
       return
     }
     const r = this.server.serve(l, calm)
     if (fate < 0.36)
       l.answer({ kind: 'lost', why: 'network' }) // executed, and the answer lost
-    else if (fate < 0.5) this.later(() => l.answer(r))
+    else if (fate < 0.5) this.later(l, () => l.answer(r))
     else l.answer(r)
   }
 
-  later(run: () => void): void {
-    this.late.push({ at: this.timer.now(), run })
+  later(l: Letter, run: () => void): void {
+    this.late.push({ at: l.at, run })
   }
 
   /** Time goes on. No call is under way for longer than the buyer's part takes it to be. */
   pass(ms: number): void {
+    const tired = this.net.letters.filter(l => l.at + 15_000 <= this.timer.now() + ms)
+    this.net.letters = this.net.letters.filter(l => !tired.includes(l))
+    for (const l of tired) {
+      this.later(l, () => this.server.serve(l, true))
+      l.answer({ kind: 'lost', why: 'timeout' })
+    }
     const due = this.late.filter(l => l.at + underway <= this.timer.now() + ms)
     this.late = this.late.filter(l => !due.includes(l))
     for (const l of due) l.run()
@@ -96,7 +103,7 @@ class Night {
     const n = this.pick(this.tabs.length)
     this.tabs[n]?.close()
     // What the page had sent is on its way all the same.
-    for (const l of this.net.letters.splice(0)) if (this.random() < 0.5) this.later(() => this.server.serve(l, true))
+    for (const l of this.net.letters.splice(0)) if (this.random() < 0.5) this.later(l, () => this.server.serve(l, true))
     this.tabs[n] = this.open()
   }
 

@@ -186,7 +186,7 @@ export class Buyer {
   /** Writes a change down, unless another tab knows more. Returns what counts. */
   private put(i: Intent): Intent {
     const there = this.d.keep.get<Intent>(this.name(i.sale, i.sku))
-    if (there && (there.n > i.n || (there.n === i.n && (there.state === 'won' || there.state === 'lost') && isOpen(i)))) {
+    if (there && (there.n > i.n || (there.n === i.n && !isOpen(there) && isOpen(i)))) {
       this.show(there)
       return there
     }
@@ -212,10 +212,9 @@ export class Buyer {
     this.d.keep.set(this.name(i.sale, i.sku), there)
   }
 
-  /** Whether a call may still be under way whose answer was not heard. */
-  private unsure(i: Intent): boolean {
-    const now = this.d.timer.now()
-    return Object.values(this.d.keep.get<Intent>(this.name(i.sale, i.sku))?.doubts ?? {}).some(t => now - t < underway)
+  /** Whether, at a moment, a call might have been under way whose answer was not heard. */
+  private unsure(i: Intent, moment: number): boolean {
+    return Object.values(this.d.keep.get<Intent>(this.name(i.sale, i.sku))?.doubts ?? {}).some(t => moment - t < underway)
   }
 
   private show(i: Intent): void {
@@ -286,12 +285,13 @@ export class Buyer {
     }
     if (!ends.has(code)) return { intent: i, wait: Math.max(retryAfterMs, 500) } // nothing was executed: the same key may be tried again
     if (code === 'key-reused') this.doubt(i, code, this.d.timer.now()) // bound to something that was wished before: ask to what
-    if (this.unsure(i)) return unknown({ ...i, leaving: true }, 0)
+    if (this.unsure(i, this.d.timer.now())) return unknown({ ...i, leaving: true }, 0)
     return { intent: { ...i, state: 'stopped' } }
   }
 
   /** Asks what the key is bound to. */
   private async ask(i: Intent, signal: AbortSignal): Promise<Step> {
+    const asked = this.d.timer.now()
     const r = await getAttempt(this.d.api, { sale: i.sale, key: i.key }, { signal })
     const next: Intent = { ...i }
     if (r.kind === 'lost') return unknown(next, 0)
@@ -305,7 +305,7 @@ export class Buyer {
     if (r.code !== 'not-found') return unknown(next, Math.max(r.retryAfterMs, 500))
     // Not executed so far. A call that is still under way may yet be: the key is not given up before that is over.
     if (!next.leaving) return { intent: { ...next, state: 'working' } }
-    if (this.unsure(next)) return unknown(next, 2000)
+    if (this.unsure(next, asked)) return unknown(next, 2000) // the moment of the question counts: its answer may be old
     delete next.doubts
     delete next.leaving
     return { intent: { ...next, state: 'stopped' } }

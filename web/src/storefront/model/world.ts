@@ -89,6 +89,8 @@ export interface Letter {
   request: CallRequest
   /** Gives the caller an answer, unless he has gone or has one. */
   answer: (r: Result<unknown>) => void
+  /** When it was sent. */
+  at: number
   /** The caller still waits. */
   heard: boolean
 }
@@ -97,6 +99,8 @@ export interface Letter {
 export class Network implements Caller {
   letters: Letter[] = []
 
+  constructor(private readonly now: () => number = () => 0) {}
+
   call<T>(method: string, path: string, request: CallRequest, options?: { signal?: AbortSignal }): Promise<Result<T>> {
     return new Promise(done => {
       const letter: Letter = {
@@ -104,6 +108,7 @@ export class Network implements Caller {
         path,
         request: structuredClone(request),
         heard: true,
+        at: this.now(),
         answer: r => {
           if (letter.heard) done(r as Result<T>)
           letter.heard = false
