@@ -3,11 +3,13 @@ import { createRoot } from 'react-dom/client'
 import { RouterProvider } from 'react-router'
 import { readTheme, showTheme } from '../shared/theme'
 import { statusOf, takeToken } from './base/call'
+import { nonce, nonceStyles } from './base/nonce'
 import { SettingsProvider } from './base/settings'
 import { router } from './routes'
 import '../shared/tokens.css'
 import './console.css'
 
+nonceStyles(nonce())
 takeToken()
 showTheme(readTheme())
 

@@ -90,7 +90,7 @@ function Dialog({ q, intention, close }: { q: Question; intention: string; close
       onCancel={close}
       mask={{ closable: false }}
       confirmLoading={busy}
-      data-testid="confirm"
+      modalRender={box => <div data-testid="confirm">{box}</div>}
       destroyOnHidden
       okText={over ? t('close') : q.yes}
       cancelText={t('back')}
@@ -112,12 +112,7 @@ function Dialog({ q, intention, close }: { q: Question; intention: string; close
               rules={q.reason === 'required' ? [{ required: true, whitespace: true, message: t('reason.needed') }] : []}
               extra={t('reason.hint')}
             >
-              <Input.TextArea
-                autoSize={{ minRows: 2, maxRows: 5 }}
-                maxLength={500}
-                data-testid="confirm-reason"
-                autoFocus={!q.fields?.length}
-              />
+              <Input.TextArea rows={2} maxLength={500} data-testid="confirm-reason" autoFocus={!q.fields?.length} />
             </Form.Item>
           )}
           <Alert
@@ -181,7 +176,7 @@ function control(f: Field) {
     case 'switch':
       return <Switch {...testId} />
     case 'long':
-      return <Input.TextArea {...testId} autoSize={{ minRows: 5, maxRows: 16 }} className="mono" spellCheck={false} />
+      return <Input.TextArea {...testId} rows={12} className="mono" spellCheck={false} />
     case 'password':
       return <Input.Password {...testId} autoComplete="new-password" />
     case 'time':

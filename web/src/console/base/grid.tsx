@@ -36,42 +36,44 @@ export function Grid<T>({ label, rows, columns, id, testId, lines = 1, foot }: G
   const slice = useSlice(body, rows.length, height)
   const tracks = columns.map(c => (c.width?.endsWith('rem') ? c.width : `minmax(0, ${c.width ?? '1fr'})`)).join(' ')
   return (
-    <div
-      role="table"
-      aria-label={label}
-      aria-rowcount={rows.length + 1}
-      className={narrow ? 'grid grid-cards' : 'grid'}
-      style={{ '--tracks': tracks, '--row': `${height}px`, '--lines': lines } as CSSProperties}
-    >
-      <div role="rowgroup" className="grid-head">
-        <div role="row" aria-rowindex={1} className="grid-row">
-          {columns.map(c => (
-            <div role="columnheader" key={c.key} className={c.end ? 'end' : undefined}>
-              {c.title}
+    <>
+      <div
+        role="table"
+        aria-label={label}
+        aria-rowcount={rows.length + 1}
+        className={narrow ? 'grid grid-cards' : 'grid'}
+        style={{ '--tracks': tracks, '--row': `${height}px`, '--lines': lines } as CSSProperties}
+      >
+        <div role="rowgroup" className="grid-head">
+          <div role="row" aria-rowindex={1} className="grid-row">
+            {columns.map(c => (
+              <div role="columnheader" key={c.key} className={c.end ? 'end' : undefined}>
+                {c.title}
+              </div>
+            ))}
+          </div>
+        </div>
+        <div role="rowgroup" ref={body} style={{ height: rows.length * height, position: 'relative' }}>
+          {rows.slice(slice.from, slice.to).map((row, i) => (
+            <div
+              role="row"
+              key={id(row)}
+              aria-rowindex={slice.from + i + 2}
+              className="grid-row"
+              data-testid={testId?.(row, slice.from + i)}
+              style={{ position: 'absolute', insetInline: 0, top: (slice.from + i) * height }}
+            >
+              {columns.map(c => (
+                <div role="cell" key={c.key} data-label={c.title} className={c.end ? 'end' : undefined}>
+                  <div className="grid-cell">{c.render(row, slice.from + i)}</div>
+                </div>
+              ))}
             </div>
           ))}
         </div>
       </div>
-      <div role="rowgroup" ref={body} style={{ height: rows.length * height, position: 'relative' }}>
-        {rows.slice(slice.from, slice.to).map((row, i) => (
-          <div
-            role="row"
-            key={id(row)}
-            aria-rowindex={slice.from + i + 2}
-            className="grid-row"
-            data-testid={testId?.(row, slice.from + i)}
-            style={{ position: 'absolute', insetInline: 0, top: (slice.from + i) * height }}
-          >
-            {columns.map(c => (
-              <div role="cell" key={c.key} data-label={c.title} className={c.end ? 'end' : undefined}>
-                <div className="grid-cell">{c.render(row, slice.from + i)}</div>
-              </div>
-            ))}
-          </div>
-        ))}
-      </div>
       {foot}
-    </div>
+    </>
   )
 }
 

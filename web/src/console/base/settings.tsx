@@ -5,6 +5,7 @@ import { createContext, type ReactNode, useCallback, useContext, useEffect, useM
 import { keepLanguage, type Lang, preferred } from '../../shared/i18n'
 import { readTheme, shownTheme, showTheme } from '../../shared/theme'
 import { SpeechContext, speech } from '../text'
+import { nonce } from './nonce'
 
 export type Shade = 'light' | 'dark'
 
@@ -18,20 +19,20 @@ interface Settings {
 const SettingsContext = createContext<Settings>({ lang: 'en', shade: 'light', setLang: () => {}, setShade: () => {} })
 export const useSettings = (): Settings => useContext(SettingsContext)
 
-/** The nonce of this response, for the style sheets that the components make. */
-const nonce = (): string => document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? ''
-
 const type = { fontFamily: 'var(--sans)', fontFamilyCode: 'var(--mono)', borderRadius: 8 }
 // The components compute with colours, so these stand for tokens.css.
 const day = {
   colorPrimary: '#0b6e63',
   colorLink: '#0b6e63',
+  colorError: '#c0262d',
   colorTextDescription: '#55625f',
   colorTextPlaceholder: '#66736f',
 }
 const night = {
   colorPrimary: '#2f9e8f',
   colorLink: '#4cc3b1',
+  colorError: '#ff7b78',
+  colorTextLightSolid: '#04211d', // on the bright fills of the night
   colorBgBase: '#101514',
   colorTextDescription: '#a3b1ad',
   colorTextPlaceholder: '#8b9995',

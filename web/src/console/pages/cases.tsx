@@ -31,7 +31,11 @@ export default function Cases() {
   const list = useList<PaymentCase>(
     ['cases', filters.kind, filters.all],
     (turn, o) =>
-      listCases(api, { limit: 100, ...turn, ...(filters.kind ? { kind: filters.kind } : {}), ...(filters.all ? { all: true } : {}) }, o),
+      listCases(
+        api,
+        { limit: 100, ...turn, kind: filters.kind as (typeof kinds)[number] | undefined, ...(filters.all ? { all: true } : {}) },
+        o,
+      ),
     15_000,
   )
   return (

@@ -201,7 +201,7 @@ function StockTable({ sale }: { sale: Current }) {
             return (
               <tr key={row.sku}>
                 <th scope="row">
-                  <b>{row.sku}</b>
+                  <b className="sku">{row.sku}</b>
                   <span className="muted">{item?.title}</span>
                 </th>
                 <td className="end price">{item && <Money minor={item.price} currency={item.currency} />}</td>

@@ -173,7 +173,7 @@ function Preview({ draft, good: valid }: { draft: Draft; good: boolean }) {
           {draft.items.map((item, i) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: an item has no name of its own while it is written
             <li key={i}>
-              <b>{item.title || item.sku || '–'}</b>
+              <b className="name">{item.title || item.sku || '–'}</b>
               <span className="num">{price(item.price)}</span>
               <span className="muted">{Number(item.limit || 0) > 0 ? t('preview.limit', { n: item.limit }) : t('preview.noLimit')}</span>
             </li>
