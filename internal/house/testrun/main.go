@@ -45,6 +45,7 @@ func main() {
 		{"faults", faults},
 		{"race", race},
 		{"web", faces},
+		{"browser", browser},
 		{"demo", command(binary, "demo", "--exit")},
 	}, log)
 	remove()
