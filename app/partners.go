@@ -60,8 +60,8 @@ func (a *App) quotasChanged() {
 	if a.missed.Store(true); !a.policed.Load() || !a.missed.Swap(false) {
 		return
 	}
-	if err := a.ReloadGateway(); err != nil {
-		a.log.Error("the quotas of apps are not in force: the gateway's policy cannot be read", "error", err.Error())
+	if err := a.policy.Rebuild(); err != nil {
+		a.log.Error("the quotas of apps are not in force", "error", err.Error())
 	}
 }
 

@@ -2,6 +2,7 @@ package line
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"penstock/auth"
@@ -19,8 +20,11 @@ type Request struct {
 }
 
 // Join returns the user's live entry, or makes one at the end of the line. Errors: not-found, no-line, invalid-request for another
-// SKU, proof-required, line-closed, sale-closed; reduced-capacity and unknown-outcome from the store.
+// SKU, forbidden for an app, proof-required, line-closed, sale-closed; reduced-capacity and unknown-outcome from the store.
 func (l *Lines) Join(ctx context.Context, r Request) (Entry, error) {
+	if strings.HasPrefix(r.User, auth.AppPrefix) {
+		return Entry{}, errs.New(errs.Forbidden, "lines and draws are for people; an app cannot stand in one")
+	}
 	doc, err := l.admits(r.Sale)
 	if err != nil {
 		return Entry{}, err

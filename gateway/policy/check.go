@@ -20,6 +20,9 @@ func (s *source) check(routes map[string]gateway.Access) error {
 	return nil
 }
 
+// reservedLimits begins the names of the limits that the quotas of apps make.
+const reservedLimits = "app-quota-"
+
 func (s *source) checkLimits(routes map[string]gateway.Access) error {
 	for i, r := range s.Limits {
 		key := "limits[" + strconv.Itoa(i) + "]"
@@ -30,6 +33,9 @@ func (s *source) checkLimits(routes map[string]gateway.Access) error {
 			p := s.at(key+".burst", fmt.Sprintf("would hold calls back for up to %v: at most %v, so that connections do not pile up", wait, gateway.MaxHold))
 			p.Example = "rate: 50/s, burst: 100"
 			return p
+		}
+		if strings.HasPrefix(r.Name, reservedLimits) {
+			return s.at(key+".name", "begins as the names of the quotas of apps do, "+reservedLimits)
 		}
 		for j := range i {
 			if s.Limits[j].Name == r.Name {

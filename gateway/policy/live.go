@@ -42,6 +42,7 @@ type Live struct {
 	done     chan struct{}
 	retired  retired
 	seen     string // hash of the file at the last look
+	text     []byte // of the policy in use
 	tried    string // hash of the file that was tried last
 }
 
@@ -83,7 +84,7 @@ func Open(path string, rooms Rooms, o Options) (*Live, error) {
 	if err != nil {
 		return nil, l.named(err)
 	}
-	l.now = b
+	l.now, l.text = b, text
 	l.tried = hash(text)
 	l.status = Status{File: path, Version: 1, Hash: l.tried, LoadedAt: o.Clock.Now()}
 	return l, nil
@@ -140,6 +141,18 @@ func (l *Live) Reload() (Status, error) {
 	return l.status, err
 }
 
+// Rebuild makes the policy in use again from what the rooms say now, such as the quotas of apps. What is said of a newer file that is
+// not usable stays.
+func (l *Live) Rebuild() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	tried, was := l.tried, l.status
+	err := l.use(l.text)
+	l.tried = tried
+	l.status.LastError, l.status.LastErrorAt = was.LastError, was.LastErrorAt
+	return err
+}
+
 // use brings a file into use. l.mu is held.
 func (l *Live) use(text []byte) (err error) {
 	defer func() {
@@ -173,7 +186,7 @@ func (l *Live) use(text []byte) (err error) {
 	for _, swap := range swaps {
 		swap()
 	}
-	l.now = b
+	l.now, l.text = b, text
 	l.status.Version++
 	l.status.Hash, l.status.LoadedAt, l.status.LastError, l.status.LastErrorAt = l.tried, l.o.Clock.Now(), "", nil
 	l.o.Logger.Info("the gateway's policy has changed", "file", l.path, "version", l.status.Version, "hash", l.tried)
