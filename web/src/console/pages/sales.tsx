@@ -16,9 +16,10 @@ export default function Sales() {
   const [filters, set] = useFilters(spec)
   const list = useList<SaleDetail>(['sales'], (_, o) => operatorListSales(api, o), 2000)
   const q = (filters.q ?? '').toLowerCase()
-  const rows = list.rows.filter(
-    s => (!filters.state || s.state === filters.state) && (!q || `${s.id} ${s.title}`.toLowerCase().includes(q)),
-  )
+  // Copies that rehearsals run on are shown to who looks for them.
+  const rows = list.rows
+    .filter(s => q !== '' || !s.id.startsWith('rehearsal-'))
+    .filter(s => (!filters.state || s.state === filters.state) && (!q || `${s.id} ${s.title}`.toLowerCase().includes(q)))
   return (
     <>
       <Head title={t('nav.sales')} note={t('sales.note')}>
