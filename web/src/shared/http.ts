@@ -85,6 +85,8 @@ export class Http implements Caller {
         headers: this.headers(request, options),
         signal: stop.signal,
         credentials: 'same-origin',
+        // A browser that asks with a tag shows the old body again on 304, and with it the server's time of then.
+        cache: 'no-store',
         ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
       })
       return await this.read<T>(response)

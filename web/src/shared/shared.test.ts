@@ -15,6 +15,19 @@ describe('the generated client', () => {
 const answering = (r: () => Response | Promise<Response>) => new Http({ fetch: async () => r(), now: () => 1000 })
 
 describe('calls', () => {
+  // The browser's cache answers none of them: its 304 would bring back the server's time of an earlier answer.
+  it('are never answered by the cache', async () => {
+    let cache: string | undefined
+    const h = new Http({
+      fetch: async (_, o) => {
+        cache = o?.cache
+        return new Response('{}')
+      },
+    })
+    await h.call('GET', '/', {})
+    expect(cache).toBe('no-store')
+  })
+
   // An answer is good, a problem, or lost; what is no answer of ours is lost, never a failure.
   it('have three outcomes', async () => {
     const ok = await answering(
