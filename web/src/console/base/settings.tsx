@@ -29,10 +29,10 @@ const day = {
   colorTextPlaceholder: '#66736f',
 }
 const night = {
-  colorPrimary: '#2f9e8f',
+  colorPrimary: '#40bba9',
   colorLink: '#4cc3b1',
-  colorError: '#ff7b78',
-  colorTextLightSolid: '#04211d', // on the bright fills of the night
+  colorError: '#ff9d9a',
+  colorTextLightSolid: '#021512', // on the bright fills of the night
   colorBgBase: '#101514',
   colorTextDescription: '#a3b1ad',
   colorTextPlaceholder: '#8b9995',
