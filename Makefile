@@ -1,6 +1,7 @@
 # make demo   build and watch a stampede, then look around in the browser
 # make web    build the pages (needs Node 20 and npm), which the next build takes into the binary
 # make test   everything that must hold before a change lands
+# make screenshots   the pictures of docs/tour.md, from the browser tests
 # make check  vet, staticcheck, gofmt
 # make soak   every fault on real engines, several times, and storms on six processes (an hour); writes docs/resilience.md
 # make bench  one interleaved run of ratios (about six minutes); BENCH="-only embedded" runs a part, BENCH=-help names them
@@ -12,7 +13,7 @@ COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
 export CGO_ENABLED ?= 0
 
-.PHONY: demo build web faces test soak bench check
+.PHONY: demo build web faces test soak bench check screenshots
 
 demo: faces build
 	$(BIN) demo
@@ -33,6 +34,9 @@ faces:
 
 test: build
 	$(GO) run ./internal/house/testrun
+
+screenshots:
+	scripts/screenshots
 
 SOAK ?= 3
 
