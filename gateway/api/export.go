@@ -30,7 +30,7 @@ func (s *surface) exportCalls() {
 		{Name: "work", In: "query", Description: "an id of your choice: topic work:<id> of /admin/v1/live tells how far the export is", Schema: &huma.Schema{Type: "string"}},
 	}
 	op.Responses = map[string]*huma.Response{
-		"200":     {Description: "one JSON object a line", Content: map[string]*huma.MediaType{
+		"200": {Description: "one JSON object a line", Content: map[string]*huma.MediaType{
 			"application/x-ndjson": {Schema: &huma.Schema{Type: "string"}}, "text/csv": {Schema: &huma.Schema{Type: "string"}},
 			reportTypes()["xlsx"]: {Schema: &huma.Schema{Type: "string", Format: "binary"}},
 		}},
