@@ -6,16 +6,18 @@
 // each count as one. It exits 1 when anything failed. A group that could not run says so.
 //
 // A line per engine closes the run: "redis  ran (7.0.15)" or "mysql  not run, because …", from what the tests themselves have
-// written down. With CI=true or ENGINES=require missing engines are installed where this process may, and one that was
+// written down. -only vet,web runs those groups and no others. With CI=true or ENGINES=require missing engines are installed where this process may, and one that was
 // not run is a failure.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,12 +34,14 @@ type group struct {
 }
 
 func main() {
+	only := flag.String("only", "", "run these groups only, separated by commas")
+	flag.Parse()
 	log, remove, err := evidence()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "testrun:", err)
 		os.Exit(1)
 	}
-	failed := execute([]group{
+	groups, err := chosen([]group{
 		{"vet", command("go", "vet", "./...")},
 		{"install", install},
 		{"tests", tests},
@@ -47,11 +51,36 @@ func main() {
 		{"web", faces},
 		{"browser", browser},
 		{"demo", command(binary, "demo", "--exit")},
-	}, log)
+	}, *only)
+	failed := err != nil
+	if failed {
+		fmt.Fprintln(os.Stderr, "testrun:", err)
+	} else {
+		failed = execute(groups, log)
+	}
 	remove()
 	if failed {
 		os.Exit(1)
 	}
+}
+
+// chosen returns the groups that only names, in their own order; all if it names none.
+func chosen(groups []group, only string) ([]group, error) {
+	if only == "" {
+		return groups, nil
+	}
+	names := strings.Split(only, ",")
+	var is []string
+	groups = slices.DeleteFunc(groups, func(g group) bool {
+		is = append(is, g.name)
+		return !slices.Contains(names, g.name)
+	})
+	for _, n := range names {
+		if !slices.Contains(is, n) {
+			return nil, fmt.Errorf("there is no group %q; there are %s", n, strings.Join(is, ", "))
+		}
+	}
+	return groups, nil
 }
 
 // execute runs the groups one after the other and prints what became of them and of the engines.
