@@ -125,7 +125,10 @@ export class Person {
       const r = await (window as any).axe.run(document, { resultTypes: ['violations'] })
       return r.violations
         .filter((v: { impact: string }) => v.impact === 'serious' || v.impact === 'critical')
-        .map((v: { id: string; nodes: { html: string; failureSummary: string }[] }) => `${v.id}: ${v.nodes.map(n => `${n.html.slice(0, 160)} ${n.failureSummary}`).join(' | ')}`)
+        .map(
+          (v: { id: string; nodes: { html: string; failureSummary: string }[] }) =>
+            `${v.id}: ${v.nodes.map(n => `${n.html.slice(0, 160)} ${n.failureSummary}`).join(' | ')}`,
+        )
     })
   }
 }

@@ -37,6 +37,11 @@ it('finds what is wrong', () => {
   expect(item({ price: '1.234' })).toEqual(['/items/0/price'])
   expect(item({ stock: '1000000001' })).toEqual(['/items/0/stock'])
   expect(item({ stock: '-1' })).toEqual(['/items/0/stock'])
+  expect(pointers({ admission: 'draw', source: ' ' })).toEqual(['/line/publicSource'])
+  expect(pointers({ admission: 'draw', source: '字'.repeat(67) })).toEqual(['/line/publicSource'])
+  expect(pointers({ admission: 'draw', source: 'drand', closes: good.ends })).toEqual(['/line/closesAt'])
+  expect(pointers({ admission: 'draw', source: 'drand', closes: good.starts })).toEqual([])
+  expect(pointers({ admission: 'line' })).toEqual([])
   expect(pointers({ items: [...good.items, ...good.items] })).toEqual(['/items/1/sku'])
 })
 

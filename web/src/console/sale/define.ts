@@ -66,6 +66,10 @@ export function findings(d: Draft): Finding[] {
   if (!/^[A-Z]{3}$/.test(d.currency)) add('/items/0/currency', 'find.currency')
   if (d.admission !== 'open') seconds('/line/ratePerSecond', d.rate, 1, 1_000_000)
   if (d.admission !== 'open' && d.reach !== '' && !(Number(d.reach) >= 0)) add('/line/reach', 'find.number')
+  if (d.admission === 'draw' && !d.source.trim()) add('/line/publicSource', 'find.source')
+  else if (d.admission === 'draw' && (new TextEncoder().encode(d.source).length > 200 || control.test(d.source)))
+    add('/line/publicSource', 'find.sourceLong')
+  if (d.admission === 'draw' && d.closes !== '' && !(Date.parse(d.closes) < ends)) add('/line/closesAt', 'find.closes')
   if (d.items.length === 0 || d.items.length > 50) add('/items', 'find.items')
   return out.concat(d.items.flatMap((item, i) => itemFindings(d, item, i)))
 }
