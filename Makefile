@@ -1,6 +1,6 @@
 # make demo   build and watch a stampede, then look around in the browser
 # make web    build the pages (needs Node 20 and npm), which the next build takes into the binary
-# make test   everything that must hold before a change lands
+# make test   everything that must hold before a change lands; ONLY=web,browser runs those groups
 # make screenshots   the pictures of docs/tour.md, from the browser tests
 # make check  vet, staticcheck, gofmt
 # make soak   every fault on real engines, several times, and storms on six processes (an hour); writes docs/resilience.md
@@ -33,7 +33,7 @@ faces:
 	fi
 
 test: build
-	$(GO) run ./internal/house/testrun
+	$(GO) run ./internal/house/testrun $(if $(ONLY),-only $(ONLY))
 
 screenshots:
 	scripts/screenshots
