@@ -88,6 +88,10 @@ func TestRefusals(t *testing.T) {
 		"engine not whole":   {env: "PENSTOCK_GATE=redis:", want: []string{"gate", "whole URL", "redis://"}},
 		"unknown role":       {env: "PENSTOCK_TARGET=sale,cashier", want: []string{"target", "cashier", "timers"}},
 		"role on one file":   {env: "PENSTOCK_TARGET=sale", want: []string{"stock", "one process", "mysql://", "keys.file"}},
+		"issuer no web":      {env: "PENSTOCK_IDENTITY_ISSUER=ftp://x", want: []string{"identity.issuer", "https", "loopback"}},
+		"issuer with path":   {env: "PENSTOCK_IDENTITY_ISSUER=https://x/y", want: []string{"identity.issuer", "scheme and host only"}},
+		"issuer in clear":    {env: "PENSTOCK_IDENTITY_ISSUER=http://login.shop", want: []string{"identity.issuer", "loopback"}},
+		"our own by name":    {flags: map[string]string{"transactions.participants": "stock=http://x"}, want: []string{"names stock", "another name"}},
 		"sqlite with a path": {env: "PENSTOCK_ORDERS=sqlite:/x.db", want: []string{"orders", "data directory"}},
 		"no unit":            {file: "payment: {window: 15}\n", want: []string{"payment.window", `"15"`, "unit", `"15m"`}},
 		"out of range":       {file: "node: 32\n", want: []string{"node", `"32"`, "0 to 31"}},
@@ -116,6 +120,26 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%q gives the password away", err)
 			}
 		})
+	}
+}
+
+// A process that only forwards calls needs keys of the others and no database; an issuer of this machine may be plain; names are words.
+func TestAccepted(t *testing.T) {
+	t.Parallel()
+	for _, flags := range []map[string]string{
+		{"target": RoleGateway, "keys.file": "/k.json"}, {"identity.issuer": "http://127.0.0.1:8081"}, {"identity.issuer": "http://localhost"}, {"identity.issuer": ""},
+	} {
+		if _, err := Load(Sources{Flags: flags}); err != nil {
+			t.Errorf("%v: %v", flags, err)
+		}
+	}
+	for name, want := range map[string]string{"apps.tokenTTL": "apps-token-ttl", "keys.passTTL": "keys-pass-ttl", "payment.lateMoney": "payment-late-money"} {
+		if got := (Key{Name: name}).Flag(); got != want {
+			t.Errorf("the flag of %s is %s, want %s", name, got, want)
+		}
+	}
+	if near := Nearest("reason", []string{"json", "role"}); near != "" {
+		t.Errorf("reason is taken for %s", near)
 	}
 }
 

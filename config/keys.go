@@ -28,9 +28,13 @@ func (k Key) Env() string {
 // Flag returns the command line flag that sets the key, without the dashes.
 func (k Key) Flag() string {
 	var b strings.Builder
+	capital := false // the letter before was one: TTL is one word
 	for _, r := range strings.ReplaceAll(k.Name, ".", "-") {
-		if r >= 'A' && r <= 'Z' {
-			b.WriteByte('-')
+		before := capital
+		if capital = r >= 'A' && r <= 'Z'; capital {
+			if !before {
+				b.WriteByte('-')
+			}
 			r += 'a' - 'A'
 		}
 		b.WriteRune(r)
@@ -186,7 +190,7 @@ func selling(c *Config) []Key {
 		{Name: "transactions.call", Default: "3s", Example: "3s", v: span{&c.Transactions.Call, 10 * time.Millisecond, 10 * time.Minute}, Help: "One call to a participant."},
 		{Name: "transactions.tries", Default: "12", Example: "12", v: number{&c.Transactions.Tries, 1, 1000}, Help: "Calls of one step without an outcome, with growing pauses (200 ms to 30 s), before a person is asked. 12 take about two minutes."},
 		{Name: "transactions.keep", Default: "720h", Example: "720h", v: pause{span{&c.Transactions.Keep, time.Hour, 87600 * time.Hour}}, Help: "How long transactions are kept after they ended, with their timelines and barriers; those that have not ended, or wait for a person, stay. An id may be used again afterwards. `off` keeps all."},
-		{Name: "identity.issuer", Default: "", Example: "https://login.shop.example", v: text{&c.Identity.Issuer, "URL", false}, Help: "Public URL of the admin listener, scheme and host only: other systems use the login there as an OpenID Connect provider. `http` is for loopback only. Empty: no other system may."},
+		{Name: "identity.issuer", Default: "", Example: "https://login.shop.example", v: issuer{&c.Identity.Issuer}, Help: "Public URL of the admin listener, scheme and host only: other systems use the login there as an OpenID Connect provider. `http` is for loopback only. Empty: no other system may."},
 		{Name: "identity.key", Secret: true, Default: "", Example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", v: webhookSecret{&c.Identity.Key}, Help: "Encrypts second factors and signing keys where they are stored, and signs device cookies. Empty: one is made and kept in the data directory. Processes that share engines need the same."},
 		{Name: "identity.idle", Default: "30m", Example: "15m", v: span{&c.Identity.Idle, time.Minute, 30 * 24 * time.Hour}, Help: "A session that is not used for so long is over."},
 		{Name: "identity.life", Default: "12h", Example: "8h", v: span{&c.Identity.Life, time.Minute, 30 * 24 * time.Hour}, Help: "A session is over after so long in any case."},

@@ -38,6 +38,8 @@ func (v named) set(s string) error {
 			return fmt.Errorf("has a URL for %s that is not http(s) without user, query and fragment", name)
 		case slices.ContainsFunc(all, func(n Named) bool { return n.Name == name }):
 			return errors.New("has the name " + name + " twice")
+		case name == "stock" || name == "order" || name == "balance":
+			return errors.New("names " + name + ", which is this Penstock's own; choose another name")
 		}
 		all = append(all, Named{name, strings.TrimRight(link, "/")})
 	}

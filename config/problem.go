@@ -107,7 +107,7 @@ func checkRoles(c Config) (found Problems) {
 	lack := func(key, what, example string) {
 		found = append(found, Problem{Key: key, Value: "", What: what + " while target is " + target, Example: example})
 	}
-	if !c.Shared() {
+	if !c.Shared() && c.Has(RoleSale, RoleOrder, RoleAdmin, RoleTimers, RoleRelay, RoleSandbox) { // a gateway alone has no database
 		found = append(found, Problem{Key: "stock", Value: c.Stock, What: "has one process, which has all roles; target is " + target, Example: "mysql://penstock:secret@db:3306/penstock"})
 	}
 	if c.Keys.File == "" {
@@ -127,7 +127,7 @@ func checkRoles(c Config) (found Problems) {
 
 // Nearest returns the name closest to word by edits, or "" when none is close enough to be meant.
 func Nearest(word string, names []string) string {
-	best, least := "", len(word)/3+2
+	best, least := "", len(word)/4+2 // one wrong letter, and one more for each four
 	for _, n := range names {
 		d := edits(strings.ToLower(word), strings.ToLower(n))
 		if d < least || d == least && best != "" && n < best {

@@ -354,6 +354,24 @@ func (v link) set(s string) error {
 	return nil
 }
 
+// issuer is the scheme and host by which others reach a listener: https, or http of this machine. Or nothing.
+type issuer struct{ p *string }
+
+func (v issuer) kind() string   { return "URL" }
+func (v issuer) String() string { return *v.p }
+func (v issuer) set(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case s == "":
+	case err != nil || u.Host == "" || s != u.Scheme+"://"+u.Host:
+		return errors.New("is not a URL of scheme and host only")
+	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Host) && !loopback(u.Host+":80")):
+		return errors.New("must be https; http is for loopback only")
+	}
+	*v.p = s
+	return nil
+}
+
 type base struct{ p *string }
 
 func (v base) kind() string   { return "URL or path" }
