@@ -385,6 +385,9 @@ func testUnfairness(t *testing.T, e engine) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	if _, err := Recompute(strings.NewReader(`{"id":"queue"}`)); err == nil || errors.Is(err, ErrUnfair) {
+		t.Errorf("a file of something else: %v", err)
+	}
 }
 
 // Fewer are called while decisions are slow, down to a trickle, and more again, up to the rate, once they are quick; and never more

@@ -17,7 +17,7 @@ type Served struct{ Lines, Entries, Calls int }
 
 // Recompute reads the export "line" and checks its rule with nothing but what stands there: entries are numbered without gaps, a draw
 // gave each of its pot one place, and whenever an entry was called, nobody in front of it was waiting. Within a batch, moves away from
-// waiting come first, then calls in their order, then returns and new entries. Errors wrap [ErrUnfair].
+// waiting come first, then calls in their order, then returns and new entries. Errors wrap [ErrUnfair] unless it is no such export.
 func Recompute(r io.Reader) (Served, error) {
 	lines := map[string]*history{}
 	var names []string
@@ -26,6 +26,9 @@ func Recompute(r io.Reader) (Served, error) {
 		var rec Record
 		if err := d.Decode(&rec); err != nil {
 			return Served{}, fmt.Errorf("read the export: %w", err)
+		}
+		if rec.Kind == "" || rec.Sale == "" || rec.Entry == "" {
+			return Served{}, errors.New("read the export: it has a line without kind, sale and entry, which no export \"line\" has")
 		}
 		name := rec.Sale + "\x00" + rec.SKU
 		if lines[name] == nil {

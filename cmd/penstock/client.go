@@ -199,11 +199,16 @@ func refusal(resp *http.Response) error {
 		what = printable(p.Title)
 	}
 	for _, f := range p.Errors {
+		if f.Pointer != "" && f.Detail != "" && what == printable(strings.TrimPrefix(f.Pointer, "/")+": "+f.Detail) {
+			continue // it is said already
+		}
 		what += "; " + strings.TrimSpace(printable(f.Pointer)+" "+printable(f.Detail))
 	}
 	err := fmt.Errorf("the server refused (%s): %s", printable(name), what)
 	switch code := errs.Code(name); code {
-	case errs.Unauthenticated, errs.Forbidden:
+	case errs.Forbidden:
+		return &failure{exitUsage, err, "docs/login.md says what each role may; `penstock token --role admin --user U --data DIR` makes a token that may do everything"}
+	case errs.Unauthenticated:
 		return &failure{exitUsage, err, "use an operator's token: `penstock token --role operator --user U --data DIR`"}
 	case errs.Invalid, errs.KeyMissing, errs.KeyReused, errs.UnsupportedMedia, errs.TooLarge, errs.MethodNotAllowed:
 		return &failure{exitUsage, err, ""}

@@ -80,14 +80,14 @@ func classify(err error) (code int, hint string) {
 	case errors.Is(err, owner.ErrTaken):
 		return exitUnreachable, "stop the process that owns the directory, or give this one another with --data"
 	case errors.Is(err, syscall.EADDRINUSE):
-		return exitUnreachable, "choose another address; port 0 takes a free one, for example --listen-public 127.0.0.1:0"
+		return exitUnreachable, "another server may run here; the flags are --listen-public, --listen-admin, --listen-probe and --listen-sandbox"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return exitUnreachable, "let this user write there, or choose another directory with --data"
 	case errors.Is(err, syscall.ENOSPC):
 		return exitUnreachable, "make room on that disk, or choose another directory with --data"
 	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
-		return exitUnreachable, "that path cannot be used; choose another directory with --data"
+		return exitUnreachable, "that path cannot be used; --data names the data directory, `penstock config show` prints what is in force"
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return exitUnreachable, "is the server running there? --url says where to look"

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,9 @@ func newLine(e *env) *cobra.Command {
 		}
 		defer f.Close()
 		got, err := line.Recompute(f)
+		if err != nil && !errors.Is(err, line.ErrUnfair) {
+			return usage("write it with `penstock export line`", "%s: %w", given[0], err)
+		}
 		if err != nil {
 			return failed("the export names entries by their numbers", "%w", err)
 		}
@@ -83,8 +87,11 @@ func verifyDraw(e *env) *cobra.Command {
 			}
 		}
 		got, err := draw.Verify(text, promised)
+		if errors.Is(err, draw.ErrNotDrawn) {
+			return failed("save it again once the public value is known and `penstock draw value` has given it", "%s", why(err))
+		}
 		if errors.Is(err, draw.ErrDisagrees) {
-			return failed("nothing that was published may be altered by a byte; save it as it came", "DISAGREES: %w", err)
+			return failed("nothing that was published may be altered by a byte; save it as it came", "DISAGREES: %s", why(err))
 		}
 		if err != nil {
 			return err
@@ -95,6 +102,11 @@ func verifyDraw(e *env) *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// why leaves out of a disagreement that it is one.
+func why(err error) string {
+	return printable(strings.TrimPrefix(err.Error(), draw.ErrDisagrees.Error()+": "))
 }
 
 // mostOfDraw bounds what is read of a published draw: a million entrants.
@@ -119,7 +131,11 @@ func published(ctx context.Context, from string, given []string) ([]byte, error)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, mostOfDraw))
 	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("GET %s answered %d: %.300s", from, resp.StatusCode, text)
+		var p problem
+		if json.Unmarshal(text, &p) != nil || p.Detail == "" {
+			p.Detail = fmt.Sprintf("%.300s", text)
+		}
+		err = usage("for example http://127.0.0.1:8080/v1/sales/first/draw", "GET %s answered %d: %s", printable(from), resp.StatusCode, printable(p.Detail))
 	}
 	return text, err
 }

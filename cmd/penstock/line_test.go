@@ -124,7 +124,7 @@ func (p *pot) published(t *testing.T, s *server, name, state string) {
 
 func (p *pot) promised(t *testing.T) {
 	p.published(t, p.at[1], "promised.json", "collecting")
-	p.at[0].do(t, 1, []string{"draw", "verify", filepath.Join(p.dir, "promised.json")}, "DISAGREES")
+	p.at[0].do(t, 1, []string{"draw", "verify", filepath.Join(p.dir, "promised.json")}, "nothing is drawn yet")
 	p.at[0].do(t, 1, []string{"draw", "value", "d", "--value", "8f2c", "--reason", "too early"}, "illegal-transition")
 	p.at[0].do(t, 2, []string{"draw", "value", "d", "--reason", "r"}, "--value is needed")
 	p.at[0].do(t, 2, []string{"draw", "value", "d", "--value", "x"}, "--reason is missing")
@@ -184,7 +184,7 @@ func (p *pot) watch(t *testing.T, i int) <-chan string {
 // close waits for the pot to be closed, and for the list to be out long enough for a value; a value that is given before is refused.
 func (p *pot) close(t *testing.T) {
 	p.published(t, p.at[0], "listed.json", "closed")
-	p.at[0].do(t, 1, []string{"draw", "verify", filepath.Join(p.dir, "listed.json")}, "DISAGREES")
+	p.at[0].do(t, 1, []string{"draw", "verify", filepath.Join(p.dir, "listed.json")}, "nothing is drawn yet")
 	listed, err := os.ReadFile(filepath.Join(p.dir, "listed.json"))
 	var doc struct {
 		Draws []struct {
@@ -240,6 +240,9 @@ func (p *pot) verify(t *testing.T) {
 	s.do(t, 0, []string{"draw", "verify", at("draw.json"), "--before", at("promised.json")}, agrees)
 	s.do(t, 0, []string{"draw", "verify", "--url", "http://" + s.at["public"] + "/v1/sales/d/draw", "--before", at("listed.json")}, agrees)
 	s.do(t, 2, []string{"draw", "verify"}, "give a file or --url")
+	s.do(t, 1, []string{"draw", "verify", at("promised.json")}, "nothing is drawn yet", "collecting")
+	s.do(t, 2, []string{"draw", "verify", "--url", "http://" + s.at["public"] + "/v1/sales/nobodys/draw"}, "answered 404", "no sale")
+	s.do(t, 2, []string{"line", "verify", at("promised.json")}, "no export")
 	text, err := os.ReadFile(at("draw.json"))
 	if err != nil {
 		t.Fatal(err)

@@ -81,7 +81,7 @@ func createSale() act {
 	return act{
 		use: "create -f FILE", short: "create a sale from a JSON file (- for standard input)",
 		flags: func(c *cobra.Command) {
-			c.Flags().StringVarP(&file, "file", "f", "", "definition: {id,title,startsAt,endsAt,paymentWindowSeconds,graceSeconds,items:[{sku,title,price,currency,stock,limitPerUser}]}")
+			c.Flags().StringVarP(&file, "file", "f", "", "definition: {id,title,startsAt,endsAt,paymentWindowSeconds,graceSeconds,waitingList,admission,line,items:[{sku,title,price,currency,stock,limitPerUser}]}")
 		},
 		run: func(ctx context.Context, o *operator, _ []string) error {
 			raw, err := readDefinition(o.e, file)

@@ -36,7 +36,7 @@ func addSettings(e *env, c *cobra.Command, keys ...string) *settings {
 		if len(keys) > 0 && !slices.Contains(keys, k.Name) {
 			continue
 		}
-		c.Flags().String(k.Flag(), k.Default, k.Help)
+		c.Flags().String(k.Flag(), k.Default, strings.ReplaceAll(k.Help, "`", "")) // pflag would take the first quoted word for the name of the value
 		f := c.Flags().Lookup(k.Flag())
 		f.Hidden = !k.Main
 		if k.Type() == "true or false" {

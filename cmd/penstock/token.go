@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,6 +61,8 @@ func (f tokenFlags) validate() error {
 		return usage("for example `penstock token --user alice`", "--user is missing")
 	case f.role != "" && !identity.Role(f.role).Valid():
 		return usage("leave --role out for a buyer, or write --role viewer, support, operator or admin", "--role %q is not a role", f.role)
+	case strings.HasPrefix(f.user, "app:"):
+		return usage("an app gets a token at POST /oauth2/token, see docs/open-api.md", "--user %q: what begins with app: is an app and nobody else", f.user)
 	case f.life <= 0:
 		return usage("for example --for 1h", "--for %v is not a time to come", f.life)
 	case f.count < 0 || f.count > maxTokens:

@@ -133,6 +133,9 @@ func spell(v any) []byte {
 // ErrDisagrees says that a document is not what its own secret, list and value give.
 var ErrDisagrees = errors.New("the draw disagrees")
 
+// ErrNotDrawn says that a draw has no value yet, so that there is nothing to verify. It comes together with [ErrDisagrees].
+var ErrNotDrawn = errors.New("nothing is drawn yet")
+
 // Verify recomputes every draw of a text that Spell wrote. committed, if not nil, holds the documents as they were published
 // before the value was known: what they promised, and the list if it was there, must not have changed. Errors wrap [ErrDisagrees] and name the member.
 func Verify(text []byte, committed *Documents) (Documents, error) {
@@ -160,8 +163,11 @@ func Verify(text []byte, committed *Documents) (Documents, error) {
 }
 
 func (d *Document) verify() error {
-	if d.Version != 1 || d.State != Drawn {
-		return fmt.Errorf("version %d and state %q: want 1 and %q", d.Version, d.State, Drawn)
+	if d.Version != 1 {
+		return fmt.Errorf("its version is %d, want 1", d.Version)
+	}
+	if d.State != Drawn {
+		return fmt.Errorf("%w: the state is %q", ErrNotDrawn, d.State)
 	}
 	secret, err := hex.DecodeString(d.Secret)
 	if err != nil || len(secret) != sha256.Size {
