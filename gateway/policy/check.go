@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -57,9 +58,17 @@ func (s *source) checkLimits(routes map[string]gateway.Access) error {
 	return nil
 }
 
+// apiName has words as package partner lets apps have them: what it could not give to an app is a slip.
+var apiName = regexp.MustCompile(`^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$`)
+
 func (s *source) checkAPIs(routes map[string]gateway.Access) error {
 	owner := map[string]string{}
 	for _, name := range sorted(s.APIs) {
+		if len(name) > 64 || !apiName.MatchString(name) {
+			p := s.at("apis."+name, "is no name of an API: two words or more in lower case with dots between")
+			p.Value = ""
+			return p
+		}
 		if err := s.patterns("apis."+name, s.APIs[name], routes); err != nil {
 			return err
 		}
@@ -136,6 +145,21 @@ func (s *source) anyoneOnly(key string, r Rule, routes map[string]gateway.Access
 	return nil
 }
 
+// meant is the route of the same method whose path a pattern comes close to, or "".
+func meant(routes map[string]gateway.Access, pattern string) string {
+	method, path, _ := strings.Cut(pattern, " ")
+	var paths []string
+	for _, name := range sorted(routes) {
+		if p, same := strings.CutPrefix(name, method+" "); same {
+			paths = append(paths, p)
+		}
+	}
+	if near := config.Nearest(path, paths); near != "" {
+		return method + " " + near
+	}
+	return ""
+}
+
 // patterns refuses names of routes that there are not.
 func (s *source) patterns(key string, patterns []string, routes map[string]gateway.Access) error {
 	for i, p := range patterns {
@@ -146,7 +170,7 @@ func (s *source) patterns(key string, patterns []string, routes map[string]gatew
 		}
 		if !found {
 			problem := s.at(at, "is no route")
-			problem.Near = config.Nearest(p, sorted(routes))
+			problem.Near = meant(routes, p)
 			problem.Example = "GET /v1/orders, or GET /v1/* for all that begin so"
 			return problem
 		}

@@ -60,13 +60,17 @@ var examples = map[string]string{
 func example(key string) string {
 	last := key[strings.LastIndexByte(key, '.')+1:]
 	last, _, _ = strings.Cut(last, "[")
+	parent, _, found := cutLast(key)
+	if found && strings.HasSuffix(parent, ".stages") { // stages have names that keys have too
+		if last == "token" {
+			return "token: on"
+		}
+		return last + ": off"
+	}
 	if e, ok := examples[last]; ok {
 		return e
 	}
-	parent, _, found := cutLast(key)
 	switch {
-	case found && strings.HasSuffix(parent, "stages"):
-		return "token: on"
 	case found && strings.HasSuffix(parent, "patience"):
 		return "paying: 2s"
 	case found && strings.HasSuffix(parent, "breakers"):

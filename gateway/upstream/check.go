@@ -59,6 +59,7 @@ func (r Route) check(key string) error {
 		key, example, what string
 	}{
 		{!strings.HasPrefix(path, "/"), ".match", "match: GET /v1/products/{id}", "must be a method and a path"},
+		{method != strings.ToUpper(method), ".match", "match: GET /v1/products/{id}", "has a method in small letters: it would match no call"},
 		{method == http.MethodConnect || method == http.MethodTrace, ".match", "match: GET /v1/products/{id}", "has a method that is not forwarded"},
 		{strings.HasSuffix(path, "/") || strings.Contains(path, "{$}"), ".match", "match: GET /ext/{rest...}", "ends with a slash: no such path is served; write {rest...} for all below"},
 		{(r.Upstream == "") == (len(r.Split) == 0), "", "upstream: catalog", "needs either upstream or split"},

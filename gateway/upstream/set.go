@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -138,6 +139,9 @@ func (s *Set) add(key string, spec Route) error {
 	if err := spec.check(key); err != nil {
 		return err
 	}
+	if s.routes[spec.Match] != nil {
+		return bad(key+".match", "match: GET /v1/products/{id}", "is the match of another route too")
+	}
 	r, err := s.route(key, spec)
 	if err != nil {
 		return err
@@ -151,10 +155,13 @@ func (s *Set) add(key string, spec Route) error {
 	return nil
 }
 
+// registeredAt is what net/http says about our source, which is no news to whoever writes a policy.
+var registeredAt = regexp.MustCompile(` \(registered at [^)]*\)`)
+
 func register(mux *http.ServeMux, pattern string, h http.Handler) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			what, _, _ := strings.Cut(fmt.Sprint(p), "(registered at")
+			what, _, _ := strings.Cut(registeredAt.ReplaceAllString(fmt.Sprint(p), ""), ":\n") // an explanation of net/http follows
 			err = fmt.Errorf("cannot be: %s", strings.Join(strings.Fields(what), " "))
 		}
 	}()
