@@ -29,11 +29,23 @@ function recompute(d) {
   }
 }
 
+// file reads a file, or says that it cannot and ends: that is no word on a draw.
+function file(path) {
+  try {
+    return readFileSync(path)
+  } catch (e) {
+    console.error(path === undefined ? 'write: node verify.mjs draw.json [published-before.json]' : e.message)
+    process.exit(2)
+  }
+}
+
 try {
-  const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(process.argv[2])).replace(/\n$/, '')
-  const draws = JSON.parse(text).draws.map(recompute)
+  const text = new TextDecoder('utf-8', { fatal: true }).decode(file(process.argv[2])).replace(/\n$/, '')
+  const published = JSON.parse(text).draws
+  if (!Array.isArray(published)) fail('this is no document of a draw')
+  const draws = published.map(recompute)
   if (!draws.length || JSON.stringify({ draws }) !== text) fail('what was published is not what its secret, list and value give')
-  const before = process.argv[3] ? JSON.parse(readFileSync(process.argv[3])).draws : []
+  const before = process.argv[3] ? JSON.parse(file(process.argv[3])).draws : []
   for (const b of before) {
     const d = draws.find((x) => x.sale === b.sale && x.sku === b.sku) ?? fail(`SKU ${b.sku} is missing`)
     for (const name of ['commitment', 'closesAt', 'publicSource']) if (d[name] !== b[name]) fail(`${name} was changed afterwards`)

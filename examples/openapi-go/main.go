@@ -51,6 +51,9 @@ func run(o options, args []string) error {
 	if len(args) < 2 || len(args) > 3 {
 		return errors.New("write METHOD PATH [BODY], for example GET /v1/orders")
 	}
+	if o.secret == "" || (o.key == "") == (o.id == "") {
+		return errors.New("give --key sk_… or --id app_…, and its secret in OPENAPI_SECRET")
+	}
 	body := []byte(strings.Join(args[2:], ""))
 	req, err := http.NewRequest(args[0], strings.TrimRight(o.url, "/")+args[1], bytes.NewReader(body))
 	if err != nil {

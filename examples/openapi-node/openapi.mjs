@@ -11,11 +11,21 @@ import { parseArgs } from "node:util";
 import { sign } from "./sign.mjs";
 
 const text = { type: "string" };
-const { values: o, positionals: args } = parseArgs({
-  allowPositionals: true,
-  options: { url: { type: "string", default: "http://127.0.0.1:8080" }, key: text, id: text, "idempotency-key": text, vectors: text },
-});
+const usage = "write METHOD PATH [BODY], for example --key sk_… GET /v1/orders, with the secret in OPENAPI_SECRET";
+const { values: o, positionals: args } = options();
 const secret = process.env.OPENAPI_SECRET ?? ""; // not an argument: others on the machine can read those
+
+function options() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { url: { type: "string", default: "http://127.0.0.1:8080" }, key: text, id: text, "idempotency-key": text, vectors: text },
+    });
+  } catch (e) {
+    console.error(`${e.message}\n${usage}`);
+    process.exit(1);
+  }
+}
 
 // grant gets a token by OAuth2 client credentials. Keep it until it expires; this program asks each time.
 async function grant() {
@@ -60,7 +70,8 @@ function checkVectors(path) {
 
 try {
   if (o.vectors !== undefined) checkVectors(o.vectors);
-  else if (args.length < 2 || args.length > 3) throw new Error("write METHOD PATH [BODY], for example GET /v1/orders");
+  else if (args.length < 2 || args.length > 3) throw new Error(usage);
+  else if (secret === "" || (o.key === undefined) === (o.id === undefined)) throw new Error("give --key sk_… or --id app_…, and its secret in OPENAPI_SECRET");
   else await call(args);
 } catch (err) {
   console.error(err.message);

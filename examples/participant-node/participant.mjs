@@ -19,7 +19,10 @@ const { values: opt } = parseArgs({
   },
 });
 const key = Buffer.from(opt.secret.replace(/^whsec_/, ''), 'base64');
-if (key.length < 24) throw new Error('--secret is whsec_ and the base64 of at least 24 bytes');
+if (key.length < 24) {
+  console.error('--secret (or PARTICIPANT_SECRET) is whsec_ and the base64 of at least 24 bytes: participants.secret of the data directory');
+  process.exit(2);
+}
 
 const branches = new Map(); // "transaction/branch" → { state, points }
 const account = { free: Number(opt.points), held: 0, taken: 0 };
