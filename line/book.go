@@ -45,7 +45,7 @@ type book struct {
 	behind  bool // the outcome of a batch is not known: read before deciding
 
 	pace  pace
-	out   []uint64  // entries that are called or passed, and some that were
+	out   []uint64  // entries that are called or passed, and some that were; each once
 	lease time.Time // until when this process calls
 	asked time.Time // when it last tried to, and told where its users are
 	nodes map[string]node
@@ -59,6 +59,7 @@ type entry struct {
 	since   int64 // when it came into its state
 	expires int64
 	state   state
+	out     bool // it is in the book's out
 }
 
 type spending struct {
@@ -96,7 +97,7 @@ func (b *book) append(e entry) {
 	case waiting:
 		b.ahead.add(b.placeOf(seq), 1)
 	case called, passed:
-		b.out = append(b.out, seq)
+		b.goesOut(seq)
 	}
 	if e.state >= passed {
 		b.passes[e.user] = struct{}{}
@@ -118,8 +119,8 @@ func (b *book) move(m moved, now time.Time) {
 		if was == waiting && (m.state == called || m.state == passed || m.state == away) {
 			b.flow.passed(m.at)
 		}
-		if m.state == called || m.state == passed && was != called {
-			b.out = append(b.out, m.seq)
+		if m.state == called || m.state == passed {
+			b.goesOut(m.seq)
 		}
 		if m.state == used && m.units > 0 {
 			b.units += (float64(m.units) - b.units) / 16
@@ -130,6 +131,14 @@ func (b *book) move(m moved, now time.Time) {
 		b.passes[e.user] = struct{}{}
 	}
 	e.state, e.since, e.expires = m.state, m.at, m.expires
+}
+
+// goesOut puts an entry among those that are out, once: whoever does not call takes nobody off, and a history is read from its beginning.
+func (b *book) goesOut(seq uint64) {
+	if e := &b.entries[seq-1]; !e.out {
+		e.out = true
+		b.out = append(b.out, seq)
+	}
 }
 
 // outstanding counts the units that passes not used yet may take. mu is held.

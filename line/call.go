@@ -111,7 +111,7 @@ func (t *batch) runOut() {
 		case e.state == called && now-e.since >= t.rules.rules.Away.Milliseconds() && !e.present(t.now, t.rules.rules.Away):
 			t.move(seq, away, 0)
 		}
-		if e.state == called || e.state == passed {
+		if e.out = e.state == called || e.state == passed; e.out {
 			keep = append(keep, seq)
 		}
 	}
