@@ -74,10 +74,12 @@ func (j *job) request(h http.Header, in *http.Request) {
 	set("X-Forwarded-Proto", scheme(in, c.Client))
 	j.media(h)
 	j.route.Headers.apply(h)
-	if key, ok := h["Idempotency-Key"]; ok {
-		// net/http sends a request by itself again when this name is in its usual form; whether it may, only we know.
-		delete(h, "Idempotency-Key")
-		h["idempotency-key"] = key
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if key, ok := h[name]; ok {
+			// net/http sends a request by itself again when these names are in their usual form; whether it may, only we know.
+			delete(h, name)
+			h[strings.ToLower(name)] = key
+		}
 	}
 }
 
