@@ -9,6 +9,7 @@
 //	          nothing else, and a group commit of the same rows with nothing around it
 //	engines   one process on MariaDB and Redis, and three on MariaDB, Redis and Kafka
 //	chain     the embedded build with every stage of the gateway on, beside one whose policy switches off all that can be
+//	cockpit   the embedded build with no console, and with a cockpit open on the sale that is attempted
 //	peer      the documents' design in Node (bench/peer), plain and tuned
 //
 // All are driven in one run, interleaved, by the same load generator on the same machine; each figure is the median of the
@@ -33,9 +34,10 @@ const (
 	partEngines  = "engines"
 	partPeer     = "peer"
 	partChain    = "chain"
+	partCockpit  = "cockpit"
 	partClaims   = "claims"
 	partRooms    = "rooms"
-	partAll      = partEmbedded + "," + partEngines + "," + partPeer + "," + partChain + "," + partClaims + "," + partRooms
+	partAll      = partEmbedded + "," + partEngines + "," + partPeer + "," + partChain + "," + partCockpit + "," + partClaims + "," + partRooms
 )
 
 type options struct {

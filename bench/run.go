@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -29,6 +30,7 @@ type bench struct {
 	bare     *bare
 	embedded *site
 	chain    []*site // with all stages, and with none that can be off
+	cockpit  []*site // one server: with no console, and with a cockpit open
 	shared   []*site
 	peers    []*peer
 	engines  *engineSet
@@ -65,7 +67,7 @@ func (b *bench) all() error {
 	for i := range b.o.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", i+1, b.o.rounds)
 		b.last = i == b.o.rounds-1
-		if err := errors.Join(b.round(), b.chainRound(i)); err != nil {
+		if err := errors.Join(b.round(), b.chainRound(i), b.cockpitRound(i)); err != nil {
 			return err
 		}
 	}
@@ -88,6 +90,11 @@ func (b *bench) open() error {
 	}
 	if b.o.parts[partChain] {
 		if err := b.openChain(); err != nil {
+			return err
+		}
+	}
+	if b.o.parts[partCockpit] {
+		if err := b.openCockpit(); err != nil {
 			return err
 		}
 	}
@@ -133,7 +140,7 @@ func (b *bench) close() error {
 	for _, p := range b.peers {
 		all = append(all, p.close())
 	}
-	for _, s := range append(append(b.shared, b.chain...), b.embedded) {
+	for _, s := range slices.Concat(b.shared, b.chain, b.cockpit, []*site{b.embedded}) {
 		all = append(all, s.close())
 	}
 	all = append(all, b.bare.close())
