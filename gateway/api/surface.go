@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -118,15 +119,30 @@ func fromFramework(e *huma.ErrorModel) error {
 	return out
 }
 
+// inOurWords spells what the library says as Go would read it: layouts of times, and large numbers with an exponent.
+func inOurWords(message string) string {
+	if what, _, layout := strings.Cut(message, "invalid date/time for format "); layout {
+		return what + "must be a time such as 2026-11-11T20:00:00Z"
+	}
+	words := strings.Split(message, " ")
+	for i, w := range words {
+		if n, err := strconv.ParseFloat(w, 64); err == nil && strings.Contains(w, "e+") {
+			words[i] = strconv.FormatFloat(n, 'f', -1, 64)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // field turns "body.items[0].sku" into the pointer /items/0/sku. What is not in the body has no pointer; its detail names it.
 func field(d *huma.ErrorDetail) errs.Field {
+	said := inOurWords(d.Message)
 	where, rest, _ := strings.Cut(d.Location, ".")
 	if where != "body" && !strings.HasPrefix(where, "body[") {
-		return errs.Field{Detail: strings.TrimSpace(where + " " + rest + ": " + d.Message)}
+		return errs.Field{Detail: strings.TrimSpace(where + " " + rest + ": " + said)}
 	}
 	if rest == "" {
-		return errs.Field{Detail: d.Message}
+		return errs.Field{Detail: said}
 	}
 	rest = strings.NewReplacer("~", "~0", "/", "~1", ".", "/", "[", "/", "]", "").Replace(rest)
-	return errs.Field{Pointer: "/" + rest, Detail: d.Message}
+	return errs.Field{Pointer: "/" + rest, Detail: said}
 }
