@@ -124,10 +124,13 @@ func announce(e *env, a *app.App, data string) error {
 		path = "none; make one with penstock token --role operator"
 	}
 	at := a.Addrs()
-	rows := [][]string{
-		{"buyers", "http://" + at["public"]}, {"operators", "http://" + at["admin"]}, {"probes", "http://" + at["probe"] + "/health/ready"},
-		{"data", data}, {"operator token", path},
+	var rows [][]string
+	for _, l := range [][2]string{{"buyers", "public"}, {"operators", "admin"}} {
+		if at[l[1]] != "" { // a process listens where its roles need it
+			rows = append(rows, []string{l[0], "http://" + at[l[1]]})
+		}
 	}
+	rows = append(rows, []string{"probes", "http://" + at["probe"] + "/health/ready"}, []string{"data", data}, []string{"operator token", path})
 	fmt.Fprintln(e.out, "penstock is ready")
 	return table(e.out, rows)
 }
