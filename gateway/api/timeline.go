@@ -39,7 +39,10 @@ type TimelineEntry struct {
 type timelineOutput struct{ Body OrderTimeline }
 
 func (s *surface) timelineCalls() {
-	register(s, operator("order-timeline", http.MethodGet, "/orders/{order}/timeline", "An order with its events, payments, refunds and messages that failed, in order, and what may be done to it"), s.timeline)
+	op := operator("order-timeline", http.MethodGet, "/orders/{order}/timeline", "An order with its events, payments, refunds and messages that failed, in order, and what may be done to it")
+	op.Description = "Messages that were delivered are not among the entries: the tables that they are sent from are read by number, have no index by order, and are pruned. " +
+		"What a delivered message did stands in the events. Of messages that failed, the first 200 of the buyer are looked through."
+	register(s, op, s.timeline)
 }
 
 func (s *surface) timeline(ctx context.Context, in *OrderPath) (*timelineOutput, error) {
