@@ -14,6 +14,9 @@ export interface Definition {
   title?: string
   itemTitle?: string
   window?: number
+  admission?: 'line' | 'draw'
+  /** Of a draw: when its pot closes, in milliseconds from now. */
+  closes?: number
 }
 
 /** One Penstock process with a data directory of its own. It can be stopped and started again on the same addresses. */
@@ -92,6 +95,10 @@ export class House {
       startsAt: new Date(now + (d.opens ?? -1000)).toISOString(),
       endsAt: new Date(now + 3_600_000).toISOString(),
       paymentWindowSeconds: d.window ?? 600,
+      admission: d.admission ?? 'open',
+      ...(d.closes === undefined
+        ? {}
+        : { line: { closesAt: new Date(now + d.closes).toISOString(), publicSource: 'the dice of this test' } }),
       items: [
         {
           sku: 'teapot',

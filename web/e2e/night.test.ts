@@ -123,6 +123,9 @@ describe('a sale night', () => {
     await dee.says('answer', 'won')
     await until('the order is written', async () => (await house.admin<{ items: unknown[] }>('GET', '/orders?user=dee')).items.length === 1)
 
+    // A stop before the bus has noted how far it is would bring the message again, and the order with it.
+    await until('nothing is on its way', async () => (await house.admin<{ drained: boolean }>('GET', '/drained')).drained)
+
     // what goes wrong: a message died and its order is missing, and another order has gone
     const lines = (await house.admin<string>('GET', '/export/outbox'))
       .trim()
