@@ -4,17 +4,31 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // ours are the headers of requests that only we write: whatever a caller sends under these names is dropped.
 var ours = []string{"X-User", "X-App", "X-Role", "X-Sandbox", "X-Request-Id", "X-Trace-Id", "Traceparent", "X-Real-Ip"}
 
+// claims are the headers of requests by which a service may be led to take the call for another than the one that was let through: of
+// another method, for another path, from another client.
+var claims = []string{
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url",
+	"X-Client-Ip", "Client-Ip", "True-Client-Ip", "X-Cluster-Client-Ip", "Cf-Connecting-Ip",
+}
+
 // secrets are the headers that show who somebody is; they pass only where the route says credentials: pass.
 var secrets = []string{"Authorization", "Cookie", "Signature", "Signature-Input"}
 
 // hidden are the headers of answers that tell of what is behind.
 var hidden = []string{"Server", "Via", "X-Powered-By", "X-Aspnet-Version", "X-Aspnetmvc-Version", "X-Runtime", "X-Version", "Alt-Svc", "X-Generator", "X-Debug-Token", "Server-Timing"}
+
+// pages are the headers of answers that a service may say better of its own than we did: what it says goes beside ours, which the chain takes away then.
+var pages = []string{
+	"X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy",
+	"Cache-Control", "Strict-Transport-Security",
+}
 
 // hop reports a header that is about one connection.
 func hop(name string) bool {
@@ -35,8 +49,10 @@ func (j *job) request(h http.Header, in *http.Request) {
 			delete(h, name)
 		}
 	}
-	for _, name := range ours {
-		h.Del(name)
+	for _, list := range [][]string{ours, claims} {
+		for _, name := range list {
+			h.Del(name)
+		}
 	}
 	if !pass {
 		for _, name := range secrets {
@@ -74,6 +90,9 @@ func (j *job) request(h http.Header, in *http.Request) {
 	set("X-Forwarded-Proto", scheme(in, c.Client))
 	j.media(h)
 	j.route.Headers.apply(h)
+	if key := h["Idempotency-Key"]; len(key) == 1 && key[0] != "" {
+		j.repeat = j.repeat || j.keyed
+	}
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if key, ok := h[name]; ok {
 			// net/http sends a request by itself again when these names are in their usual form; whether it may, only we know.
@@ -109,7 +128,7 @@ func (j *job) answered(a *http.Response, taken http.Header) {
 	h := a.Header
 	for name := range h {
 		_, said := taken[name]
-		if said || strings.HasPrefix(name, "X-Envoy-") || strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, http.TrailerPrefix) {
+		if said && !slices.Contains(pages, name) || strings.HasPrefix(name, "X-Envoy-") || strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, http.TrailerPrefix) {
 			delete(h, name)
 		}
 	}

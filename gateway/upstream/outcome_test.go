@@ -83,6 +83,11 @@ func TestRetriesOnlyWhereIdempotent(t *testing.T) {
 			t.Errorf("%s %s with key %q came %d times, want %d: %+v", c.method, c.path, c.key, came, c.times, a)
 		}
 	}
+	before := s.count()
+	b.call("POST", "/keyed", "x", "Idempotency-Key", "k", "Connection", "Idempotency-Key")
+	if came := s.count() - before; came != 1 {
+		t.Errorf("a key that does not reach the service is leave to send it %d times", came)
+	}
 }
 
 // A connection that the server closes while it is idle, or as soon as the request is on it, never makes a call happen twice by

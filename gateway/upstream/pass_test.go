@@ -24,7 +24,8 @@ func TestWhatTheUpstreamSees(t *testing.T) {
 	b := setup(t, plainRoute, "$SHOP", s.URL)
 	a := b.call("POST", "/ext/a%20b/c?q=1&q=2", "body", "Authorization", "Bearer alice", "Cookie", "session=1", "X-User", "mallory", "X_User", "mallory",
 		"X-Forwarded-For", "10.0.0.1", "X-Forwarded-Host", "evil", "Forwarded", "for=10.0.0.1", "X-Real-Ip", "10.0.0.1", "Connection", "X-Secret", "X-Secret", "1", "X-Noise", "1",
-		"X-Role", "operator", "Traceparent", "00-11111111111111111111111111111111-1111111111111111-01", "Tracestate", "a=b", "X-Request-Id", "evil", "Keep-Alive", "1", "Idempotency-Key", "k", "X-Fine", "yes")
+		"X-Role", "operator", "Traceparent", "00-11111111111111111111111111111111-1111111111111111-01", "Tracestate", "a=b", "X-Request-Id", "evil", "Keep-Alive", "1", "Idempotency-Key", "k", "X-Fine", "yes",
+		"X-Http-Method-Override", "DELETE", "X-Original-Url", "/v2/admin", "X-Rewrite-Url", "/v2/admin", "True-Client-Ip", "10.0.0.1")
 	if a.status != 200 || a.body != "hello" {
 		t.Fatalf("%+v", a)
 	}
@@ -36,6 +37,7 @@ func TestWhatTheUpstreamSees(t *testing.T) {
 		"X-User": "alice", "X-Role": "", "Authorization": "", "Cookie": "", "X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "http", "Forwarded": "", "X-Real-Ip": "",
 		"X-Forwarded-Host": strings.TrimPrefix(b.front.URL, "http://"), "X-Secret": "", "X-Noise": "", "X-Shop": "main", "X-Fine": "yes", "Tracestate": "", "X-Request-Id": "req-1", "Keep-Alive": "",
 		"Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "Idempotency-Key": "k", "X_user": "",
+		"X-Http-Method-Override": "", "X-Original-Url": "", "X-Rewrite-Url": "", "True-Client-Ip": "",
 	} {
 		if got := strings.Join(r.Header[name], "|"); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

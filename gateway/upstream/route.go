@@ -161,6 +161,7 @@ type job struct {
 	caller   Caller
 	safe     bool // the method only reads
 	repeat   bool // it may be executed twice
+	keyed    bool // it may if a key of its own gets there
 	upgrade  bool
 	body     []byte
 	host     string // "" for the target's
@@ -214,14 +215,13 @@ func (j *job) admit() error {
 	if _, err := url.ParseQuery(in.URL.RawQuery); err != nil {
 		return errs.New(errs.Invalid, "the query is malformed")
 	}
-	_, keyed := in.Header["Idempotency-Key"]
 	switch in.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
 		j.repeat = true
 	case http.MethodConnect, http.MethodTrace:
 		return errs.New(errs.MethodNotAllowed, "this method is not forwarded")
 	default:
-		j.repeat = keyed && r.Retries.Keyed
+		j.keyed = r.Retries.Keyed
 	}
 	if r.Stream == "websocket" {
 		if err := j.mayUpgrade(); err != nil {
