@@ -207,7 +207,7 @@ func refusal(resp *http.Response) error {
 	err := fmt.Errorf("the server refused (%s): %s", printable(name), what)
 	switch code := errs.Code(name); code {
 	case errs.Forbidden:
-		return &failure{exitUsage, err, "docs/login.md says what each role may; `penstock token --role admin --user U --data DIR` makes a token that may do everything"}
+		return &failure{exitUsage, err, "use an operator's token: `penstock token --role operator --user U --data DIR`; users, sessions and OpenID clients want --role admin (docs/login.md)"}
 	case errs.Unauthenticated:
 		return &failure{exitUsage, err, "use an operator's token: `penstock token --role operator --user U --data DIR`"}
 	case errs.Invalid, errs.KeyMissing, errs.KeyReused, errs.UnsupportedMedia, errs.TooLarge, errs.MethodNotAllowed:
