@@ -115,7 +115,11 @@ func (s *surface) follow(r *http.Request, st *stream, changes <-chan order.Order
 		end = t.C()
 	}
 	show := places{room: s.d.Lines, user: c.Who.User, shown: map[line.Place]string{}}
-	beat, look := st.clock.NewTimer(s.d.Heartbeat), show.timer(st.clock, 0)
+	every := s.d.Heartbeat
+	if c.Who.App != "" { // an app may be disabled at any time
+		every = min(every, recheck)
+	}
+	beat, look := st.clock.NewTimer(every), show.timer(st.clock, 0)
 	defer func() { beat.Stop(); look.Stop() }()
 	for err := st.alive(); err == nil; {
 		select {
@@ -128,8 +132,10 @@ func (s *surface) follow(r *http.Request, st *stream, changes <-chan order.Order
 			err = show.changed(r.Context(), st)
 			look = show.timer(st.clock, lineEvery)
 		case <-beat.C():
-			err = st.alive()
-			beat = st.clock.NewTimer(s.d.Heartbeat)
+			if err = c.Still(); err == nil {
+				err = st.alive()
+			}
+			beat = st.clock.NewTimer(every)
 		case <-end:
 			err = http.ErrServerClosed
 		case <-r.Context().Done():

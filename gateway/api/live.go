@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -75,6 +74,7 @@ func (s *surface) live(w http.ResponseWriter, r *http.Request, watch *console.Wa
 		case <-ctx.Done():
 		}
 	}()
+	// A session that was ended and a person who was disabled must not go on watching.
 	checked := st.clock.Now()
 	for err := st.alive(); err == nil; {
 		var texts [][]byte
@@ -82,7 +82,7 @@ func (s *surface) live(w http.ResponseWriter, r *http.Request, watch *console.Wa
 			err = st.pieces(texts)
 		}
 		if now := st.clock.Now(); err == nil && now.Sub(checked) >= recheck {
-			checked, err = now, s.still(r)
+			checked, err = now, gateway.FromContext(r.Context()).Still()
 		}
 	}
 }
@@ -99,19 +99,4 @@ func (st *stream) pieces(texts [][]byte) error {
 		}
 	}
 	return st.conn.Flush()
-}
-
-var errOver = errors.New("the session is over")
-
-// still asks again who calls: a session that was ended and a person who was disabled must not go on watching.
-func (s *surface) still(r *http.Request) error {
-	c := gateway.FromContext(r.Context())
-	if sessions := s.d.Gateway.Sessions; sessions != nil && r.Header.Get("Authorization") == "" {
-		_, _, err := sessions.Session(r)
-		return err
-	}
-	if end := c.Who.Expires; !end.IsZero() && !s.d.Gateway.Clock.Now().Before(end) {
-		return errOver
-	}
-	return nil
 }

@@ -51,6 +51,8 @@ type Deps struct {
 	Fail func(r *http.Request, err error)
 	// Switched is told that a connection was handed over to another protocol; nil means nobody is.
 	Switched func(*http.Request)
+	// Still says whether the caller of a stream may go on; nil means that all may.
+	Still func(*http.Request) error
 	// Breaker returns the breaker of a name; false means that there is none.
 	Breaker func(name string) (Breaker, bool)
 	// Drain ends streams when it is closed; nil never is.
@@ -74,6 +76,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Observe == nil {
 		d.Observe = func(string, string) {}
+	}
+	if d.Still == nil {
+		d.Still = func(*http.Request) error { return nil }
 	}
 	if d.Switched == nil {
 		d.Switched = func(*http.Request) {}

@@ -22,7 +22,7 @@ const writePatience = 30 * time.Second
 
 var (
 	errDrain   = errors.New("the server is about to stop")
-	errExpired = errors.New("the token has expired")
+	errExpired = errors.New("the caller may not go on")
 )
 
 // paced gives each write of a stream its own time, so that the stream may last while a caller that does not read may not.
@@ -50,23 +50,32 @@ func (p *paced) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (p *paced) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
-// endWith ends a stream when the server stops or the token that opened it is over. The function it returns lets go.
+// recheck is the pause between two questions whether a caller may go on.
+const recheck = 3 * time.Second
+
+// endWith ends a stream when the server stops, the token that opened it is over, or its caller may not go on. The function it returns
+// lets go.
 func (j *job) endWith(cancel context.CancelCauseFunc) func() {
-	done := make(chan struct{})
-	var expired <-chan time.Time
-	stop := func() {}
-	if !j.caller.Expires.IsZero() {
-		t := j.route.d.Clock.NewTimer(j.caller.Expires.Sub(j.route.d.Clock.Now()))
-		expired, stop = t.C(), func() { t.Stop() }
-	}
+	d, done := j.route.d, make(chan struct{})
 	go func() {
-		defer stop()
-		select {
-		case <-j.route.d.Drain:
-			cancel(errDrain)
-		case <-expired:
-			cancel(errExpired)
-		case <-done:
+		for {
+			wait := recheck
+			if end := j.caller.Expires; !end.IsZero() {
+				wait = min(wait, end.Sub(d.Clock.Now()))
+			}
+			t := d.Clock.NewTimer(max(wait, 0))
+			select {
+			case <-d.Drain:
+				cancel(errDrain)
+			case <-done:
+			case <-t.C():
+				if end := j.caller.Expires; (end.IsZero() || d.Clock.Now().Before(end)) && d.Still(j.in) == nil {
+					continue
+				}
+				cancel(errExpired)
+			}
+			t.Stop()
+			return
 		}
 	}()
 	return sync.OnceFunc(func() { close(done) })

@@ -7,10 +7,13 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"penstock/errs"
 )
 
 const streamRoutes = `
@@ -72,6 +75,44 @@ func TestServerSentEvents(t *testing.T) {
 		t.Errorf("the end is %q, %v", rest, err)
 	}
 	until(t, "the upstream is let go", func() bool { return b.now().States()[0].InFlight == 0 })
+}
+
+// A caller who may not go on, such as an app that was disabled, is let go within seconds and not at the end of his token.
+func TestStreamsEndWithTheirCaller(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "data: x\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	b := setup(t, streamRoutes, "$SHOP", s.URL)
+	var gone atomic.Bool
+	b.deps.Still = func(*http.Request) error {
+		if gone.Load() {
+			return errs.New(errs.Unauthenticated, "the app is disabled")
+		}
+		return nil
+	}
+	b.use(streamRoutes, "$SHOP", s.URL)
+	resp, err := http.Get(b.front.URL + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	line := make([]byte, 9)
+	if _, err := io.ReadFull(resp.Body, line); err != nil {
+		t.Fatal(err)
+	}
+	waits := func() bool { return b.clock.Timers() > 0 }
+	until(t, "the stream is looked after", waits)
+	b.clock.Advance(recheck)
+	until(t, "it goes on", waits)
+	gone.Store(true)
+	b.clock.Advance(recheck)
+	if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) > 0 {
+		t.Errorf("the end is %q, %v", rest, err)
+	}
 }
 
 // An event stream that says nothing for too long ends, so that a dead upstream holds nobody.
