@@ -117,19 +117,28 @@ func (o *Orders) AddRefund(ctx context.Context, id ident.ID, r Refund) (Order, e
 	return o.act(ctx, &change{Change: store.Change{ID: id}, to: Refunded, refund: &r, why: r.Why})
 }
 
-// act writes a step that needs a row, writing the row first if the order has none yet.
+// catchUp brings an order to where its claim is. An order that its claim contradicts keeps the refusal.
+func (o *Orders) catchUp(ctx context.Context, id ident.ID, refusal error) error {
+	claim, err := o.claims.Claim(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case claim == nil || !own(claim):
+		return refusal
+	}
+	if err = o.bring(ctx, claim, "", ""); errs.Is(err, errs.IllegalTransition) {
+		return refusal
+	}
+	return err
+}
+
+// act writes a step that needs a row. An order that has none yet, or whose row is behind its claim (a payment sells the claim
+// first), is brought to where its claim is before the step is refused.
 func (o *Orders) act(ctx context.Context, c *change) (Order, error) {
 	c.at = o.opt.Clock.Now().UnixNano()
 	err := o.write(ctx, c)
-	if errs.Is(err, errs.NotFound) {
-		var claim *driver.Attempt
-		if claim, err = o.claims.Claim(ctx, c.ID); err == nil && (claim == nil || !own(claim)) {
-			err = notFound(c.ID)
-		}
-		if err == nil {
-			err = o.bring(ctx, claim, "", "")
-		}
-		if err == nil {
+	if errs.Is(err, errs.NotFound) || errs.Is(err, errs.IllegalTransition) {
+		if err = o.catchUp(ctx, c.ID, err); err == nil {
 			err = o.write(ctx, c)
 		}
 	}

@@ -247,7 +247,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// Acts on an order that has no row yet write it first; an act whose edge does not exist is refused naming both ends.
+// Acts on an order that has no row yet write it first, and bring one that is behind its claim to where that is; an act whose edge does not exist is refused naming both ends.
 func TestActsMaterialise(t *testing.T) {
 	t.Parallel()
 	actsMaterialise(t, setup)
@@ -278,6 +278,12 @@ func actsMaterialise(t *testing.T, setup setupFunc) {
 		if _, err := act(); !errs.Is(err, errs.IllegalTransition) || !bytes.Contains([]byte(err.Error()), []byte(PendingPayment)) {
 			t.Errorf("%s of an unpaid order: %v", name, err)
 		}
+	}
+	if _, err := b.claims.sell(held.ID); err != nil { // the payment has sold the claim; the order's row does not say so yet
+		t.Fatal(err)
+	}
+	if o, err := b.Fulfil(ctx, held.ID, "op", "sent"); err != nil || !slices.Equal(states(o), []State{Accepted, PendingPayment, Paid, Fulfilled}) {
+		t.Errorf("an order behind its claim: %+v, %v", o, err)
 	}
 	if _, err := b.Fulfil(ctx, 12345, "op", ""); !errs.Is(err, errs.NotFound) {
 		t.Errorf("fulfilling nothing: %v", err)
