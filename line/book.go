@@ -32,13 +32,14 @@ type book struct {
 	value   string
 	valued  int64 // when the public value was given
 	source  string
-	place   []uint32   // place of entry n in the order drawn is place[n-1], for the pot; nil before
-	at      []uint32   // number of the entry at a place of the pot
-	drawn   int        // users in the pot; who left and came again has two entries and one place
-	flow    flow       // how fast the head moves
-	units   float64    // mean units of a used pass
-	spent   []spending // passes used lately, which the stock rows may not show
-	waiters watch      // who wants to know of changes
+	place   []uint32      // place of entry n in the order drawn is place[n-1], for the pot; nil before
+	at      []uint32      // number of the entry at a place of the pot
+	shown   draw.Document // what was published last of a pot that is closed
+	drawn   int           // users in the pot; who left and came again has two entries and one place
+	flow    flow          // how fast the head moves
+	units   float64       // mean units of a used pass
+	spent   []spending    // passes used lately, which the stock rows may not show
+	waiters watch         // who wants to know of changes
 
 	queue   []*op
 	writing bool
@@ -232,18 +233,21 @@ func (b *book) document() draw.Document {
 	}
 }
 
-// Published returns what may be published of the draw now. mu is held.
+// published returns what may be published of the draw now; nobody may change it. mu is held, so lists are hashed once and not whenever
+// somebody asks.
 func (b *book) published() draw.Document {
 	if b.pot < 0 || int(b.pot) > len(b.entries) {
 		return b.document()
 	}
-	doc, _ := b.list()
-	if b.place != nil {
-		if err := doc.Draw(b.secret, b.value); err != nil {
-			panic(err) // the hashes are our own
+	if state := b.drawState(); b.shown.State != state {
+		b.shown, _ = b.list()
+		if state == draw.Drawn {
+			if err := b.shown.Draw(b.secret, b.value); err != nil {
+				panic(err) // the hashes are our own
+			}
 		}
 	}
-	return doc
+	return b.shown
 }
 
 func (b *book) entrant(user string) (hash, salt string) {

@@ -31,3 +31,28 @@ func TestPassesRunOutAfterARestart(t *testing.T) {
 	}
 	w.fair(l)
 }
+
+// However often somebody asks for what is published of a draw, its line is not kept waiting while the list is hashed again.
+func TestPublishedOnceForAll(t *testing.T) {
+	w := setup(t, onSQLite(), newShop(1, driver.AdmitDraw, &driver.LineRules{PublicSource: "drand round 7"}))
+	for i := range 2000 {
+		w.joins(w.Lines, name(i))
+	}
+	w.clk.Advance(time.Hour)
+	w.rounds(w.Lines, 1)
+	b := w.line("s", "lamp")
+	for _, state := range []string{"closed", "drawn"} {
+		if state == "drawn" {
+			w.clk.Advance(listing)
+			if err := w.Give(t.Context(), "s", "the value"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if doc := b.published(); doc.State != state || len(doc.Entrants) != 2000 {
+			t.Fatalf("%s with %d entrants, want %s", doc.State, len(doc.Entrants), state)
+		}
+		if n := testing.AllocsPerRun(5, func() { b.published() }); n > 100 {
+			t.Errorf("%s: publishing it again makes %v objects", state, n)
+		}
+	}
+}
