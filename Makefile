@@ -4,7 +4,7 @@
 # make screenshots   the pictures of docs/tour.md, from the browser tests
 # make check  vet, staticcheck, gofmt
 # make soak   every fault on real engines, several times, and storms on six processes (an hour); writes docs/resilience.md
-# make bench  one interleaved run of ratios (about six minutes); BENCH="-only embedded" runs a part, BENCH=-help names them
+# make bench  one interleaved run of ratios (about eight minutes); BENCH="-only embedded" runs a part, BENCH=-help names them
 
 GO      ?= go
 BIN     := bin/penstock
