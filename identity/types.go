@@ -69,6 +69,10 @@ func (u User) check() error {
 	if len(u.Display) > 200 || len(u.Email) > 200 || strings.ContainsFunc(u.Display+u.Email, control) {
 		return invalid("/display", "display and email have at most 200 bytes and no control characters")
 	}
+	local, domain, at := strings.Cut(u.Email, "@")
+	if u.Email != "" && (!at || local == "" || domain == "" || strings.ContainsAny(u.Email, " <>,") || strings.Contains(domain, "@")) {
+		return invalid("/email", "one address, such as ann@shop.example, or nothing")
+	}
 	return nil
 }
 
