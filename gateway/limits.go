@@ -66,7 +66,7 @@ func (g *Gateway) within(c *Call, d limit.Decision) error {
 func refusal(d *limit.Decision) string {
 	for _, q := range d.Quotas {
 		if q.Name == d.Rule {
-			return fmt.Sprintf("the limit %q allows %d in %v", q.Name, q.Limit, q.Window)
+			return fmt.Sprintf("the limit %q allows %s", q.Name, limit.Rate{Calls: int(q.Limit), Per: q.Window})
 		}
 	}
 	return "over the limit " + strconv.Quote(d.Rule)
