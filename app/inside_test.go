@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"penstock/bus"
 	busdriver "penstock/bus/driver"
@@ -12,6 +13,7 @@ import (
 	"penstock/bus/sqlstore"
 	"penstock/config"
 	"penstock/engine/sqlite"
+	"penstock/order"
 	"penstock/stock"
 )
 
@@ -58,5 +60,27 @@ func TestBacklogCountsWhatTheOrdersLack(t *testing.T) {
 	a := &App{cfg: config.Default(), bus: b}
 	if n, err := a.backlog(t.Context()); err != nil || n != 7 {
 		t.Errorf("backlog is %d (%v), want the 7 that nobody has read", n, err)
+	}
+}
+
+// What a rehearsal sold is looked for behind what other sales sold after it, and only buyers of a copy are taken for them.
+func TestRehearsalsFindTheirOwn(t *testing.T) {
+	t.Parallel()
+	begun := time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC)
+	at := func(seconds ...int) (page []order.Order) {
+		for _, s := range seconds {
+			page = append(page, order.Order{Sale: "busy", CreatedAt: begun.Add(time.Duration(s) * time.Second)})
+		}
+		return page
+	}
+	if before(at(30, 20), begun) || !before(at(30, -1), begun) || !before(nil, begun) {
+		t.Error("the search ends too early or never")
+	}
+	for user, want := range map[string]bool{
+		"rehearsal-nimzdbjpjsncew3hlpmi5y7qfe-2": true, "rehearsal-nimzdbjpjsncew3hlpmi5y7qfe": false, "rehearsal-ann-2": false, "ann": false, "": false,
+	} {
+		if ofRehearsal(&busdriver.Message{User: user}) != want {
+			t.Errorf("%q: want %v", user, want)
+		}
 	}
 }

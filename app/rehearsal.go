@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"penstock/auth"
+	bus "penstock/bus/driver"
 	"penstock/check"
 	"penstock/config"
 	"penstock/console"
@@ -191,7 +192,7 @@ func (r *rehearsals) run(one *api.Rehearsal, d sale.Detail) {
 	r.set(one, func() { one.State = "cleaning" })
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.life), time.Minute)
 	defer cancel()
-	cleaned := r.clean(ctx, one.Shadow)
+	cleaned := r.clean(ctx, one)
 	if err = errors.Join(err, cleaned); err != nil {
 		r.log.Warn("a rehearsal could not be finished", "rehearsal", one.ID, "sale", one.Sale, "error", err.Error())
 	}
@@ -315,8 +316,8 @@ func loopback(addr string) string {
 }
 
 // clean closes the copy and takes back what was sold: what is not paid is cancelled, what is paid is refunded.
-func (r *rehearsals) clean(ctx context.Context, shadow string) error {
-	_, err := r.sales.Act(ctx, rehearsalWho, shadow, sale.DoClose, "the rehearsal is over")
+func (r *rehearsals) clean(ctx context.Context, one *api.Rehearsal) error {
+	_, err := r.sales.Act(ctx, rehearsalWho, one.Shadow, sale.DoClose, "the rehearsal is over")
 	if errs.Is(err, errs.NotFound) {
 		return nil // it never came to be
 	}
@@ -330,11 +331,11 @@ func (r *rehearsals) clean(ctx context.Context, shadow string) error {
 			break
 		}
 		for i := range page {
-			if page[i].Sale == shadow && r.takeBack(ctx, &page[i]) != nil {
+			if page[i].Sale == one.Shadow && r.takeBack(ctx, &page[i]) != nil {
 				failed++
 			}
 		}
-		if cursor == "" || !slices.ContainsFunc(page, func(o order.Order) bool { return o.Sale == shadow }) {
+		if cursor == "" || before(page, one.StartedAt.Add(-clocksApart)) { // pages may be full of what other sales sold meanwhile
 			break
 		}
 	}
@@ -342,6 +343,14 @@ func (r *rehearsals) clean(ctx context.Context, shadow string) error {
 		err = errors.Join(err, fmt.Errorf("%d orders of the copy could not be taken back", failed))
 	}
 	return err
+}
+
+// clocksApart is more than the clocks of the processes that number orders are apart.
+const clocksApart = time.Minute
+
+// before says whether a page of orders, newest first, has come to those that are older than a moment.
+func before(page []order.Order, t time.Time) bool {
+	return len(page) == 0 || page[len(page)-1].CreatedAt.Before(t)
 }
 
 func (r *rehearsals) takeBack(ctx context.Context, o *order.Order) error {
@@ -357,6 +366,13 @@ func (r *rehearsals) takeBack(ctx context.Context, o *order.Order) error {
 		return nil
 	}
 	return err
+}
+
+// ofRehearsal says whether a message is about a buyer of a copy, who is named for it. Other systems would ship what they hear was sold.
+func ofRehearsal(m *bus.Message) bool {
+	name, ok := strings.CutPrefix(m.User, api.RehearsalSales)
+	copied, number, numbered := strings.Cut(name, "-")
+	return ok && numbered && number != "" && len(copied) == len(rand.Text())
 }
 
 // judged says go or no-go for each of what a night stands on.

@@ -112,7 +112,7 @@ func (a *App) webhookOptions() webhook.Options {
 	calls := a.metrics.External("webhook")
 	return webhook.Options{
 		Clock: a.opt.Clock, Logger: a.log, Fault: a.opt.Fault,
-		Types: eventTypes(),
+		Types: eventTypes(), Skip: ofRehearsal,
 		Guard: egress.Guard{AllowInsecure: a.cfg.Webhooks.AllowInsecure, AllowPrivate: a.cfg.Webhooks.AllowPrivate},
 		Audit: func(ctx context.Context, act webhook.Act) error {
 			return a.stock.Record(ctx, driver.Audit{Who: act.Who, Act: act.Act, Object: act.Object, Why: act.Why, Before: act.Before, After: act.After, ID: act.ID})

@@ -26,6 +26,9 @@ func (h *Hooks) Handle(ctx context.Context, batch []driver.Message) []error {
 	}
 	events := make([]Event, 0, len(batch))
 	for i := range batch {
+		if h.o.Skip != nil && h.o.Skip(&batch[i]) {
+			continue
+		}
 		if !slices.ContainsFunc(all, func(r row) bool { return wants(r.Events, batch[i].Type) && h.after(&r, batch[i].At) }) {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"penstock/bus/driver"
 	"penstock/internal/clock"
 	"penstock/internal/egress"
 	"penstock/internal/fault"
@@ -27,6 +28,8 @@ type Options struct {
 	Guard egress.Guard
 	// Types are the event types of each topic. An endpoint may ask for nothing else; nil lets it ask for anything.
 	Types map[string][]string
+	// Skip keeps a message from all endpoints; nil keeps none.
+	Skip func(m *driver.Message) bool
 	// TLS is for tests that trust an authority of their own; nil means the machine's.
 	TLS *tls.Config
 	// Timeout bounds one delivery, from the look-up of the name to the end of the answer; 0 means 15 s. It is real time.
