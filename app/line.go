@@ -110,6 +110,9 @@ type lined struct {
 
 // Attempt passes the attempt on.
 func (l lined) Attempt(ctx context.Context, r stock.Request) stock.Answer {
+	if r.Pass != 0 && l.lines.Left(r.Pass) {
+		r.Pass, r.PassSKU = 0, "" // its unit is another's; an answer that it was bound to is found without it
+	}
 	if r.Pass == 0 {
 		return l.attempts.Attempt(ctx, r)
 	}

@@ -136,3 +136,25 @@ func testLine(t *testing.T, a, b *house) {
 	})
 	a.check()
 }
+
+// A pass wins nothing once its user has left the line: else whoever joins and leaves again would gather passes.
+func TestAPassIsOfNoUseAfterLeaving(t *testing.T) {
+	t.Parallel()
+	h := process(t, "sqlite:", "")
+	h.lineSale("l", 3)
+	ann := h.token("ann", "")
+	entry := h.want(201, "public", ann, "POST", "/v1/sales/l/line", "", map[string]any{})["entry"].(string)
+	var pass string
+	h.until("the pass", func() bool {
+		pass, _ = h.want(200, "public", ann, "GET", "/v1/sales/l/line/"+entry, "", nil)["pass"].(string)
+		return pass != ""
+	})
+	h.want(200, "public", ann, "DELETE", "/v1/sales/l/line/"+entry, "", nil)
+	if status, out := h.settled(pass, "/v1/sales/l/attempts", "k", map[string]any{"sku": "tea", "quantity": 1}); status != 403 || out["type"] != "/problems/pass-required" {
+		t.Errorf("with the pass of the entry that was left: %d %v", status, out)
+	}
+	again := h.admitted("l", "ann")
+	if status, out := h.settled(again, "/v1/sales/l/attempts", "k2", map[string]any{"sku": "tea", "quantity": 1}); status != 201 {
+		t.Errorf("with the next: %d %v", status, out)
+	}
+}

@@ -235,6 +235,18 @@ func (l *Lines) Used(number uint64, units int64) {
 	}
 }
 
+// Left says whether the pass of an entry was given back: its user has left, as far as this process knows.
+func (l *Lines) Left(number uint64) bool {
+	id := idOf(number)
+	b := l.of(id)
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return id.Seq > 0 && int(id.Seq) <= len(b.entries) && b.entries[id.Seq-1].state == left
+}
+
 // Draws returns what may be published of a sale's draws now, in the order of its items.
 func (l *Lines) Draws(ctx context.Context, saleID string) (draw.Documents, error) {
 	doc, err := l.admits(saleID)

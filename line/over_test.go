@@ -56,3 +56,21 @@ func TestPublishedOnceForAll(t *testing.T) {
 		}
 	}
 }
+
+// Who leaves with a pass has none any more: its unit goes to the next, and joining again would make one pass after the other.
+func TestLeavingGivesThePassBack(t *testing.T) {
+	t.Parallel()
+	w := setup(t, onSQLite(), newShop(1, driver.AdmitLine, nil))
+	w.clk.Advance(time.Hour)
+	e := w.joins(w.Lines, "ann")
+	w.rounds(w.Lines, 2)
+	if e = w.looks(w.Lines, "ann", e.ID); e.Pass == "" || w.Left(e.ID.Number()) {
+		t.Fatalf("ann is %s", e.State)
+	}
+	if _, err := w.Leave(t.Context(), "s", "ann", e.ID); err != nil {
+		t.Fatal(err)
+	}
+	if !w.Left(e.ID.Number()) || w.Left(ID{7, 1}.Number()) || w.Left(ID{e.ID.Line, 99}.Number()) {
+		t.Error("the pass of one who left is not known for it")
+	}
+}
