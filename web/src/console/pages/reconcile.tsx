@@ -101,6 +101,7 @@ function Found({
         type={found.items.every(d => d.repaired) ? 'success' : 'warning'}
         showIcon
         role="status"
+        className="verdict"
         title={
           found.items.length === 0
             ? t('reconcile.good')

@@ -93,7 +93,7 @@ function Run({ r, first }: { r: Rehearsal; first: boolean }) {
         />
       )}
       {r.reasons.length > 0 && (
-        <ul className="findings" {...named('rehearsal-reasons')}>
+        <ul className="findings findings-marked" {...named('rehearsal-reasons')}>
           {r.reasons.map(x => (
             <li key={`${x.what}-${x.detail}`} className={x.good ? 'good' : 'bad'}>
               {x.good ? '✓' : '✗'} <b>{w('ground', x.what)}</b>: {x.detail}

@@ -84,6 +84,7 @@ function Told({ r }: { r: SaleReport }) {
         type={bad.length === 0 ? 'success' : 'error'}
         showIcon
         role="status"
+        className="verdict"
         data-testid="report-verdict"
         data-value={r.proof.verdict}
         title={bad.length === 0 ? t('report.holds') : t('report.broken', { ids: bad.map(i => i.id).join(', ') })}
@@ -111,7 +112,9 @@ function Told({ r }: { r: SaleReport }) {
           />
         </Card>
         <Card title={t('refusals')}>
-          {r.refused ? (
+          {r.refused?.length === 0 ? (
+            <p className="muted">{t('report.noneRefused')}</p>
+          ) : r.refused ? (
             <Facts facts={r.refused.map(c => [w('problem', c.name), <Count key={c.name} n={c.n} />])} />
           ) : (
             <p className="muted">{t('report.notRecorded')}</p>

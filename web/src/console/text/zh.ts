@@ -207,6 +207,7 @@ export const zh: Record<keyof typeof en, string> = {
   'lamp.off': '未监视',
   'lamp.off.hint': '监视关闭，或由其他进程监视。',
   refusals: '未抢到的原因',
+  'report.noneRefused': '本进程启动以来没有人被拒绝。',
   'refusals.none': '最近一分钟没有人被拒绝。',
   'chart.stock': '库存变化',
   'chart.answers': '每秒应答',

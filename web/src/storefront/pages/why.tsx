@@ -38,7 +38,7 @@ export function Why({ sale, attempt }: { sale: string; attempt: string }) {
           <ol class="history">
             {(why.stages ?? []).map((s, n) => (
               <li key={s.stage} data-testid={`why-verdict-${n}`} data-value={s.verdict}>
-                {s.stage in stages ? say(`stage.${s.stage as keyof typeof stages}`) : s.stage}: <Verdict text={s.verdict} />
+                {s.stage in stages ? say(`stage.${s.stage as keyof typeof stages}`) : s.stage} <Verdict text={s.verdict} />
               </li>
             ))}
           </ol>

@@ -64,7 +64,7 @@ export const en = {
   'stage.gate': 'Is there anything left?',
   'stage.throttle': 'Not too fast?',
   'stage.line': 'Came with a pass?',
-  'stage.decision': 'The decision',
+  'stage.decision': 'The decision:',
   'reason.sold-out': 'Every unit was sold before your turn came.',
   'reason.limit-reached': 'You have as many as one person may have.',
   'reason.stock-held': 'All units are held by people who have not paid yet. Some may come back; we keep trying.',

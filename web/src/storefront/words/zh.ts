@@ -66,7 +66,7 @@ export const zh: Words = {
   'stage.gate': '还有库存吗？',
   'stage.throttle': '是否过快？',
   'stage.line': '是否持有通行证？',
-  'stage.decision': '裁决',
+  'stage.decision': '裁决：',
   'reason.sold-out': '轮到您之前已全部售出。',
   'reason.limit-reached': '您已达到每人限购数量。',
   'reason.stock-held': '全部库存被尚未付款的人占用，可能会释放；我们会继续尝试。',
