@@ -76,6 +76,16 @@ export class House {
     return execFileSync(binary, ['token', '--data', this.data, '--user', user], { encoding: 'utf8' }).trim()
   }
 
+  /** Buys a teapot as somebody who needs no browser. */
+  async buys(sale: string, user: string): Promise<void> {
+    const r = await fetch(`${this.shop}/v1/sales/${sale}/attempts`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${this.buyer(user)}`, 'Content-Type': 'application/json', 'Idempotency-Key': '"one"' },
+      body: JSON.stringify({ sku: 'teapot', quantity: 1 }),
+    })
+    if (r.status !== 201) throw new Error(`${user} buys: ${r.status} ${await r.text()}`)
+  }
+
   async admin<T>(method: string, path: string, body?: unknown): Promise<T> {
     const r = await fetch(`http://${this.addresses.admin}/admin/v1${path}`, {
       method,
