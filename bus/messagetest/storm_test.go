@@ -342,10 +342,13 @@ func storm(t *testing.T, w *world, broker *engines.Server, n int) {
 	t.Logf("%d messages, %d poison: %+v", len(w.all), len(w.poison), w.books())
 }
 
-// size is how many messages a storm has; MESSAGES sets it for all.
+// size is how many messages a storm has, a third of it under -short; MESSAGES sets it for all.
 func size(t *testing.T, usual int) int {
 	t.Helper()
 	text := os.Getenv("MESSAGES")
+	if text == "" && testing.Short() {
+		return usual / 3
+	}
 	if text == "" {
 		return usual
 	}
