@@ -59,7 +59,8 @@ func TestStates(t *testing.T) {
 			t.Fatalf("a failed trial left it %v", b.State())
 		}
 		time.Sleep(time.Minute)
-		if !call(b, nil, 0) || !call(b, nil, 0) || b.State() != Closed {
+		first, second := call(b, nil, 0), call(b, nil, 0)
+		if !first || !second || b.State() != Closed {
 			t.Fatalf("two good trials left it %v", b.State())
 		}
 		want := []string{"closed>open", "open>half-open", "half-open>open", "open>half-open", "half-open>closed"}

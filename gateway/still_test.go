@@ -44,8 +44,7 @@ func TestStill(t *testing.T) {
 		"lesser role":   {"Cookie", ByOperator, func(s *standing, _ bundle) { s.role = "viewer" }, errs.Forbidden},
 	} {
 		s, later := &standing{role: auth.Operator}, error(nil)
-		var b bundle
-		b = setup(t, Options{Apps: s, Sessions: s}, nil)
+		b := setup(t, Options{Apps: s, Sessions: s}, nil)
 		b.g.router = router{Route{Name: "stream", Access: c.access, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if err := FromContext(r.Context()).Still(); err != nil {
 				t.Errorf("%s at the beginning: %v", name, err)
