@@ -73,9 +73,10 @@ func openTransactionIsWaitedFor(t *testing.T, e *env) {
 	})
 	first := make(chan stock.Answer, 1)
 	go func() { first <- p.buy("u", "k") }()
+	admin := e.admin(t, url)
 	until(t, "the transaction is open", func() bool {
 		var n int
-		err := e.admin(t, url).QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_modified > 0").Scan(&n)
+		err := admin.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_modified > 0").Scan(&n)
 		return err == nil && n > 0
 	})
 	// The same key elsewhere: the stock row is locked, so nothing may be said.
