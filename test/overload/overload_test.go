@@ -109,7 +109,7 @@ func TestCheckoutGoesThrough(t *testing.T) {
 	if turned.Load() < 10*looked.Load() {
 		t.Errorf("not run: %d of %d who looked around were refused, so there was no overload", turned.Load(), turned.Load()+looked.Load())
 	}
-	if paid.Load() < int64(flows*99/100) {
+	if paid.Load()*100 < int64(flows)*99 {
 		t.Errorf("%d of %d checkouts went through", paid.Load(), flows)
 	}
 }

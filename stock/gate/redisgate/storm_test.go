@@ -153,7 +153,7 @@ var faults = []fault{
 }
 
 // Whatever happens to Redis in the middle of a storm of two instances, of which one may not even notice: exactly the units are
-// sold, each answer is kept, nobody waits for Redis longer than stated, and the gate is useful again within three seconds.
+// sold, each answer is kept, nobody is held up by Redis for long, and the gate becomes useful again. How soon is logged.
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	for _, f := range faults {
