@@ -46,7 +46,7 @@ func start(t *testing.T, dir string, edit ...func(*config.Config)) *house {
 }
 
 func (h *house) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	if err := h.Stop(ctx); err != nil {
 		h.t.Errorf("stop: %v", err)
@@ -119,13 +119,13 @@ func (h *house) buy(sale, user string) (int, map[string]any) {
 // until polls a condition for at most half a minute, because the machine may be busy.
 func (h *house) until(what string, ok func() bool) {
 	h.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
 		if ok() {
 			return
 		}
 		time.Sleep(5 * time.Millisecond) // polling a condition that other goroutines bring about
 	}
-	h.t.Fatalf("%s did not happen within half a minute", what)
+	h.t.Fatalf("%s did not happen within a minute", what)
 }
 
 // check runs every invariant over the drained records.

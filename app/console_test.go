@@ -41,7 +41,7 @@ func (h *house) live(topics ...string) (next func(what string, ok func(topic str
 	}()
 	return func(what string, ok func(string, map[string]any) bool) {
 		h.t.Helper()
-		late := time.After(20 * time.Second)
+		late := time.After(60 * time.Second)
 		for {
 			select {
 			case data, open := <-events:

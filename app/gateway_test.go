@@ -47,7 +47,7 @@ func TestServerFollowsItsPolicy(t *testing.T) {
 		t.Fatalf("%d %v", status, out)
 	}
 	write("limits: []\nrules: [{match: [GET /v1/orders], addresses: {deny: [127.0.0.0/8]}}]\n")
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(60 * time.Second); ; {
 		if status, _ := h.call("public", user, "GET", "/v1/orders", "", nil); status == http.StatusForbidden {
 			break
 		}

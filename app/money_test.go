@@ -190,7 +190,7 @@ func testMoneySurvivesRestarts(t *testing.T, engine string) {
 			}
 		}
 	}
-	stop, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	stop, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	if err := h.Stop(stop); err != nil {
 		t.Error(err)

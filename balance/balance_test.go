@@ -233,7 +233,7 @@ func testCommitNotAnswered(t *testing.T, on engine) {
 func (w *world) until(f func() error) {
 	w.t.Helper()
 	var err error
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) { // polling, bounded
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) { // polling, bounded
 		if err = f(); err == nil {
 			return
 		}

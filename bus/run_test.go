@@ -46,7 +46,7 @@ func live(t *testing.T, first, second Handler) (b *Bus, in, out *drivertest.Log)
 // until polls a condition.
 func until(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	limit := time.NewTimer(20 * time.Second)
+	limit := time.NewTimer(60 * time.Second)
 	defer limit.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

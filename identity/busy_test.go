@@ -80,7 +80,7 @@ func TestUnansweredLookHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	db := &stuck{Store: onSQLite.open(t, onSQLite.place(t))}
 	p := open(t, db, identity.Options{})
-	for end := time.Now().Add(5 * time.Second); ; { // until the last look is old enough for another
+	for end := time.Now().Add(60 * time.Second); ; { // until the last look is old enough for another
 		db.silent.Store(true)
 		_, err := p.Check(context.Background(), "nobody's")
 		if errs.CodeOf(err) == errs.ReducedCapacity {

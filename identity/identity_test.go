@@ -391,7 +391,7 @@ func twoInstances(t *testing.T, e engine) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		until := time.Now().Add(2 * time.Second)
+		until := time.Now().Add(60 * time.Second)
 		for _, err = p[1].Check(t.Context(), l.Cookie); err != nil; _, err = p[1].Check(t.Context(), l.Cookie) {
 			if time.Now().After(until) {
 				t.Fatalf("the other instance does not know the session: %v", err)
@@ -406,8 +406,8 @@ func twoInstances(t *testing.T, e engine) {
 			if errs.CodeOf(err) == errs.Unauthenticated {
 				break
 			}
-			if time.Since(began) > 5*time.Second {
-				t.Fatalf("%s: the session lives on after 5 s", what)
+			if time.Since(began) > time.Minute {
+				t.Fatalf("%s: the session lives on", what)
 			}
 		}
 		t.Logf("%s: refused by the other instance after %v", what, time.Since(began).Round(time.Millisecond))

@@ -133,7 +133,7 @@ func TestOneOfTwoKilled(t *testing.T) {
 			first, whose = e.ID, user
 		}
 	}
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(60 * time.Second); ; {
 		e, err := l.Look(t.Context(), "s", whose, first)
 		if err == nil && e.State == "admitted" {
 			break

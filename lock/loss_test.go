@@ -137,7 +137,7 @@ func command(t testing.TB, s *engines.Server, args ...string) {
 // eventually polls until the condition holds.
 func eventually(t testing.TB, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the condition did not come true within 10 s")
 		}

@@ -76,7 +76,7 @@ func locker(t testing.TB, d driver.Driver, f lock.Fence, o lock.Options) *lock.L
 
 func acquire(t testing.TB, l *lock.Locker, name string) *lock.Grant {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	g, err := l.Acquire(ctx, name)
 	check(t, err)
@@ -88,7 +88,7 @@ func lost(t testing.TB, g *lock.Grant) {
 	t.Helper()
 	select {
 	case <-g.Lost():
-	case <-time.After(10 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("the grant did not end within 10 s")
 	}
 }

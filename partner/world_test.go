@@ -125,7 +125,7 @@ func openWorld(t testing.TB, db Store, c clock.Clock, edit ...func(*Options)) *w
 	check(t, err)
 	check(t, w.Start(t.Context()))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 		defer cancel()
 		if err := w.Stop(ctx); err != nil {
 			t.Error(err)

@@ -279,7 +279,7 @@ func spec(id string, left, right string) saga.Spec {
 // until polls for a state in which the transaction rests.
 func (w *town) until(c *saga.Coordinator, id string) *saga.Transaction {
 	w.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) { // polling what others bring about
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) { // polling what others bring about
 		tx, _, err := c.Get(w.t.Context(), id)
 		if err == nil && (tx.State == saga.Confirmed || tx.State == saga.Cancelled || tx.State == saga.NeedsHuman) {
 			return tx

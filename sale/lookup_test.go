@@ -36,7 +36,7 @@ func TestLookUpKeepsTheDeadline(t *testing.T) {
 	defer func() { _, _ = st.Close(context.Background()), drv.Close() }()
 	now := time.Now()
 	g.Observe(stock.Committed{Sales: []driver.Sale{{ID: "s", StartsAt: now.Add(-time.Hour), EndsAt: now.Add(-time.Minute), Version: 1}}})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	s := sale.New(st, g, sale.Options{LookUp: 20 * time.Millisecond})
 	a := s.Attempt(ctx, stock.Request{Sale: "s", User: "ann", Key: "k", Items: []stock.Item{{SKU: "tea", Quantity: 1}}})

@@ -239,7 +239,7 @@ func (w *world) run(h *Hooks) {
 }
 
 func (w *world) stop(h *Hooks) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	if err := h.Stop(ctx); err != nil {
 		w.t.Errorf("stop: %v", err)

@@ -169,7 +169,7 @@ func lettersTellTheTruth(t *testing.T, w *world) {
 	client, err := c.Client(kgo.ConsumeTopics(c.Name(w.topic+kafkabus.DeadLetterSuffix)), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	w.ok("client", err)
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	for kinds, seen := poisons(true), map[string]bool{}; len(seen) < len(kinds); {
 		fetches := client.PollFetches(ctx)

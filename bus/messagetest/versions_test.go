@@ -79,7 +79,7 @@ func (c *consumer) count() int {
 
 func (w *world) until(what string, condition func() bool) {
 	w.t.Helper()
-	limit := time.NewTimer(20 * time.Second)
+	limit := time.NewTimer(60 * time.Second)
 	defer limit.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

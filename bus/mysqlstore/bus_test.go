@@ -157,7 +157,7 @@ func begin(t *testing.T, url string, proxy *faultproxy.Proxy, log *drivertest.Lo
 	ok(t, b.Consume("g", "topic", e.handle))
 	ok(t, b.Start(t.Context()))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 		defer cancel()
 		ok(t, errors.Join(b.Stop(ctx), db.Close()))
 	})

@@ -112,7 +112,7 @@ func (p *process) reader(group string) driver.Reader {
 // next polls until messages come.
 func next(t *testing.T, r driver.Reader, limit int) []driver.Message {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	for {
 		batch, err := r.Poll(ctx, limit)
@@ -128,7 +128,7 @@ func next(t *testing.T, r driver.Reader, limit int) []driver.Message {
 // persist does something until it succeeds, bounded, as a caller does who must not guess.
 func persist(t *testing.T, what string, f func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -77,7 +77,7 @@ func othersCommit(t *testing.T, server *engines.Server) {
 	log := drivertest.NewLog("outbox")
 	r := start(t, database(t, server), outboxbus.Options{Idle: time.Hour}, log).reader("g")
 	got := make(chan []driver.Message)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	go func() {
 		batch, err := r.Poll(ctx, 10)

@@ -186,7 +186,7 @@ func child(t *testing.T, where string) (kill func()) {
 
 func until(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	limit := time.NewTimer(20 * time.Second)
+	limit := time.NewTimer(60 * time.Second)
 	defer limit.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

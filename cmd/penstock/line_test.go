@@ -40,7 +40,7 @@ func (s *server) call(t *testing.T, method, path, bearer, body string) (status i
 // soon polls a condition for at most half a minute.
 func soon(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); {
+	for end := time.Now().Add(60 * time.Second); !ok(); {
 		if time.Now().After(end) {
 			t.Fatalf("%s did not happen within half a minute", what)
 		}

@@ -109,7 +109,7 @@ func (x *trade) paid(t *testing.T, user, outcome string) (order string) {
 func (x *trade) until(t *testing.T, pattern string, args ...string) string {
 	t.Helper()
 	want := regexp.MustCompile(pattern)
-	for limit := time.Now().Add(20 * time.Second); ; {
+	for limit := time.Now().Add(60 * time.Second); ; {
 		_, out, stderr := process(t, x.environ, args...)
 		if m := want.FindStringSubmatch(out); m != nil {
 			return m[len(m)-1]

@@ -174,7 +174,7 @@ func (l *lines) Write(p []byte) (int, error) {
 
 func (l *lines) waitFor(t *testing.T, s string) string {
 	t.Helper()
-	for deadline := time.After(30 * time.Second); ; {
+	for deadline := time.After(60 * time.Second); ; {
 		l.mu.Lock()
 		text := l.text.String()
 		l.mu.Unlock()
@@ -365,7 +365,7 @@ func waitFor(t *testing.T, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(30 * time.Second); !ok(); {
+	for deadline := time.After(60 * time.Second); !ok(); {
 		select {
 		case <-tick.C:
 		case <-deadline:

@@ -126,7 +126,7 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	within(t, 30*time.Second, "the probes expire", func() bool {
+	within(t, 60*time.Second, "the probes expire", func() bool {
 		n, err := r.Do(t.Context(), r.B().Dbsize().Build()).AsInt64()
 		return err == nil && n == 0
 	})
@@ -161,7 +161,7 @@ func TestLate(t *testing.T) {
 		t.Errorf("before the server: %v", err)
 	}
 	p.Pass()
-	within(t, 30*time.Second, "it works", func() bool { _, err := c.Redis(); return err == nil })
+	within(t, 60*time.Second, "it works", func() bool { _, err := c.Redis(); return err == nil })
 }
 
 // The primary is found among the standbys, again when the roles change while connections live.
@@ -184,7 +184,7 @@ func TestPrimaryMoves(t *testing.T) {
 	tell(t, b, "REPLICAOF", "NO", "ONE")
 	host, port, _ := strings.Cut(b.Addr(), ":")
 	tell(t, a, "REPLICAOF", host, port)
-	within(t, 30*time.Second, "writes reach the new primary", func() bool { return set("2") == nil })
+	within(t, 60*time.Second, "writes reach the new primary", func() bool { return set("2") == nil })
 }
 
 func tell(t *testing.T, s *engines.Server, args ...string) {

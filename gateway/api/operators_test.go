@@ -228,7 +228,7 @@ func TestEventStream(t *testing.T) {
 	if id := next(); id != "end" {
 		t.Errorf("after the drain began: %s", id)
 	}
-	for deadline := time.Now().Add(10 * time.Second); h.rooms.last() != "unsubscribe ann"; {
+	for deadline := time.Now().Add(60 * time.Second); h.rooms.last() != "unsubscribe ann"; {
 		if time.Now().After(deadline) {
 			t.Fatalf("the subscription was not ended: %q", h.rooms.last())
 		}

@@ -215,7 +215,7 @@ func TestTheWatch(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("the change was not seen")
 	}
 }

@@ -89,7 +89,7 @@ func TestAChangeLosesNobodysPlace(t *testing.T) {
 // until polls for something that other goroutines bring about.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not within ten seconds: %s", what)
 		}

@@ -148,7 +148,7 @@ func TestWebSockets(t *testing.T) {
 	})
 	b := setup(t, streamRoutes, "$SHOP", s.URL)
 	dial := func(headers ...string) (*websocket.Conn, *http.Response, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 		defer cancel()
 		h := http.Header{"Authorization": {"Bearer alice"}}
 		for i := 0; i < len(headers); i += 2 {

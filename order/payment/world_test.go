@@ -379,7 +379,7 @@ func (w *world) message(id ident.ID, kind, ref, msg string, amount int64) (http.
 // by real goroutines.
 func (w *world) until(what string, cond func() bool) {
 	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !cond() {

@@ -257,7 +257,7 @@ func TestExamplesKilledAtEachStep(t *testing.T) {
 
 func ended(t *testing.T, c *saga.Coordinator, id string, want saga.State) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) { // polling what the coordinator does
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) { // polling what the coordinator does
 		tx, err := c.Wait(t.Context(), id)
 		check(t, err)
 		if tx.State == want {

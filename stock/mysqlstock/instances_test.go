@@ -45,7 +45,7 @@ func started(t testing.TB, d *mysqlstock.DB) *process {
 
 func (p *process) stop(t testing.TB) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	if err := p.Close(ctx); err != nil {
 		t.Errorf("close stock: %v", err)

@@ -174,7 +174,7 @@ func TestHugeAndPackedBodiesAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(60 * time.Second))
 	fmt.Fprintf(c, "POST /v1/sales/%s/attempts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIdempotency-Key: e\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n", sale, user)
 	answered, sent := make(chan string, 1), 0
 	go func() {

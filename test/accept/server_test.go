@@ -89,7 +89,7 @@ func (s *server) start() error {
 	}
 	s.gone = make(chan error, 1)
 	go func(c *exec.Cmd, gone chan error) { gone <- c.Wait() }(s.cmd, s.gone)
-	return until(30*time.Second, "the server is ready", func() error {
+	return until(60*time.Second, "the server is ready", func() error {
 		raw, err := os.ReadFile(filepath.Join(s.dir, "listen.json"))
 		if err != nil {
 			return err
@@ -190,7 +190,7 @@ func until(limit time.Duration, what string, holds func() error) error {
 // eventually is until for a test.
 func eventually(t *testing.T, what string, holds func() error) {
 	t.Helper()
-	if err := until(20*time.Second, what, holds); err != nil {
+	if err := until(60*time.Second, what, holds); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -125,7 +125,7 @@ func (b buyer) post(path, key string, body any) map[string]any {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		req, err := http.NewRequest(http.MethodPost, b.c.URL+path, bytes.NewReader(text))
 		if err != nil {
 			b.t.Fatal(err)
@@ -265,7 +265,7 @@ func waits(t *testing.T, c *rig.Cluster) {
 	if all["payments/payments"].Waiting < 2 || all["orders_0/orders"].Waiting < 1 || all["stock"].Waiting < 2 {
 		t.Errorf("nobody relays, and this waits: %v", all)
 	}
-	for deadline := time.Now().Add(10 * time.Second); lags(t, c)["payments/payments"].OldestSeconds <= all["payments/payments"].OldestSeconds; {
+	for deadline := time.Now().Add(60 * time.Second); lags(t, c)["payments/payments"].OldestSeconds <= all["payments/payments"].OldestSeconds; {
 		if time.Now().After(deadline) {
 			t.Fatalf("what waits does not grow old: %v, then %v", all, lags(t, c))
 		}
@@ -275,7 +275,7 @@ func waits(t *testing.T, c *rig.Cluster) {
 // drainedOutboxes waits until every outbox is shown with nothing waiting.
 func drainedOutboxes(t *testing.T, c *rig.Cluster) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		left := int64(0)
 		for _, o := range lags(t, c) {
 			left += o.Waiting

@@ -43,7 +43,7 @@ func open(t *testing.T) *house {
 	}
 	h := &house{App: a, t: t, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 		defer cancel()
 		if err := a.Stop(ctx); err != nil {
 			t.Errorf("stop: %v", err)
@@ -170,7 +170,7 @@ func held(t *testing.T) holdings {
 // until polls a condition for at most half a minute, because the machine may be busy.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
 		if ok() {
 			return
 		}

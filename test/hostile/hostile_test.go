@@ -247,7 +247,7 @@ func (v *victim) leave(m *maker, r request) {
 // rested waits until the process has no more than before, or for a while, and tells what it has.
 func (v *victim) rested(before vitals) vitals {
 	http.DefaultClient.CloseIdleConnections()
-	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(250 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(250 * time.Millisecond) {
 		now := v.vitals()
 		if len(now.over(before)) == 0 || time.Now().After(deadline) {
 			return now

@@ -128,7 +128,7 @@ func (s *shop) checkout(token string) error {
 func (s *shop) pay(token, order string) error {
 	var r reply
 	path := "/v1/orders/" + order
-	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(500 * time.Millisecond) { // the order is written a moment later
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(500 * time.Millisecond) { // the order is written a moment later
 		r = s.call(token, http.MethodPost, path+"/payments", `{"method":"sandbox"}`)
 		if r.status != http.StatusNotFound || time.Now().After(deadline) {
 			break
@@ -137,7 +137,7 @@ func (s *shop) pay(token, order string) error {
 	if r.status != http.StatusCreated {
 		return fmt.Errorf("payment: %d %s", r.status, r.body)
 	}
-	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(500 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(500 * time.Millisecond) {
 		var o struct{ State string }
 		r = s.call(token, http.MethodGet, path, "")
 		if r.status != http.StatusOK || json.Unmarshal(r.body, &o) != nil {

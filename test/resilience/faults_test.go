@@ -119,7 +119,7 @@ func (w *world) onReplica(statement string) {
 	db, err := launch.OpenMariaDB(w.replica.Addr())
 	w.fail(err)
 	defer db.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	_, err = db.ExecContext(ctx, statement)
 	w.fail(err)

@@ -241,7 +241,7 @@ func (w *world) order(id ident.ID) order.Order {
 // settled waits until no payment is unfinished, at most half a minute.
 func (w *world) settled() {
 	w.t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; {
+	for end := time.Now().Add(60 * time.Second); ; {
 		n, err := w.pay.InFlight(w.t.Context())
 		if err == nil && n == 0 {
 			return
