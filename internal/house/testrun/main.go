@@ -152,7 +152,7 @@ func onEngines(out io.Writer) (count, string, error) {
 	if err != nil || len(engines) == 0 {
 		return count{}, "", err
 	}
-	c, err := gotest(out, nil, "go", append([]string{"test", "-count=1", "-json", "-p", "1", "-timeout", "5m"}, without(engines, faultPackage)...)...)
+	c, err := gotest(out, nil, "go", append([]string{"test", "-count=1", "-json", "-p", "1", "-timeout", "10m"}, without(engines, faultPackage)...)...)
 	return c, "", err
 }
 
@@ -163,7 +163,7 @@ func without(packages []string, one string) []string {
 }
 
 func faults(out io.Writer) (count, string, error) {
-	c, err := gotest(out, []string{"CRASH_BINARY=" + binary}, "go", "test", "-count=1", "-json", "-timeout", "8m", "./test/crash")
+	c, err := gotest(out, []string{"CRASH_BINARY=" + binary}, "go", "test", "-count=1", "-json", "-timeout", "10m", "./test/crash")
 	return c, "", err
 }
 
@@ -186,6 +186,6 @@ func race(out io.Writer) (count, string, error) {
 }
 
 func detect(out io.Writer, atOnce string, packages []string) (count, error) {
-	args := append([]string{"test", "-count=1", "-race", "-short", "-json", "-p", atOnce, "-timeout", "8m"}, packages...)
+	args := append([]string{"test", "-count=1", "-race", "-short", "-json", "-p", atOnce, "-timeout", "10m"}, packages...)
 	return gotest(out, []string{"CGO_ENABLED=1"}, "go", args...)
 }
