@@ -70,17 +70,18 @@ func appPath(id string) string { return appsPath + "/" + url.PathEscape(id) }
 
 func newApp(e *env) *cobra.Command {
 	all := act{use: "list", short: "list the apps", run: func(ctx context.Context, o *operator, _ []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: appsPath}, func(p page[appView]) [][]string { return appRows(p.Items) })
+		return list(ctx, o, call{path: appsPath}, appRows)
 	}}
-	one := act{use: "show APP", short: "look at an app", args: []string{"APP"}, run: func(ctx context.Context, o *operator, given []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: appPath(given[0])}, oneApp)
-	}}
-	return group("app", "third-party apps: permissions, secrets, quotas", all.command(e), one.command(e), createApp().command(e), changeApp().command(e),
-		appAct("enable", "let an app call again").command(e), appAct("disable", "refuse an app, its signatures and its tokens").command(e),
-		rotateApp().command(e), endAppSecret().command(e), deleteApp().command(e))
+	plain := func(name, short string) *cobra.Command {
+		return verb(name, "APP", short, below(appPath, name), oneApp).command(e)
+	}
+	return group("app", "third-party apps: permissions, secrets, quotas", all.command(e), look("APP", "look at an app", appPath, oneApp).command(e),
+		createApp().command(e), change("APP", "change an app; what is not named stays", appPath, appDefinition, oneApp).command(e),
+		plain("enable", "let an app call again"), plain("disable", "refuse an app, its signatures and its tokens"),
+		rotateApp().command(e), endAppSecret().command(e), erase("APP", "remove an app for good; its orders stay", appPath).command(e))
 }
 
-// appDefinition are the flags that create and change have in common.
+// appDefinition adds the flags that create and change have in common; what it returns has the fields that were given.
 func appDefinition(c *cobra.Command) func() map[string]any {
 	name := c.Flags().String("name", "", "what it is called")
 	description := c.Flags().String("description", "", "what it is for")
@@ -121,86 +122,33 @@ func createApp() act {
 	}
 }
 
-func changeApp() act {
-	var body func() map[string]any
-	var reason string
-	return act{
-		use: "change APP", short: "change an app; what is not named stays", args: []string{"APP"},
-		flags: func(c *cobra.Command) { body = appDefinition(c); reasonFlag(c, &reason) },
-		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			b := body()
-			b["reason"] = reason
-			return show(ctx, o, call{method: http.MethodPatch, path: appPath(given[0]), body: b}, oneApp)
-		},
-	}
-}
-
-// appAct is an act on an app that takes a reason.
-func appAct(name, short string) act {
-	var reason string
-	return act{
-		use: name + " APP", short: short, args: []string{"APP"},
-		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
-		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			return show(ctx, o, call{method: http.MethodPost, path: appPath(given[0]) + "/" + name, body: map[string]string{"reason": reason}}, oneApp)
-		},
-	}
-}
-
 func rotateApp() act {
-	var reason, use string
+	var use string
 	var overlap time.Duration
 	return act{
 		use: "rotate APP", short: "make a new secret and show it; the one before lives on beside it for a while", args: []string{"APP"},
+		reason: needed,
 		flags: func(c *cobra.Command) {
-			reasonFlag(c, &reason)
 			c.Flags().StringVar(&use, "use", "", "which secret: signing or oauth2")
 			c.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "how long the secret before lives on")
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
 			if use != "signing" && use != "oauth2" {
 				return usage("for example --use signing", "--use must be signing or oauth2")
 			}
-			body := map[string]any{"use": use, "overlapSeconds": int64(overlap.Seconds()), "reason": reason}
+			body := map[string]any{"use": use, "overlapSeconds": int64(overlap.Seconds()), "reason": o.reason}
 			return show(ctx, o, call{method: http.MethodPost, path: appPath(given[0]) + "/rotate", body: body}, oneApp)
 		},
 	}
 }
 
 func endAppSecret() act {
-	var reason string
 	return act{
 		use: "end-secret APP SECRET", short: "end a secret now, and the tokens issued for it", args: []string{"APP", "SECRET"},
-		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
+		reason: needed,
 		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
 			path := appPath(given[0]) + "/secrets/" + url.PathEscape(given[1])
-			return show(ctx, o, call{method: http.MethodDelete, path: path, query: url.Values{"reason": {reason}}}, oneApp)
-		},
-	}
-}
-
-func deleteApp() act {
-	var reason string
-	return act{
-		use: "delete APP", short: "remove an app for good; its orders stay", args: []string{"APP"},
-		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
-		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			return remove(ctx, o, call{method: http.MethodDelete, path: appPath(given[0]), query: url.Values{"reason": {reason}}}, given[0])
+			return show(ctx, o, call{method: http.MethodDelete, path: path, query: url.Values{"reason": {o.reason}}}, oneApp)
 		},
 	}
 }

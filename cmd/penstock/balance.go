@@ -35,11 +35,8 @@ type moveView struct {
 }
 
 func newBalance(e *env) *cobra.Command {
-	one := act{use: "show USER", short: "what a user has, by currency", args: []string{"USER"}, run: func(ctx context.Context, o *operator, given []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: balancePath(given[0])}, balanceRows)
-	}}
 	return group("balance", "what users have with the shop: show, entries, add, limit",
-		one.command(e), balanceEntries().command(e), addBalance().command(e), limitBalance().command(e))
+		look("USER", "what a user has, by currency", balancePath, balanceRows).command(e), balanceEntries().command(e), addBalance().command(e), limitBalance().command(e))
 }
 
 func balancePath(user string) string { return "/admin/v1/balances/" + url.PathEscape(user) }
@@ -71,24 +68,21 @@ func balanceEntries() act {
 }
 
 func addBalance() act {
-	var reason, currency, key string
+	var currency, key string
 	var amount int64
 	return act{
 		use: "add USER", short: "top a balance up, or pay it out with a negative amount", args: []string{"USER"},
+		reason: needed,
 		flags: func(c *cobra.Command) {
 			c.Flags().Int64Var(&amount, "amount", 0, "minor units; below 0 is a withdrawal")
 			c.Flags().StringVar(&currency, "currency", "", "three capital letters, for example CNY")
 			c.Flags().StringVar(&key, "key", "", "idempotency key: repeat it to be sure that it is done once (else a fresh one)")
-			reasonFlag(c, &reason)
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
 			if amount == 0 || currency == "" {
 				return usage("for example --amount 5000 --currency CNY", "--amount and --currency are needed")
 			}
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			body := map[string]any{"amount": amount, "currency": currency, "reason": reason}
+			body := map[string]any{"amount": amount, "currency": currency, "reason": o.reason}
 			return show(ctx, o, call{method: http.MethodPost, path: balancePath(given[0]) + "/entries", body: body, header: freshKey(key)}, func(m moveView) [][]string {
 				return [][]string{{"TRANSACTION", "AT", "KIND", "USER", "AMOUNT", "REASON"}, {m.Transaction, m.At.Format(time.RFC3339), m.Kind, m.User, money(m.Amount, m.Currency), m.Reason}}
 			})
@@ -97,23 +91,20 @@ func addBalance() act {
 }
 
 func limitBalance() act {
-	var reason, currency string
+	var currency string
 	limit := int64(-1)
 	return act{
 		use: "limit USER", short: "say how far a user's balance may go below zero", args: []string{"USER"},
+		reason: needed,
 		flags: func(c *cobra.Command) {
 			c.Flags().Int64Var(&limit, "limit", -1, "minor units, at least 0")
 			c.Flags().StringVar(&currency, "currency", "", "three capital letters, for example CNY")
-			reasonFlag(c, &reason)
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
 			if limit < 0 || currency == "" {
 				return usage("for example --limit 10000 --currency CNY", "--limit, at least 0, and --currency are needed")
 			}
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			body := map[string]any{"limit": limit, "reason": reason}
+			body := map[string]any{"limit": limit, "reason": o.reason}
 			path := balancePath(given[0]) + "/limits/" + url.PathEscape(currency)
 			return show(ctx, o, call{method: http.MethodPut, path: path, body: body}, func(s standingView) [][]string {
 				return balanceRows(balanceView{given[0], []standingView{s}})

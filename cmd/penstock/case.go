@@ -60,10 +60,8 @@ func oneCase(c caseView) [][]string {
 func casePath(id string) string { return casesPath + "/" + url.PathEscape(id) }
 
 func newCase(e *env) *cobra.Command {
-	one := act{use: "show CASE", short: "look at a case, with what provider and order say now", args: []string{"CASE"}, run: func(ctx context.Context, o *operator, given []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: casePath(given[0])}, oneCase)
-	}}
-	return group("case", "payments that wait for somebody to decide: list, show, refund, accept, retry", listCases().command(e), one.command(e),
+	return group("case", "payments that wait for somebody to decide: list, show, refund, accept, retry", listCases().command(e),
+		look("CASE", "look at a case, with what provider and order say now", casePath, oneCase).command(e),
 		resolveCase("refund", "give the sum at stake back").command(e), resolveCase("accept", "mark the case as handled").command(e),
 		resolveCase("retry", "do again what did not come to its end").command(e))
 }
@@ -82,27 +80,18 @@ func listCases() act {
 		run: func(ctx context.Context, o *operator, _ []string) error {
 			q := query()
 			q.Set("all", strconv.FormatBool(all))
-			if kind != "" {
-				q.Set("kind", kind)
-			}
-			return show(ctx, o, call{method: http.MethodGet, path: casesPath, query: q}, func(p page[caseView]) [][]string {
-				p.note(o)
-				return caseRows(p.Items)
-			})
+			set(q, "kind", kind)
+			return list(ctx, o, call{path: casesPath, query: q}, caseRows)
 		},
 	}
 }
 
 func resolveCase(name, short string) act {
-	var reason string
 	return act{
 		use: name + " CASE", short: short, args: []string{"CASE"},
-		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
+		reason: needed,
 		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			return show(ctx, o, call{method: http.MethodPost, path: casePath(given[0]) + "/resolve", body: map[string]string{"action": name, "reason": reason}}, oneCase)
+			return show(ctx, o, call{method: http.MethodPost, path: casePath(given[0]) + "/resolve", body: map[string]string{"action": name, "reason": o.reason}}, oneCase)
 		},
 	}
 }

@@ -36,6 +36,7 @@ type operator struct {
 	s          *settings
 	url, token string
 	role       string // of a token made from the key ring; "" means operator
+	reason     string // of the act
 	json       bool
 	client     http.Client
 }

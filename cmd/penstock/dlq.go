@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -37,11 +36,12 @@ func oneLetter(l letterView) [][]string {
 }
 
 func newDLQ(e *env) *cobra.Command {
-	one := act{use: "show LETTER", short: "look at a dead letter, its origin and payload", args: []string{"LETTER"}, run: func(ctx context.Context, o *operator, given []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: letterPath(given[0])}, oneLetter)
-	}}
-	return group("dlq", "dead letters: list, show, replay, discard, edit", listLetters().command(e), one.command(e),
-		settleLetter("replay", "send a dead letter round again").command(e), settleLetter("discard", "give a dead letter up").command(e),
+	plain := func(name, short string) *cobra.Command {
+		return verb(name, "LETTER", short, below(letterPath, name), oneLetter).command(e)
+	}
+	return group("dlq", "dead letters: list, show, replay, discard, edit", listLetters().command(e),
+		look("LETTER", "look at a dead letter, its origin and payload", letterPath, oneLetter).command(e),
+		plain("replay", "send a dead letter round again"), plain("discard", "give a dead letter up"),
 		manyLetters("replay-all", "send many dead letters round again, by filter or all", true).command(e),
 		manyLetters("discard-all", "give many dead letters up, by filter or all", false).command(e), editLetter().command(e))
 }
@@ -62,24 +62,7 @@ func listLetters() act {
 			q := query()
 			q.Set("all", strconv.FormatBool(all))
 			addTo(q, filter())
-			return show(ctx, o, call{method: http.MethodGet, path: lettersPath, query: q}, func(p page[letterView]) [][]string {
-				p.note(o)
-				return letterRows(p.Items)
-			})
-		},
-	}
-}
-
-func settleLetter(name, short string) act {
-	var reason string
-	return act{
-		use: name + " LETTER", short: short, args: []string{"LETTER"},
-		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
-		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			return show(ctx, o, call{method: http.MethodPost, path: letterPath(given[0]) + "/" + name, body: map[string]string{"reason": reason}}, oneLetter)
+			return list(ctx, o, call{path: lettersPath, query: q}, letterRows)
 		},
 	}
 }

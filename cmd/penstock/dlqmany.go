@@ -54,14 +54,14 @@ type manyView struct {
 // is after each, so that an interrupted run can go on with --cursor.
 func manyLetters(name, short string, paced bool) act {
 	var filter func() map[string]string
-	var reason, cursor string
+	var cursor string
 	var all bool
 	var rate float64
 	return act{
 		use: name, short: short,
+		reason: needed,
 		flags: func(c *cobra.Command) {
 			filter = chooseLetters(c)
-			reasonFlag(c, &reason)
 			c.Flags().BoolVar(&all, "all", false, "all of them, when there is no filter")
 			c.Flags().StringVar(&cursor, "cursor", "", "go on where an interrupted run was")
 			if paced {
@@ -69,9 +69,6 @@ func manyLetters(name, short string, paced bool) act {
 			}
 		},
 		run: func(ctx context.Context, o *operator, _ []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
 			given := filter()
 			if len(given) == 0 && !all {
 				return usage("for example --topic stock --reason-has 'no such order'", "choose letters by a filter, or say --all")
@@ -79,7 +76,7 @@ func manyLetters(name, short string, paced bool) act {
 			if rate < 0 {
 				return usage("for example --rate 10", "--rate is %v; it is how many replays a second, above 0", rate)
 			}
-			body := map[string]any{"reason": reason, "all": all, "filter": given}
+			body := map[string]any{"reason": o.reason, "all": all, "filter": given}
 			if rate > 0 {
 				body["rate"] = rate
 			}
@@ -129,24 +126,21 @@ type editedView struct {
 
 // editLetter sends a new message in place of a dead one.
 func editLetter() act {
-	var reason, payload, kind, version string
+	var payload, kind, version string
 	return act{
 		use: "edit LETTER", short: "send a new message in place of a dead one", args: []string{"LETTER"},
+		reason: needed,
 		flags: func(c *cobra.Command) {
-			reasonFlag(c, &reason)
 			c.Flags().StringVar(&payload, "payload", "", "the new payload as JSON, @FILE to read a file, - for standard input")
 			c.Flags().StringVar(&kind, "type", "", "instead of the message's type")
 			c.Flags().StringVar(&version, "version", "", "instead of the message's version")
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
 			text, err := readPayload(o.e.in, payload)
 			if err != nil {
 				return err
 			}
-			body := map[string]any{"payload": text, "reason": reason}
+			body := map[string]any{"payload": text, "reason": o.reason}
 			if kind != "" {
 				body["type"] = kind
 			}

@@ -81,12 +81,11 @@ func newGateway(e *env) *cobra.Command {
 }
 
 func reloadGateway() act {
-	var reason string
 	return act{
 		use: "reload", short: "read the policy file again; a bad file changes nothing",
-		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
+		reason: allowed,
 		run: func(ctx context.Context, o *operator, _ []string) error {
-			return show(ctx, o, call{method: http.MethodPost, path: gatewayPath + "/reload", body: map[string]string{"reason": reason}}, policyRows)
+			return show(ctx, o, call{method: http.MethodPost, path: gatewayPath + "/reload", body: map[string]string{"reason": o.reason}}, policyRows)
 		},
 	}
 }

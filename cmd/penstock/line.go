@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -27,9 +26,7 @@ type lineView struct {
 }
 
 func newLine(e *env) *cobra.Command {
-	one := act{use: "show SALE", short: "who stands in a sale's lines, by SKU", args: []string{"SALE"}, run: func(ctx context.Context, o *operator, given []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: "/admin/v1/sales/" + url.PathEscape(given[0]) + "/line"}, lineRows)
-	}}
+	one := look("SALE", "who stands in a sale's lines, by SKU", below(salePath, "line"), lineRows)
 	verify := &cobra.Command{Use: "verify FILE", Short: "recompute from the export \"line\" that everybody was called in his turn", Args: args("FILE")}
 	verify.RunE = func(_ *cobra.Command, given []string) error {
 		f, err := os.Open(given[0])
@@ -141,21 +138,18 @@ func published(ctx context.Context, from string, given []string) ([]byte, error)
 }
 
 func drawValue() act {
-	var value, reason string
+	var value string
 	return act{
 		use: "value SALE", short: "give a sale's draws the public value they wait for, once the pot has closed", args: []string{"SALE"},
+		reason: needed,
 		flags: func(c *cobra.Command) {
 			c.Flags().StringVar(&value, "value", "", "the value, as its source published it")
-			reasonFlag(c, &reason)
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
 			if value == "" {
 				return usage("for example --value 8f2c…", "--value is needed")
 			}
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			c := call{method: http.MethodPost, path: "/admin/v1/sales/" + url.PathEscape(given[0]) + "/draw", body: map[string]any{"value": value, "reason": reason}}
+			c := call{method: http.MethodPost, path: salePath(given[0]) + "/draw", body: map[string]any{"value": value, "reason": o.reason}}
 			return show(ctx, o, c, func(d draw.Documents) [][]string {
 				rows := [][]string{{"SKU", "STATE", "ENTRANTS", "SEED"}}
 				for _, one := range d.Draws {

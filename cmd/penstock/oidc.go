@@ -42,8 +42,8 @@ func oneClient(c clientView) [][]string {
 }
 
 func newOIDC(e *env) *cobra.Command {
-	list := act{use: "list", short: "systems that use the login", run: func(ctx context.Context, o *operator, _ []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: clientsPath}, func(p page[clientView]) [][]string { return clientRows(p.Items) })
+	all := act{use: "list", short: "systems that use the login", run: func(ctx context.Context, o *operator, _ []string) error {
+		return list(ctx, o, call{path: clientsPath}, clientRows)
 	}}
 	rotate := act{use: "rotate CLIENT", short: "give a system a new secret; the old one is over", args: []string{"CLIENT"}, run: func(ctx context.Context, o *operator, given []string) error {
 		return show(ctx, o, call{method: http.MethodPost, path: clientsPath + "/" + url.PathEscape(given[0]) + "/rotate"}, oneClient)
@@ -55,7 +55,7 @@ func newOIDC(e *env) *cobra.Command {
 		return show(ctx, o, call{method: http.MethodPost, path: "/admin/v1/oidc-keys/rotate"}, func(v struct{ Keys []string }) [][]string { return [][]string{v.Keys} })
 	}}
 	return group("oidc", "other systems that use the login (OpenID Connect): create, list, rotate, delete, keys",
-		createClient().command(e), asAdmin(list).command(e), asAdmin(rotate).command(e), asAdmin(remove).command(e), asAdmin(keys).command(e))
+		createClient().command(e), asAdmin(all).command(e), asAdmin(rotate).command(e), asAdmin(remove).command(e), asAdmin(keys).command(e))
 }
 
 func createClient() act {

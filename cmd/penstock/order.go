@@ -52,13 +52,10 @@ func oneOrder(o orderView) [][]string {
 }
 
 func newOrder(e *env) *cobra.Command {
-	one := act{use: "show ORDER", short: "look at an order and its events", args: []string{"ORDER"}, run: func(ctx context.Context, o *operator, given []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: orderPath(given[0])}, oneOrder)
-	}}
 	return group("order", "orders: list, show, cancel, refund, fulfil",
-		listOrders().command(e), one.command(e), refundOrder().command(e),
-		settleOrder("cancel", "cancellation", "cancel an order that is not paid; its stock comes back").command(e),
-		settleOrder("fulfil", "fulfilment", "mark a paid order as fulfilled").command(e))
+		listOrders().command(e), look("ORDER", "look at an order and its events", orderPath, oneOrder).command(e), refundOrder().command(e),
+		verb("cancel", "ORDER", "cancel an order that is not paid; its stock comes back", below(orderPath, "cancellation"), oneOrder).command(e),
+		verb("fulfil", "ORDER", "mark a paid order as fulfilled", below(orderPath, "fulfilment"), oneOrder).command(e))
 }
 
 func orderPath(id string) string { return ordersPath + "/" + url.PathEscape(id) }
@@ -69,10 +66,15 @@ func pages(c *cobra.Command) func() url.Values {
 	cursor := c.Flags().String("cursor", "", "where the page before ended")
 	return func() url.Values {
 		q := url.Values{"limit": {strconv.Itoa(*limit)}}
-		if *cursor != "" {
-			q.Set("cursor", *cursor)
-		}
+		set(q, "cursor", *cursor)
 		return q
+	}
+}
+
+// set sets what is given.
+func set(q url.Values, name, value string) {
+	if value != "" {
+		q.Set(name, value)
 	}
 }
 
@@ -81,50 +83,29 @@ func listOrders() act {
 	return act{
 		use: "list", short: "list orders, newest first", flags: func(c *cobra.Command) { query = pages(c) },
 		run: func(ctx context.Context, o *operator, _ []string) error {
-			return show(ctx, o, call{method: http.MethodGet, path: ordersPath, query: query()}, func(p page[orderView]) [][]string {
-				p.note(o)
-				return orderRows(p.Items)
-			})
-		},
-	}
-}
-
-// settleOrder is an act on an order that takes a reason and answers with the order.
-func settleOrder(name, resource, short string) act {
-	var reason string
-	return act{
-		use: name + " ORDER", short: short, args: []string{"ORDER"},
-		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
-		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			return show(ctx, o, call{method: http.MethodPost, path: orderPath(given[0]) + "/" + resource, body: map[string]string{"reason": reason}}, oneOrder)
+			return list(ctx, o, call{path: ordersPath, query: query()}, orderRows)
 		},
 	}
 }
 
 func refundOrder() act {
-	var reason, key string
+	var key string
 	var amount int64
 	var back bool
 	return act{
 		use: "refund ORDER", short: "give money of a paid order back, wholly or partly", args: []string{"ORDER"},
+		reason: needed,
 		flags: func(c *cobra.Command) {
 			c.Flags().Int64Var(&amount, "amount", 0, "minor units; 0 for all that is left")
 			c.Flags().BoolVar(&back, "return-stock", false, "put the units back on sale")
 			c.Flags().StringVar(&key, "key", "", "idempotency key; repeat the call with it when the answer was lost")
-			reasonFlag(c, &reason)
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
 			if amount < 0 {
 				return usage("for example --amount 500, or leave it out for all that is left", "--amount %d is less than nothing", amount)
 			}
-			if err := wantReason(reason); err != nil {
-				return err
-			}
 			return show(ctx, o, call{method: http.MethodPost, path: orderPath(given[0]) + "/refunds", header: freshKey(key),
-				body: map[string]any{"amount": amount, "returnStock": back, "reason": reason}}, oneOrder)
+				body: map[string]any{"amount": amount, "returnStock": back, "reason": o.reason}}, oneOrder)
 		},
 	}
 }

@@ -17,20 +17,19 @@ type difference struct {
 
 func newReconcile(e *env) *cobra.Command {
 	var repair bool
-	var reason string
 	return act{
 		use: "reconcile", short: "compare stock, orders, money, ledger and gate; exit 1 when they differ",
+		reason: allowed,
 		flags: func(c *cobra.Command) {
 			c.Flags().BoolVar(&repair, "repair", false, "mend what is safe to mend")
-			reasonFlag(c, &reason)
 		},
 		run: func(ctx context.Context, o *operator, _ []string) error {
 			c := call{method: http.MethodGet, path: "/admin/v1/reconcile"}
 			if repair {
-				if err := wantReason(reason); err != nil {
+				if err := o.wantReason(); err != nil {
 					return err
 				}
-				c.method, c.body = http.MethodPost, map[string]string{"reason": reason}
+				c.method, c.body = http.MethodPost, map[string]string{"reason": o.reason}
 			}
 			raw, _, err := o.do(ctx, c)
 			if err != nil {

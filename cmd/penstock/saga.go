@@ -88,9 +88,7 @@ func oneTransaction(t transactionView) [][]string {
 }
 
 func newSaga(e *env) *cobra.Command {
-	one := act{use: "show TRANSACTION", short: "look at a transaction: what each branch has, and the timeline", args: []string{"TRANSACTION"}, run: func(ctx context.Context, o *operator, given []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: transactionPath(given[0])}, oneTransaction)
-	}}
+	one := look("TRANSACTION", "look at a transaction: what each branch has, and the timeline", transactionPath, oneTransaction)
 	return group("saga", "transactions across services: list, show, resolve", listTransactions().command(e), one.command(e), resolveTransaction().command(e))
 }
 
@@ -107,35 +105,27 @@ func listTransactions() act {
 		},
 		run: func(ctx context.Context, o *operator, _ []string) error {
 			q := query()
-			if state != "" {
-				q.Set("state", state)
-			}
-			return show(ctx, o, call{method: http.MethodGet, path: transactionsPath, query: q}, func(p page[transactionView]) [][]string {
-				p.note(o)
-				return transactionRows(p.Items)
-			})
+			set(q, "state", state)
+			return list(ctx, o, call{path: transactionsPath, query: q}, transactionRows)
 		},
 	}
 }
 
 func resolveTransaction() act {
-	var reason, action string
+	var action string
 	var settled []string
 	return act{
 		use: "resolve TRANSACTION", short: "decide about a transaction that needs a human", args: []string{"TRANSACTION"},
+		reason: needed,
 		flags: func(c *cobra.Command) {
 			c.Flags().StringVar(&action, "action", "", "retry goes on where it stood; confirm and cancel force the direction")
 			c.Flags().StringSliceVar(&settled, "settled", nil, "branches that were put right by hand: they are not called any more")
-			reasonFlag(c, &reason)
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
 			if !slices.Contains([]string{"retry", "confirm", "cancel"}, action) {
 				return usage("for example --action retry", "--action is %q; it is retry, confirm or cancel", action)
 			}
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			body := map[string]any{"action": action, "reason": reason}
+			body := map[string]any{"action": action, "reason": o.reason}
 			if len(settled) > 0 {
 				body["settled"] = settled
 			}

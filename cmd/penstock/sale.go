@@ -64,14 +64,11 @@ func levelRows(all []levelView) [][]string {
 func oneSale(s saleView) [][]string { return saleRows([]saleView{s}) }
 
 func newSale(e *env) *cobra.Command {
-	list := act{use: "list", short: "list the sales with their stock", run: func(ctx context.Context, o *operator, _ []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: salesPath}, func(p page[saleView]) [][]string { return saleRows(p.Items) })
-	}}
-	one := act{use: "show SALE", short: "look at a sale", args: []string{"SALE"}, run: func(ctx context.Context, o *operator, given []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: salePath(given[0])}, oneSale)
+	all := act{use: "list", short: "list the sales with their stock", run: func(ctx context.Context, o *operator, _ []string) error {
+		return list(ctx, o, call{path: salesPath}, saleRows)
 	}}
 	return group("sale", "sales: list, show, create, patch, stock, action",
-		list.command(e), one.command(e), createSale().command(e), patchSale().command(e), saleStock().command(e), saleAction().command(e))
+		all.command(e), look("SALE", "look at a sale", salePath, oneSale).command(e), createSale().command(e), patchSale().command(e), saleStock().command(e), saleAction().command(e))
 }
 
 func salePath(id string) string { return salesPath + "/" + url.PathEscape(id) }
@@ -168,16 +165,16 @@ func versionTag(ctx context.Context, o *operator, sale string, version int64) (s
 }
 
 func saleStock() act {
-	var sku, reason, key string
+	var sku, key string
 	var add, withdraw int64
 	return act{
 		use: "stock SALE", short: "look at the stock of a sale, or --add or --withdraw units", args: []string{"SALE"},
+		reason: allowed,
 		flags: func(c *cobra.Command) {
 			c.Flags().StringVar(&sku, "sku", "", "the SKU to change")
 			c.Flags().Int64Var(&add, "add", 0, "units to add")
 			c.Flags().Int64Var(&withdraw, "withdraw", 0, "free units to withdraw")
 			c.Flags().StringVar(&key, "key", "", "idempotency key; repeat the call with it when the answer was lost")
-			reasonFlag(c, &reason)
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
 			if add == 0 && withdraw == 0 {
@@ -190,11 +187,11 @@ func saleStock() act {
 			case sku == "":
 				return usage("for example --sku tea --add 10", "--sku is missing")
 			}
-			if err := wantReason(reason); err != nil {
+			if err := o.wantReason(); err != nil {
 				return err
 			}
 			return show(ctx, o, call{method: http.MethodPost, path: salePath(given[0]) + "/stock", header: freshKey(key),
-				body: map[string]any{"sku": sku, "delta": add - withdraw, "reason": reason}},
+				body: map[string]any{"sku": sku, "delta": add - withdraw, "reason": o.reason}},
 				func(l levelView) [][]string { return levelRows([]levelView{l}) })
 		},
 	}
@@ -202,18 +199,14 @@ func saleStock() act {
 
 func saleAction() act {
 	actions := []string{"open", "pause", "resume", "force_sold_out", "close"}
-	var reason string
 	return act{
 		use: "action SALE ACTION", short: strings.Join(actions, ", ") + " a whole sale", args: []string{"SALE", "ACTION"},
-		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
+		reason: needed,
 		run: func(ctx context.Context, o *operator, given []string) error {
 			if err := oneOf("ACTION", given[1], actions); err != nil {
 				return err
 			}
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			return show(ctx, o, call{method: http.MethodPost, path: salePath(given[0]) + "/actions", body: map[string]string{"action": given[1], "reason": reason}}, oneSale)
+			return show(ctx, o, call{method: http.MethodPost, path: salePath(given[0]) + "/actions", body: map[string]string{"action": given[1], "reason": o.reason}}, oneSale)
 		},
 	}
 }

@@ -130,38 +130,34 @@ func listUsers() act {
 		use: "list", short: "who there is, by name",
 		flags: func(c *cobra.Command) { query = pages(c) },
 		run: func(ctx context.Context, o *operator, _ []string) error {
-			return show(ctx, o, call{method: http.MethodGet, path: usersPath, query: query()}, func(p page[userView]) [][]string {
-				p.note(o)
-				return userRows(p.Items)
-			})
+			return list(ctx, o, call{path: usersPath, query: query()}, userRows)
 		},
 	})
 }
 
 func changeUser() act {
-	var role, reason string
+	var role string
 	return asAdmin(act{
 		use: "role NAME", short: "give a person another role; all sessions end", args: []string{"NAME"},
+		reason: allowed,
 		flags: func(c *cobra.Command) {
 			c.Flags().StringVar(&role, "role", "", "viewer, support, operator or admin")
-			reasonFlag(c, &reason)
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
 			if !identity.Role(role).Valid() {
 				return usage("for example --role support", "--role %q is not one of viewer, support, operator, admin", role)
 			}
-			return show(ctx, o, call{method: http.MethodPatch, path: userPath(given[0]), body: map[string]any{"role": role, "reason": reason}}, oneUser)
+			return show(ctx, o, call{method: http.MethodPatch, path: userPath(given[0]), body: map[string]any{"role": role, "reason": o.reason}}, oneUser)
 		},
 	})
 }
 
 func switchUser(word string, disabled bool) act {
-	var reason string
 	return asAdmin(act{
 		use: word + " NAME", short: map[bool]string{true: "keep a person out; all sessions end within seconds", false: "let a person in again"}[disabled], args: []string{"NAME"},
-		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
+		reason: allowed,
 		run: func(ctx context.Context, o *operator, given []string) error {
-			return show(ctx, o, call{method: http.MethodPatch, path: userPath(given[0]), body: map[string]any{"disabled": disabled, "reason": reason}}, oneUser)
+			return show(ctx, o, call{method: http.MethodPatch, path: userPath(given[0]), body: map[string]any{"disabled": disabled, "reason": o.reason}}, oneUser)
 		},
 	})
 }
@@ -188,17 +184,16 @@ type totpView struct {
 
 func totpOfUser() act {
 	var off bool
-	var reason string
 	return asAdmin(act{
 		use: "totp NAME", short: "give a person a second factor, shown once, or take it away with --off; all sessions end", args: []string{"NAME"},
+		reason: allowed,
 		flags: func(c *cobra.Command) {
 			c.Flags().BoolVar(&off, "off", false, "take it away")
-			reasonFlag(c, &reason)
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
 			path := userPath(given[0]) + "/totp"
 			if off {
-				return remove(ctx, o, call{method: http.MethodDelete, path: path, body: map[string]any{"reason": reason}}, "the second factor of "+given[0])
+				return remove(ctx, o, call{method: http.MethodDelete, path: path, body: map[string]any{"reason": o.reason}}, "the second factor of "+given[0])
 			}
 			return show(ctx, o, call{method: http.MethodPut, path: path}, func(t totpView) [][]string {
 				rows := [][]string{{"secret", t.Secret}, {"uri", t.URI}}
@@ -212,12 +207,11 @@ func totpOfUser() act {
 }
 
 func logoutUser() act {
-	var reason string
 	return asAdmin(act{
 		use: "logout NAME", short: "end all sessions of a person", args: []string{"NAME"},
-		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
+		reason: allowed,
 		run: func(ctx context.Context, o *operator, given []string) error {
-			return show(ctx, o, call{method: http.MethodPost, path: userPath(given[0]) + "/logout", body: map[string]any{"reason": reason}}, func(v struct{ Ended int64 }) [][]string {
+			return show(ctx, o, call{method: http.MethodPost, path: userPath(given[0]) + "/logout", body: map[string]any{"reason": o.reason}}, func(v struct{ Ended int64 }) [][]string {
 				return [][]string{{"sessions ended", fmt.Sprint(v.Ended)}}
 			})
 		},
@@ -237,9 +231,7 @@ func sessionsOfUser() act {
 		flags: func(c *cobra.Command) { c.Flags().StringVar(&user, "user", "", "only those of one person") },
 		run: func(ctx context.Context, o *operator, _ []string) error {
 			query := url.Values{}
-			if user != "" {
-				query.Set("user", user)
-			}
+			set(query, "user", user)
 			return show(ctx, o, call{method: http.MethodGet, path: "/admin/v1/sessions", query: query}, func(p page[sessionView]) [][]string {
 				rows := [][]string{{"SESSION", "USER", "BY", "SINCE", "SEEN", "ENDS", "ADDRESS", "AGENT"}}
 				for _, s := range p.Items {

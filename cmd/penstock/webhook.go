@@ -72,20 +72,19 @@ func newWebhook(e *env) *cobra.Command {
 		c.Flags().StringVar(&health, "health", "", "only those that are working, failing or disabled")
 	}, run: func(ctx context.Context, o *operator, _ []string) error {
 		query := url.Values{}
-		if health != "" {
-			query.Set("health", health)
-		}
-		return show(ctx, o, call{method: http.MethodGet, path: hooksPath, query: query}, func(p page[hookView]) [][]string { return hookRows(p.Items) })
+		set(query, "health", health)
+		return list(ctx, o, call{path: hooksPath, query: query}, hookRows)
 	}}
-	one := act{use: "show ENDPOINT", short: "look at an endpoint", args: []string{"ENDPOINT"}, run: func(ctx context.Context, o *operator, given []string) error {
-		return show(ctx, o, call{method: http.MethodGet, path: hookPath(given[0])}, oneHook)
-	}}
-	return group("webhook", "outgoing webhooks: endpoints, secrets, deliveries", all.command(e), one.command(e), createHook().command(e), changeHook().command(e), deleteHook().command(e),
-		hookAct("enable", "deliver to an endpoint again", oneHook).command(e), hookAct("disable", "deliver nothing to an endpoint", oneHook).command(e),
-		rotateHook().command(e), hookAct("ping", "send a test event and tell what came of it", pingRows).command(e), listDeliveries().command(e), replayHook().command(e))
+	return group("webhook", "outgoing webhooks: endpoints, secrets, deliveries", all.command(e), look("ENDPOINT", "look at an endpoint", hookPath, oneHook).command(e),
+		createHook().command(e), change("ENDPOINT", "change an endpoint; what is not named stays", hookPath, hookDefinition, oneHook).command(e),
+		erase("ENDPOINT", "remove an endpoint with its deliveries", hookPath).command(e),
+		verb("enable", "ENDPOINT", "deliver to an endpoint again", below(hookPath, "enable"), oneHook).command(e),
+		verb("disable", "ENDPOINT", "deliver nothing to an endpoint", below(hookPath, "disable"), oneHook).command(e),
+		rotateHook().command(e), verb("ping", "ENDPOINT", "send a test event and tell what came of it", below(hookPath, "ping"), pingRows).command(e),
+		listDeliveries().command(e), replayHook().command(e))
 }
 
-// hookDefinition are the flags that create and change have in common.
+// hookDefinition adds the flags that create and change have in common; what it returns has the fields that were given.
 func hookDefinition(c *cobra.Command) func() map[string]any {
 	target := c.Flags().String("to", "", "https URL that takes the events")
 	events := c.Flags().StringSlice("events", nil, "types wanted, such as stock.sold,stock.released or *")
@@ -121,52 +120,6 @@ func createHook() act {
 	}
 }
 
-func changeHook() act {
-	var body func() map[string]any
-	var reason string
-	return act{
-		use: "change ENDPOINT", short: "change an endpoint; what is not named stays", args: []string{"ENDPOINT"},
-		flags: func(c *cobra.Command) { body = hookDefinition(c); reasonFlag(c, &reason) },
-		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			b := body()
-			b["reason"] = reason
-			return show(ctx, o, call{method: http.MethodPatch, path: hookPath(given[0]), body: b}, oneHook)
-		},
-	}
-}
-
-func deleteHook() act {
-	var reason string
-	return act{
-		use: "delete ENDPOINT", short: "remove an endpoint with its deliveries", args: []string{"ENDPOINT"},
-		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
-		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			return remove(ctx, o, call{method: http.MethodDelete, path: hookPath(given[0]), query: url.Values{"reason": {reason}}}, given[0])
-		},
-	}
-}
-
-// hookAct is an act on an endpoint that takes a reason.
-func hookAct[T any](name, short string, rows func(T) [][]string) act {
-	var reason string
-	return act{
-		use: name + " ENDPOINT", short: short, args: []string{"ENDPOINT"},
-		flags: func(c *cobra.Command) { reasonFlag(c, &reason) },
-		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			return show(ctx, o, call{method: http.MethodPost, path: hookPath(given[0]) + "/" + name, body: map[string]string{"reason": reason}}, rows)
-		},
-	}
-}
-
 func pingRows(p struct {
 	Taken  bool
 	Status int
@@ -177,19 +130,15 @@ func pingRows(p struct {
 }
 
 func rotateHook() act {
-	var reason string
 	var overlap time.Duration
 	return act{
 		use: "rotate ENDPOINT", short: "make a new secret and show it; the old one signs beside it for a while", args: []string{"ENDPOINT"},
+		reason: needed,
 		flags: func(c *cobra.Command) {
-			reasonFlag(c, &reason)
 			c.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "how long the old secret still signs")
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
-			return show(ctx, o, call{method: http.MethodPost, path: hookPath(given[0]) + "/rotate", body: map[string]any{"overlapSeconds": int64(overlap.Seconds()), "reason": reason}}, oneHook)
+			return show(ctx, o, call{method: http.MethodPost, path: hookPath(given[0]) + "/rotate", body: map[string]any{"overlapSeconds": int64(overlap.Seconds()), "reason": o.reason}}, oneHook)
 		},
 	}
 }
@@ -205,40 +154,32 @@ func listDeliveries() act {
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
 			q := query()
-			if state != "" {
-				q.Set("state", state)
-			}
-			return show(ctx, o, call{method: http.MethodGet, path: hookPath(given[0]) + "/deliveries", query: q}, func(p page[deliveryView]) [][]string {
-				p.note(o)
-				return deliveryRows(p.Items)
-			})
+			set(q, "state", state)
+			return list(ctx, o, call{path: hookPath(given[0]) + "/deliveries", query: q}, deliveryRows)
 		},
 	}
 }
 
 func replayHook() act {
-	var reason, delivery, since string
+	var delivery, since string
 	var delivered bool
 	return act{
 		use: "replay ENDPOINT", short: "make one delivery again, or all since a time", args: []string{"ENDPOINT"},
+		reason: needed,
 		flags: func(c *cobra.Command) {
-			reasonFlag(c, &reason)
 			c.Flags().StringVar(&delivery, "delivery", "", "number of one delivery")
 			c.Flags().StringVar(&since, "since", "", "RFC 3339 time: what was missed or given up since")
 			c.Flags().BoolVar(&delivered, "delivered", false, "with --since, also what was taken")
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
-			if err := wantReason(reason); err != nil {
-				return err
-			}
 			if (delivery == "") == (since == "") {
 				return usage("for example --since 2026-11-11T00:00:00Z", "name either --delivery or --since")
 			}
 			if delivery != "" {
 				path := hookPath(given[0]) + "/deliveries/" + url.PathEscape(delivery) + "/replay"
-				return show(ctx, o, call{method: http.MethodPost, path: path, body: map[string]string{"reason": reason}}, func(d deliveryView) [][]string { return deliveryRows([]deliveryView{d}) })
+				return show(ctx, o, call{method: http.MethodPost, path: path, body: map[string]string{"reason": o.reason}}, func(d deliveryView) [][]string { return deliveryRows([]deliveryView{d}) })
 			}
-			body := map[string]any{"since": since, "delivered": delivered, "reason": reason}
+			body := map[string]any{"since": since, "delivered": delivered, "reason": o.reason}
 			return show(ctx, o, call{method: http.MethodPost, path: hookPath(given[0]) + "/replay", body: body}, func(p struct{ Queued int }) [][]string {
 				return [][]string{{"QUEUED"}, {strconv.Itoa(p.Queued)}}
 			})
