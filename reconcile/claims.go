@@ -83,7 +83,7 @@ func (l *look) compareTaken(ctx context.Context) error {
 	if err != nil || len(first) == 0 {
 		return err
 	}
-	second := &look{r: l.r, counts: map[string]int{}}
+	second := &look{r: l.r, counts: map[string]int{}, gaps: map[gap]int64{}}
 	if err := second.readJournal(ctx); err != nil {
 		return err
 	}

@@ -69,6 +69,23 @@ func remedy(kind string) string {
 	return ""
 }
 
+// Report is the outcome of one comparison.
+type Report struct {
+	// Differences are at most 1,000 of each kind.
+	Differences []Difference
+	// Waiting is how many messages were on their way to the orders, parked ones included.
+	Waiting int64
+	// Gaps says what may differ, or does, and is not among Differences, by kind; empty when the comparison is complete.
+	Gaps []Gap
+}
+
+// Gap is what of one kind of difference was left out, and why.
+type Gap struct {
+	Kind  string `json:"kind"`
+	Count int64  `json:"count"`
+	Why   string `json:"why"`
+}
+
 // Difference is one disagreement between two records of the same thing.
 type Difference struct {
 	Kind     string    `json:"kind"`

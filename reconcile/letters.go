@@ -53,6 +53,6 @@ func (r *Reconciler) good(ctx context.Context, letter *bus.DeadLetter) (bool, er
 	if err != nil {
 		return false, nil // not about an order of ours
 	}
-	claim, o, want, err := r.pair(ctx, id, false)
+	claim, o, want, err := r.pair(ctx, id)
 	return claim != nil && o != nil && want == "", err
 }

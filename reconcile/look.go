@@ -1,8 +1,10 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"penstock/internal/ident"
@@ -18,11 +20,12 @@ const (
 
 // look is one comparison of everything.
 type look struct {
-	r      *Reconciler
-	at     time.Time
-	behind bool // messages are on their way to the orders
-	found  []Difference
-	counts map[string]int
+	r       *Reconciler
+	at      time.Time
+	waiting int64 // messages on their way to the orders
+	found   []Difference
+	counts  map[string]int
+	gaps    map[gap]int64
 
 	orders    map[ident.ID]*seenOrder
 	misplaced map[ident.ID]bool
@@ -54,12 +57,38 @@ func (l *look) add(d Difference) {
 	d.At = l.at
 	if l.counts[d.Kind]++; l.counts[d.Kind] <= maxFound {
 		l.found = append(l.found, d)
+		return
 	}
+	l.skip(d.Kind, fmt.Sprintf("at most %d of a kind are listed; repair or settle those, and compare again", maxFound))
 }
 
-func (l *look) readBacklog(ctx context.Context) error {
-	n, err := l.r.Backlog(ctx)
-	l.behind = n > 0
+// gap is what a kind of difference was not listed for.
+type gap struct{ kind, why string }
+
+// skip counts one that may be, or is, a difference and is not listed.
+func (l *look) skip(kind, why string) { l.gaps[gap{kind, why}]++ }
+
+// behind says why an order that may only be behind is not listed.
+func (l *look) behind() string {
+	if l.waiting == 0 {
+		return "its claim moved while it was compared; compare again"
+	}
+	return fmt.Sprintf("%d message(s) are on their way to the orders, parked ones included, so that an order may only be behind; compare again when they have arrived "+
+		"(`inFlight` of /admin/v1/drained), or replay or discard what keeps them", l.waiting)
+}
+
+// report is what was found so far.
+func (l *look) report() Report {
+	out := Report{Differences: l.found, Waiting: l.waiting}
+	for g, n := range l.gaps {
+		out.Gaps = append(out.Gaps, Gap{Kind: g.kind, Count: n, Why: g.why})
+	}
+	slices.SortFunc(out.Gaps, func(a, b Gap) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Why, b.Why)) })
+	return out
+}
+
+func (l *look) readBacklog(ctx context.Context) (err error) {
+	l.waiting, err = l.r.Backlog(ctx)
 	return err
 }
 

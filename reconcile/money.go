@@ -63,14 +63,21 @@ func (l *look) comparePayments(ctx context.Context) error {
 		if s == nil {
 			s = &purse{}
 		}
-		if d := l.money(o, s); d != nil {
+		d, moving := l.money(o, s)
+		if d != nil {
 			now, err := l.r.Rows.Stored(ctx, id) // it may have moved since it was read
 			if err != nil {
 				return err
 			}
 			if now == nil || now.State != o.state || now.Refunded != o.refunded {
-				continue
+				d = nil
 			}
+		}
+		switch {
+		case d == nil:
+		case moving != "":
+			l.skip(d.Kind, moving)
+		default:
 			d.Object = orderObject(id)
 			l.add(*d)
 		}
@@ -84,24 +91,30 @@ func (l *look) comparePayments(ctx context.Context) error {
 	return nil
 }
 
-// money compares an order with its purse.
-func (l *look) money(o *seenOrder, s *purse) *Difference {
+// money compares an order with its purse. moving says why a difference is not to be listed yet.
+func (l *look) money(o *seenOrder, s *purse) (d *Difference, moving string) {
 	kept := s.captured - s.refunded
+	if s.moving {
+		moving = "a payment of the order is on its way, is being refunded, or waits as a case; compare again when it has come to rest"
+	}
 	switch o.state {
 	case order.Paid, order.Fulfilled, order.Refunded:
 		want := o.amount - o.refunded
 		switch {
-		case s.moving || s.captured == 0 && strings.HasPrefix(o.key, transactionKey) || kept == want:
-			return nil
+		case s.captured == 0 && strings.HasPrefix(o.key, transactionKey) || kept == want:
+			return nil, ""
 		case s.captured < o.amount:
-			return &Difference{Kind: KindUnpaid, Expected: fmt.Sprintf("%d captured for an order that is %s", o.amount, o.state), Found: fmt.Sprintf("%d captured", s.captured)}
+			return &Difference{Kind: KindUnpaid, Expected: fmt.Sprintf("%d captured for an order that is %s", o.amount, o.state), Found: fmt.Sprintf("%d captured", s.captured)}, moving
 		}
-		return &Difference{Kind: KindMoney, Expected: fmt.Sprintf("%d kept of an order that is %s", want, o.state), Found: fmt.Sprintf("%d captured, %d given back", s.captured, s.refunded)}
+		return &Difference{Kind: KindMoney, Expected: fmt.Sprintf("%d kept of an order that is %s", want, o.state), Found: fmt.Sprintf("%d captured, %d given back", s.captured, s.refunded)}, moving
 	}
-	if kept == 0 || s.moving || l.behind {
-		return nil
+	if kept == 0 {
+		return nil, ""
 	}
-	return &Difference{Kind: KindMoney, Expected: fmt.Sprintf("no money kept of an order that is %s", o.state), Found: fmt.Sprintf("%d captured, %d given back", s.captured, s.refunded)}
+	if moving == "" && l.waiting > 0 {
+		moving = l.behind()
+	}
+	return &Difference{Kind: KindMoney, Expected: fmt.Sprintf("no money kept of an order that is %s", o.state), Found: fmt.Sprintf("%d captured, %d given back", s.captured, s.refunded)}, moving
 }
 
 // lines reads an export line by line.

@@ -3,8 +3,8 @@
 // be mended without a decision: an order follows its claim, the gate follows the stock rows, an allowance follows the claims, a dead letter of an order that is
 // where it should be is discarded. A Monitor watches the stock rows and the gate all the time.
 //
-// It reads live records: what is merely on its way to the orders, or moved between two reads, is not a difference. Everything
-// else is listed, with what to do. Safe for concurrent use.
+// It reads live records: what is merely on its way to the orders, or moved between two reads, is not a difference; it is counted as
+// a [Gap] of the report, which is not complete then. Everything else is listed, with what to do. Safe for concurrent use.
 package reconcile
 
 import (
@@ -102,31 +102,31 @@ type Reconciler struct {
 // New returns a reconciler.
 func New(d Deps) *Reconciler { return &Reconciler{Deps: d} }
 
-// Report returns every difference found now, at most 1,000 of each kind. It keeps a short note of each order and claim in memory.
-func (r *Reconciler) Report(ctx context.Context) ([]Difference, error) {
-	l := &look{r: r, at: r.Clock.Now().UTC(), counts: map[string]int{}}
+// Report compares everything now. It keeps a short note of each order and claim in memory.
+func (r *Reconciler) Report(ctx context.Context) (Report, error) {
+	l := &look{r: r, at: r.Clock.Now().UTC(), counts: map[string]int{}, gaps: map[gap]int64{}}
 	for _, part := range []func(context.Context) error{
 		l.readBacklog, l.readOrders, l.readJournal, // in this order: what a later one lacks was not there for the earlier one
 		l.compareStock, l.compareShared, l.compareClaims, l.compareOrders, l.compareTaken, l.comparePayments, l.compareLetters, l.compareBalances,
 	} {
 		if err := part(ctx); err != nil {
-			return l.found, err
+			return l.report(), err
 		}
 	}
-	return l.found, nil
+	return l.report(), nil
 }
 
 // Repair mends what is safe to mend, records it in the trail, and returns every difference with whether it was repaired: that is
 // only said of what was compared again and agrees.
-func (r *Reconciler) Repair(ctx context.Context, who, reason string) ([]Difference, error) {
+func (r *Reconciler) Repair(ctx context.Context, who, reason string) (Report, error) {
 	if reason == "" {
-		return nil, errs.New(errs.Invalid, "a repair needs a reason")
+		return Report{}, errs.New(errs.Invalid, "a repair needs a reason")
 	}
 	r.one.Lock()
 	defer r.one.Unlock()
-	found, err := r.Report(ctx)
-	for i := range found {
-		d := &found[i]
+	report, err := r.Report(ctx)
+	for i := range report.Differences {
+		d := &report.Differences[i]
 		if d.mend == nil {
 			continue
 		}
@@ -140,10 +140,10 @@ func (r *Reconciler) Repair(ctx context.Context, who, reason string) ([]Differen
 		if d.Kind != KindLetter {
 			act := driver.Audit{Who: who, Act: "reconcile." + d.Kind, Object: d.Object, Why: reason, Before: strconv.Quote(d.Found), After: strconv.Quote(d.Expected)}
 			if err := r.Stock.Record(ctx, act); err != nil {
-				return found, err
+				return report, err
 			}
 		}
 		d.Repaired = true
 	}
-	return found, err
+	return report, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,7 +122,7 @@ func TestDriftIsFoundAndMended(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := ""
-			for _, d := range found {
+			for _, d := range found.Differences {
 				got += fmt.Sprint(d.Kind, " ", d.Repaired)
 			}
 			want := ""
@@ -135,7 +136,7 @@ func TestDriftIsFoundAndMended(t *testing.T) {
 				t.Errorf("%d rows in the trail, mended is %v", rows, c.mended)
 			}
 			again, err := r.Report(t.Context())
-			if err != nil || (len(again) > 0) != (c.kind == KindLedger) {
+			if err != nil || (len(again.Differences) > 0) != (c.kind == KindLedger) {
 				t.Errorf("the second look finds %v (%v)", again, err)
 			}
 		})
@@ -184,14 +185,14 @@ func TestSharedGateIsRebuilt(t *testing.T) {
 			r := b.reconciler(g, 0)
 			r.Shared = shared
 			found, err := r.Repair(t.Context(), "op", "drill")
-			if err != nil || len(found) > 0 != c.found || c.found && (found[0].Kind != KindShared || found[0].Repaired != c.mended) {
+			if err != nil || len(found.Differences) > 0 != c.found || c.found && (found.Differences[0].Kind != KindShared || found.Differences[0].Repaired != c.mended) {
 				t.Fatalf("%+v, %v", found, err)
 			}
 			if len(b.trail) > 0 != c.mended {
 				t.Errorf("the trail is %+v", b.trail)
 			}
 			built := shared.built
-			if again, err := r.Repair(t.Context(), "op", "drill"); err != nil || len(again) > 0 != (c.err != nil) || shared.built != built {
+			if again, err := r.Repair(t.Context(), "op", "drill"); err != nil || len(again.Differences) > 0 != (c.err != nil) || shared.built != built {
 				t.Errorf("the second repair finds %+v and builds %d times (%v)", again, shared.built-built, err)
 			}
 		})
@@ -217,7 +218,7 @@ func TestAllowanceIsRecounted(t *testing.T) {
 		for turn := range 2 {
 			found, err := r.Repair(t.Context(), "op", "drill")
 			n := 0
-			for _, d := range found {
+			for _, d := range found.Differences {
 				if d.Kind == KindAllowance {
 					if n++; d.Repaired == lies {
 						t.Errorf("lies %v: %+v", lies, d)
@@ -231,5 +232,56 @@ func TestAllowanceIsRecounted(t *testing.T) {
 		if want := map[bool]int{true: 0, false: 1}[lies]; len(b.trail) != want {
 			t.Errorf("lies %v: the trail is %+v", lies, b.trail)
 		}
+	}
+}
+
+// While messages are on their way, an order that may only be behind is no difference, and the report says that it is not complete
+// and why; what no message on its way can explain is a difference all the same. Once nothing is on its way the books are compared
+// wholly, and a message that arrived between two reads leaves no trace.
+func TestReportSaysWhatItCouldNotJudge(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		plant   func(*books)
+		backlog []int64 // answers one after the other; the last one stays
+		found   string
+		gap     string
+	}{
+		{"nothing on its way", func(b *books) { delete(b.orders, 7) }, []int64{0}, KindMissing, ""},
+		{"a message on its way", func(b *books) { delete(b.orders, 7) }, []int64{1}, "", KindMissing},
+		{"an order behind", func(b *books) { b.orders[7] = order.Accepted }, []int64{2}, "", KindOrder},
+		{"a contradiction", func(b *books) { b.orders[7] = order.Cancelled }, []int64{1}, KindOrder, ""},
+		{"books that agree", func(*books) {}, []int64{1}, "", ""},
+		{"a message sent after the first look", func(b *books) { delete(b.orders, 7) }, []int64{0, 1}, "", KindMissing},
+		{"messages that arrived meanwhile", func(b *books) { delete(b.orders, 7) }, []int64{3, 0}, KindMissing, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b, g := newBooks(), gate.New(0)
+			g.Observe(stock.Committed{Stock: []driver.Stock{b.row}})
+			c.plant(b)
+			r, asked := b.reconciler(g, 0), 0
+			r.Backlog = func(context.Context) (int64, error) {
+				asked++
+				return c.backlog[min(asked, len(c.backlog))-1], nil
+			}
+			got, err := r.Report(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var found, gaps string
+			for _, d := range got.Differences {
+				found += d.Kind
+			}
+			for _, g := range got.Gaps {
+				gaps += g.Kind
+				if g.Count != 1 || !strings.Contains(g.Why, "on their way") {
+					t.Errorf("gap %+v", g)
+				}
+			}
+			if found != c.found || gaps != c.gap {
+				t.Errorf("found %q with gaps %q, want %q and %q", found, gaps, c.found, c.gap)
+			}
+		})
 	}
 }

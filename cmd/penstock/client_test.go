@@ -134,12 +134,16 @@ func TestReconcileFailsOnOpenDifferences(t *testing.T) {
 	t.Parallel()
 	open := answer(200, "application/json", `{"items":[{"kind":"order","object":"1","expected":"a","found":"b"}],"next":""}`)
 	mended := answer(200, "application/json", `{"items":[{"kind":"order","object":"1","expected":"a","found":"b","repaired":true}],"next":""}`)
+	partial := answer(200, "application/json", `{"items":[],"next":"","complete":false,"waiting":3,"gaps":[{"kind":"claim-without-order","count":2,"why":"messages are on their way"}]}`)
 	for _, json := range [][]string{nil, {"--json"}} {
 		if code, out, stderr := operate(t, open, append([]string{"reconcile"}, json...)...); code != 1 || !strings.Contains(stderr, "1 difference") || out == "" {
 			t.Errorf("open %v: %d %s %s", json, code, out, stderr)
 		}
 		if code, _, stderr := operate(t, mended, append([]string{"reconcile", "--repair", "--reason", "r"}, json...)...); code != 0 {
 			t.Errorf("mended %v: %d %s", json, code, stderr)
+		}
+		if code, out, stderr := operate(t, partial, append([]string{"reconcile"}, json...)...); code != 1 || !strings.Contains(stderr, "not complete") || !strings.Contains(out, "messages are on their way") {
+			t.Errorf("partial %v: %d %s %s", json, code, out, stderr)
 		}
 	}
 }

@@ -78,9 +78,9 @@ type Drained func(ctx context.Context) (map[string]int64, error)
 
 // Reconcile compares the stock database, the journal, the orders and the gate, and says where they differ.
 type Reconcile interface {
-	Report(ctx context.Context) ([]reconcile.Difference, error)
+	Report(ctx context.Context) (reconcile.Report, error)
 	// Repair mends what is safe to mend and returns what it found, with what it mended.
-	Repair(ctx context.Context, who, reason string) ([]reconcile.Difference, error)
+	Repair(ctx context.Context, who, reason string) (reconcile.Report, error)
 }
 
 // Audit pages through the trail, oldest first.

@@ -272,10 +272,13 @@ func (auditRoom) Audit(_ context.Context, after uint64, _ int) ([]driver.Audit, 
 
 type reconcileRoom struct{ *rooms }
 
-func (r reconcileRoom) Report(context.Context) ([]reconcile.Difference, error) {
-	return []reconcile.Difference{{Kind: "gate", Object: "flash/sku-1", Expected: "9", Found: "8", At: start}}, nil
+func (r reconcileRoom) Report(context.Context) (reconcile.Report, error) {
+	return reconcile.Report{
+		Differences: []reconcile.Difference{{Kind: "gate", Object: "flash/sku-1", Expected: "9", Found: "8", At: start}},
+		Waiting:     3, Gaps: []reconcile.Gap{{Kind: "claim-without-order", Count: 2, Why: "messages are on their way"}},
+	}, nil
 }
-func (r reconcileRoom) Repair(ctx context.Context, who, reason string) ([]reconcile.Difference, error) {
+func (r reconcileRoom) Repair(ctx context.Context, who, reason string) (reconcile.Report, error) {
 	r.note("repair " + who + " " + reason)
 	return r.Report(ctx)
 }

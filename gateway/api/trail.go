@@ -56,6 +56,22 @@ func wireDifference(d reconcile.Difference) Difference {
 	}
 }
 
+// Gap is what of one kind of difference a comparison left out.
+type Gap struct {
+	Kind  string `json:"kind"`
+	Count int64  `json:"count" doc:"how many may differ, or do, and are not listed"`
+	Why   string `json:"why" doc:"why, and what to do"`
+}
+
+type comparison struct {
+	Body struct {
+		Page[Difference]
+		Complete bool  `json:"complete" doc:"whether everything was compared and listed: false when there are gaps, and then no differences do not mean that all records agree"`
+		Waiting  int64 `json:"waiting" doc:"messages that were on their way to the orders, parked ones included; while there are any, orders may be behind their claims"`
+		Gaps     []Gap `json:"gaps" nullable:"false" doc:"what was left out, by kind"`
+	}
+}
+
 type drainedOutput struct {
 	Body struct {
 		Drained  bool             `json:"drained"`
@@ -79,19 +95,23 @@ func (s *surface) trailCalls() {
 	register(s, operator("get-drained", http.MethodGet, "/drained", "Whether no work is in flight"), s.drained)
 }
 
-func (s *surface) report(ctx context.Context, _ *struct{}) (*listOf[Difference], error) {
-	return differences(s.d.Reconcile.Report(ctx))
+func (s *surface) report(ctx context.Context, _ *struct{}) (*comparison, error) {
+	return compared(s.d.Reconcile.Report(ctx))
 }
 
-func (s *surface) repair(ctx context.Context, in *struct{ Body *Reason }) (*listOf[Difference], error) {
-	return differences(s.d.Reconcile.Repair(ctx, acting(ctx), in.Body.text()))
+func (s *surface) repair(ctx context.Context, in *struct{ Body *Reason }) (*comparison, error) {
+	return compared(s.d.Reconcile.Repair(ctx, acting(ctx), in.Body.text()))
 }
 
-func differences(found []reconcile.Difference, err error) (*listOf[Difference], error) {
+func compared(r reconcile.Report, err error) (*comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &listOf[Difference]{Page[Difference]{Items: each(found, wireDifference)}}, nil
+	out := &comparison{}
+	out.Body.Items = each(r.Differences, wireDifference)
+	out.Body.Complete, out.Body.Waiting = len(r.Gaps) == 0, r.Waiting
+	out.Body.Gaps = each(r.Gaps, func(g reconcile.Gap) Gap { return Gap(g) })
+	return out, nil
 }
 
 func (s *surface) listAudit(ctx context.Context, in *AuditQuery) (*listOf[AuditRow], error) {

@@ -146,7 +146,7 @@ describe('a sale night', () => {
     await op.act(replay, 'the database is back')
     await op.at('letters-empty').waitFor()
 
-    // While a message is on its way to the orders, reconcile takes no missing order for a difference.
+    // While a message is on its way to the orders, a missing order is a gap of the comparison and no difference.
     await until('the replay is done', async () => (await house.admin<{ drained: boolean }>('GET', '/drained')).drained)
 
     // reconcile

@@ -215,6 +215,18 @@ export interface ClientCreateBody {
   roles?: string[] | null
 }
 
+export interface ComparisonBody {
+  /** whether everything was compared and listed: false when there are gaps, and then no differences do not mean that all records agree */
+  complete: boolean
+  /** what was left out, by kind */
+  gaps: Gap[]
+  items: Difference[]
+  /** cursor of the next page; empty at the end */
+  next: string
+  /** messages that were on their way to the orders, parked ones included; while there are any, orders may be behind their claims */
+  waiting: number
+}
+
 export interface CreateAppRequest {
   apis: string[]
   description?: string
@@ -358,6 +370,14 @@ export interface Explanation {
 export interface Field {
   detail: string
   pointer: string
+}
+
+export interface Gap {
+  /** how many may differ, or do, and are not listed */
+  count: number
+  kind: string
+  /** why, and what to do */
+  why: string
 }
 
 export interface GiveDrawValueRequest {
@@ -508,6 +528,8 @@ export interface MeOutputBody {
   csrf?: string
   role: string
   session?: BackOfficeSession
+  /** a second factor is asked for when you log in */
+  totp?: boolean
   user: string
 }
 
@@ -681,6 +703,11 @@ export interface OwnPasswordBody {
   old: string
 }
 
+export interface OwnSecondFactorBody {
+  /** yours: a session alone is not enough */
+  password: string
+}
+
 export interface PageAuditRow {
   items: AuditRow[]
   /** cursor of the next page; empty at the end */
@@ -707,12 +734,6 @@ export interface PageBalanceEntry {
 
 export interface PageDeadLetter {
   items: DeadLetter[]
-  /** cursor of the next page; empty at the end */
-  next: string
-}
-
-export interface PageDifference {
-  items: Difference[]
   /** cursor of the next page; empty at the end */
   next: string
 }
@@ -1547,6 +1568,10 @@ export const getMe = (c: Caller, o?: CallOptions): Promise<Result<MeOutputBody>>
 export const putMyPassword = (c: Caller, p: { body: OwnPasswordBody }, o?: CallOptions): Promise<Result<undefined>> =>
   c.call('PUT', '/admin/v1/me/password', { body: p.body }, o)
 
+/** Give yourself a new second factor; your other sessions end */
+export const putMyTotp = (c: Caller, p: { body: OwnSecondFactorBody }, o?: CallOptions): Promise<Result<SecondFactor>> =>
+  c.call('PUT', '/admin/v1/me/totp', { body: p.body }, o)
+
 /** Other systems that use the login */
 export const listOidcClients = (c: Caller, o?: CallOptions): Promise<Result<PageOIDCClient>> =>
   c.call('GET', '/admin/v1/oidc-clients', {}, o)
@@ -1612,11 +1637,11 @@ export const tryBranch = (c: Caller, p: { participant: string; body: Participant
   c.call('POST', `/admin/v1/participants/${enc(p.participant)}/try`, { body: p.body }, o)
 
 /** Compare stock, orders, ledger and gate */
-export const reportDifferences = (c: Caller, o?: CallOptions): Promise<Result<PageDifference>> =>
+export const reportDifferences = (c: Caller, o?: CallOptions): Promise<Result<ComparisonBody>> =>
   c.call('GET', '/admin/v1/reconcile', {}, o)
 
 /** Mend what is safe to mend */
-export const repairDifferences = (c: Caller, p: { body: Reason }, o?: CallOptions): Promise<Result<PageDifference>> =>
+export const repairDifferences = (c: Caller, p: { body: Reason }, o?: CallOptions): Promise<Result<ComparisonBody>> =>
   c.call('POST', '/admin/v1/reconcile', { body: p.body }, o)
 
 /** List the sales with their stock */

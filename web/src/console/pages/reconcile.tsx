@@ -1,6 +1,6 @@
 import { useMutation } from '@tanstack/react-query'
 import { Alert, Button, Skeleton } from 'antd'
-import { type Difference, repairDifferences, reportDifferences } from '../../api/api'
+import { type Difference, type Gap, repairDifferences, reportDifferences } from '../../api/api'
 import { api, good, patient } from '../base/call'
 import { useConfirm } from '../base/confirm'
 import { Grid } from '../base/grid'
@@ -12,6 +12,14 @@ import { useMay } from '../base/session'
 import type { Lamp } from '../cockpit/now'
 import { useText } from '../text'
 
+interface Found {
+  at: string
+  items: Difference[]
+  gaps: Gap[]
+}
+
+const foundNow = (r: { items: Difference[]; gaps: Gap[] }): Found => ({ at: new Date().toISOString(), items: r.items, gaps: r.gaps })
+
 const spec = { kind: 'text', repaired: ['yes', 'no'] } as const
 
 /** Compares all records when somebody asks: it reads every order, claim and payment, so it does not run by itself. */
@@ -22,13 +30,10 @@ export default function Reconcile() {
   const [filters, set] = useFilters(spec)
   const lamp = useLive<Lamp>('monitor')
   const report = useMutation({
-    mutationFn: async () => ({ at: new Date().toISOString(), items: (await good(reportDifferences(api, patient))).items }),
+    mutationFn: async () => foundNow(await good(reportDifferences(api, patient))),
   })
   const repaired = useMutation({
-    mutationFn: async (reason: string) => ({
-      at: new Date().toISOString(),
-      items: (await good(repairDifferences(api, { body: { reason } }, patient))).items,
-    }),
+    mutationFn: async (reason: string) => foundNow(await good(repairDifferences(api, { body: { reason } }, patient))),
     onSuccess: () => report.reset(),
   })
   const found = repaired.data ?? report.data
@@ -76,17 +81,17 @@ export default function Reconcile() {
       <ProblemBox error={report.error} />
       {report.isPending && <Skeleton active />}
       {!found && !report.isPending && !report.error && <Alert type="info" showIcon title={t('reconcile.notRun')} />}
-      {found && <Found found={found} filters={filters} set={set} />}
+      {found && <Result found={found} filters={filters} set={set} />}
     </>
   )
 }
 
-function Found({
+function Result({
   found,
   filters,
   set,
 }: {
-  found: { at: string; items: Difference[] }
+  found: Found
   filters: Record<string, string>
   set: (c: Record<string, string | undefined>) => void
 }) {
@@ -94,21 +99,35 @@ function Found({
   const rows = found.items.filter(
     d => (!filters.kind || d.kind === filters.kind) && (!filters.repaired || d.repaired === (filters.repaired === 'yes')),
   )
+  const verdict = {
+    title:
+      found.items.length > 0
+        ? t('reconcile.found', { n: found.items.length, repaired: found.items.filter(d => d.repaired).length })
+        : t(found.gaps.length > 0 ? 'reconcile.goodSoFar' : 'reconcile.good'),
+    type: found.gaps.length > 0 || found.items.some(d => !d.repaired) ? ('warning' as const) : ('success' as const),
+  }
   const kinds = [...new Set(found.items.map(d => d.kind))].sort()
   return (
     <div data-testid="differences" data-value={found.items.length}>
-      <Alert
-        type={found.items.every(d => d.repaired) ? 'success' : 'warning'}
-        showIcon
-        role="status"
-        className="verdict"
-        title={
-          found.items.length === 0
-            ? t('reconcile.good')
-            : t('reconcile.found', { n: found.items.length, repaired: found.items.filter(d => d.repaired).length })
-        }
-        description={<At iso={found.at} />}
-      />
+      <Alert type={verdict.type} showIcon role="status" className="verdict" title={verdict.title} description={<At iso={found.at} />} />
+      {found.gaps.length > 0 && (
+        <Alert
+          type="warning"
+          showIcon
+          role="alert"
+          title={t('reconcile.incomplete')}
+          data-testid="reconcile-incomplete"
+          description={
+            <ul>
+              {found.gaps.map(g => (
+                <li key={`${g.kind} ${g.why}`}>
+                  <code>{g.kind}</code>: {t('reconcile.gap', { n: g.count })} {g.why}
+                </li>
+              ))}
+            </ul>
+          }
+        />
+      )}
       {found.items.length > 0 && (
         <>
           <FilterBar
