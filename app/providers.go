@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,9 +44,9 @@ func (a *App) provider(ctx context.Context, name string) (payment.Provider, func
 	if name == "transfer" {
 		return a.bank(ctx)
 	}
-	base := func() string { return or(a.cfg.Payment.Sandbox, "http://"+a.Addrs()["sandbox"]) }
+	base := func() string { return cmp.Or(a.cfg.Payment.Sandbox, "http://"+a.Addrs()["sandbox"]) }
 	callback := func() string {
-		return or(a.cfg.Payment.Callback, "http://"+a.Addrs()["public"]) + "/v1/payment-callbacks/sandbox"
+		return cmp.Or(a.cfg.Payment.Callback, "http://"+a.Addrs()["public"]) + "/v1/payment-callbacks/sandbox"
 	}
 	c, err := client.New(base, callback, []webhookSecret{a.secret}, client.Options{Clock: a.opt.Clock})
 	if err != nil {

@@ -233,13 +233,6 @@ func (a *App) startPayments(ctx context.Context) (func(context.Context) error, e
 	return func(context.Context) error { return errors.Join(a.payments.Stop(), closed()) }, nil
 }
 
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
 // startBus lets the orders read their messages where that is the process's role; elsewhere the bus only shows what it set
 // aside, and relays.
 func (a *App) startBus(ctx context.Context) (func(context.Context) error, error) {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -12,7 +13,7 @@ import (
 
 func (b *bench) report(w io.Writer) {
 	fmt.Fprintf(w, "machine      %s, %d cores, %s, %s/%s, load %s at the start\n", cpu(), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, b.busy)
-	fmt.Fprintf(w, "commit       %s\n", or(os.Getenv("BENCH_COMMIT"), "unknown"))
+	fmt.Fprintf(w, "commit       %s\n", cmp.Or(os.Getenv("BENCH_COMMIT"), "unknown"))
 	fmt.Fprintf(w, "command      %s\n", strings.Join(append([]string{"go run ./bench"}, os.Args[1:]...), " "))
 	fmt.Fprintf(w, "load         closed loop, %d connections, %d rounds of %v after %v, generator on the same cores\n", b.o.conns, b.o.rounds, b.o.slice, warm)
 	fmt.Fprintf(w, "chain        Penstock: passes, per-address, per-user and attempt limits on, order writer running; every buyer is new\n")
@@ -68,7 +69,7 @@ func cpu() string {
 	}
 	_, rest, _ := strings.Cut(string(b), "model name\t: ")
 	name, _, _ := strings.Cut(rest, "\n")
-	return or(name, "unknown processor")
+	return cmp.Or(name, "unknown processor")
 }
 
 // loadAverage is that of the last minute, as the kernel says it.
@@ -79,11 +80,4 @@ func loadAverage() string {
 	}
 	first, _, _ := strings.Cut(string(b), " ")
 	return first
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

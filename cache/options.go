@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -69,11 +70,11 @@ func (o *Options[V]) complete() error {
 			return fmt.Errorf("cache: %s is %v, want at least 1ms, for example %v", d.name, *d.value, d.usual)
 		}
 	}
-	o.Stale = max(orDefault(o.Stale, o.TTL), 0)
-	o.Alone = max(orDefault(o.Alone, time.Second), 0)
-	o.Jitter = max(orDefault(o.Jitter, 0.2), 0)
-	o.Loads, o.Waiting = orDefault(o.Loads, 64), orDefault(o.Waiting, 4096)
-	o.FalsePositives = orDefault(o.FalsePositives, 0.001)
+	o.Stale = max(cmp.Or(o.Stale, o.TTL), 0)
+	o.Alone = max(cmp.Or(o.Alone, time.Second), 0)
+	o.Jitter = max(cmp.Or(o.Jitter, 0.2), 0)
+	o.Loads, o.Waiting = cmp.Or(o.Loads, 64), cmp.Or(o.Waiting, 4096)
+	o.FalsePositives = cmp.Or(o.FalsePositives, 0.001)
 	switch {
 	case o.Jitter > 0.9:
 		return fmt.Errorf("cache: Jitter is %v, want at most 0.9, for example 0.2", o.Jitter)
@@ -89,12 +90,4 @@ func (o *Options[V]) complete() error {
 		o.Clock = clock.Real{}
 	}
 	return nil
-}
-
-func orDefault[T comparable](v, usual T) T {
-	var zero T
-	if v == zero {
-		return usual
-	}
-	return v
 }

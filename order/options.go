@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -95,18 +96,11 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.BatchRows = or(o.BatchRows, 100)
-	o.BatchWait = or(o.BatchWait, time.Second)
-	o.Parallel = or(o.Parallel, 8)
-	o.Patience = or(o.Patience, 3*time.Second)
-	o.ExpireEvery = or(o.ExpireEvery, 250*time.Millisecond)
-	o.ExpireParallel = or(o.ExpireParallel, 128)
+	o.BatchRows = cmp.Or(o.BatchRows, 100)
+	o.BatchWait = cmp.Or(o.BatchWait, time.Second)
+	o.Parallel = cmp.Or(o.Parallel, 8)
+	o.Patience = cmp.Or(o.Patience, 3*time.Second)
+	o.ExpireEvery = cmp.Or(o.ExpireEvery, 250*time.Millisecond)
+	o.ExpireParallel = cmp.Or(o.ExpireParallel, 128)
 	return o
-}
-
-func or[T int | time.Duration](v, otherwise T) T {
-	if v == 0 {
-		return otherwise
-	}
-	return v
 }

@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -80,13 +81,13 @@ func (o Options) withDefaults() Options {
 	if o.Random == nil {
 		o.Random = rand.Float64
 	}
-	o.Timeout = or(o.Timeout, 30*time.Second)
-	o.CallTimeout = or(o.CallTimeout, 3*time.Second)
-	o.Tries = or(o.Tries, 12)
-	o.Backoff = or(o.Backoff, 200*time.Millisecond)
-	o.MaxBackoff = or(o.MaxBackoff, 30*time.Second)
-	o.ScanEvery = or(o.ScanEvery, 500*time.Millisecond)
-	o.Workers = or(o.Workers, 16)
+	o.Timeout = cmp.Or(o.Timeout, 30*time.Second)
+	o.CallTimeout = cmp.Or(o.CallTimeout, 3*time.Second)
+	o.Tries = cmp.Or(o.Tries, 12)
+	o.Backoff = cmp.Or(o.Backoff, 200*time.Millisecond)
+	o.MaxBackoff = cmp.Or(o.MaxBackoff, 30*time.Second)
+	o.ScanEvery = cmp.Or(o.ScanEvery, 500*time.Millisecond)
+	o.Workers = cmp.Or(o.Workers, 16)
 	if o.Ended == nil {
 		o.Ended = func(State) {}
 	}
@@ -94,13 +95,6 @@ func (o Options) withDefaults() Options {
 		o.Counted = func(map[State]int64) {}
 	}
 	return o
-}
-
-func or[T int | time.Duration](v, otherwise T) T {
-	if v == 0 {
-		return otherwise
-	}
-	return v
 }
 
 // pause is how long to wait after so many tries.

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -57,8 +58,8 @@ func (h *Hooks) shown(r row) Endpoint {
 func (h *Hooks) Create(ctx context.Context, who string, d Definition) (Endpoint, string, error) {
 	now := h.o.Clock.Now()
 	r := row{Endpoint: Endpoint{
-		ID: "wh_" + strings.ToLower(rand.Text()[:20]), URL: d.URL, Description: d.Description, Events: d.Events, Rate: or(d.Rate, 50),
-		Concurrency: or(d.Concurrency, 4), Enabled: true, Version: 1, CreatedAt: now, ChangedAt: now,
+		ID: "wh_" + strings.ToLower(rand.Text()[:20]), URL: d.URL, Description: d.Description, Events: d.Events, Rate: cmp.Or(d.Rate, 50),
+		Concurrency: cmp.Or(d.Concurrency, 4), Enabled: true, Version: 1, CreatedAt: now, ChangedAt: now,
 	}, nextSeq: 1}
 	if err := h.valid(&r.Endpoint); err != nil {
 		return Endpoint{}, "", err
@@ -90,13 +91,6 @@ func (h *Hooks) Create(ctx context.Context, who string, d Definition) (Endpoint,
 		return err
 	})
 	return h.shown(r), k.Secret, err
-}
-
-func or(n, otherwise int) int {
-	if n == 0 {
-		return otherwise
-	}
-	return n
 }
 
 // valid finds everything that is wrong with an endpoint.

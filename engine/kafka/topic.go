@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,7 +110,7 @@ func (c *Cluster) create(ctx context.Context, name string, t Topic) error {
 			name, replicas, len(brokers.Brokers), len(brokers.Brokers))
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
 		return fmt.Errorf("kafka: topic %s is missing and user %s may not create it; grant CREATE, or create it with %d partitions",
-			name, or(c.cfg.user, "(none)"), t.Partitions)
+			name, cmp.Or(c.cfg.user, "(none)"), t.Partitions)
 	}
 	return fmt.Errorf("kafka: create topic %s: %w", name, err)
 }

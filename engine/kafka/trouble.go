@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -54,7 +55,7 @@ func (c *Cluster) explain(err error) string {
 	case errors.Is(err, kerr.UnsupportedSaslMechanism), errors.Is(err, kerr.IllegalSaslState):
 		return "the broker does not do SASL/PLAIN on this port; leave out user:password@ or name the port that does"
 	case errors.As(err, &unknown):
-		return fmt.Sprintf("the broker's certificate is not signed by the authority in ca=%s; name the PEM file of the right one", or(c.cfg.ca, "(the system's)"))
+		return fmt.Sprintf("the broker's certificate is not signed by the authority in ca=%s; name the PEM file of the right one", cmp.Or(c.cfg.ca, "(the system's)"))
 	case errors.As(err, &name):
 		return fmt.Sprintf("the broker's certificate is for another name (%v); connect by a name that it has", name)
 	case errors.As(err, &cert):
@@ -81,11 +82,4 @@ func (c *Cluster) hangup() string {
 		try = append(try, "user:password@ if it wants SASL/PLAIN")
 	}
 	return "the broker hung up at our first words; set " + strings.Join(try, ", or ")
-}
-
-func or(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -255,12 +256,4 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
-}
-
-func (d Duration) or(otherwise time.Duration) time.Duration { return or(time.Duration(d), otherwise) }
+func (d Duration) or(otherwise time.Duration) time.Duration { return cmp.Or(time.Duration(d), otherwise) }

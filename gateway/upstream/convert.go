@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -298,7 +299,7 @@ func (j *job) convertAnswer(a *http.Response) error {
 
 // whole reads an answer that must be in memory.
 func (j *job) whole(a *http.Response) ([]byte, error) {
-	limit := int64(or(j.route.MaxAnswer, 4<<20))
+	limit := int64(cmp.Or(j.route.MaxAnswer, 4<<20))
 	if enc := a.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return nil, fmt.Errorf("the answer is encoded as %s, which nobody asked for", enc)
 	}

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -72,8 +73,8 @@ func (p *pool) transport(protocols *http.Protocols, trust *tls.Config) *http.Tra
 		TLSClientConfig:        trust.Clone(),
 		TLSHandshakeTimeout:    connect,
 		Protocols:              protocols,
-		MaxConnsPerHost:        or(p.spec.Connections, 256),
-		MaxIdleConnsPerHost:    or(p.spec.Connections, 256),
+		MaxConnsPerHost:        cmp.Or(p.spec.Connections, 256),
+		MaxIdleConnsPerHost:    cmp.Or(p.spec.Connections, 256),
 		IdleConnTimeout:        30 * time.Second,
 		DisableCompression:     true, // what the caller asked for passes as it is
 		MaxResponseHeaderBytes: 64 << 10,
@@ -170,7 +171,7 @@ func (p *pool) tell(t *target, failed bool) {
 			out++
 		}
 	}
-	most := int(float64(or(p.spec.Ejection.Most, 50)) / 100 * float64(len(p.targets)))
+	most := int(float64(cmp.Or(p.spec.Ejection.Most, 50)) / 100 * float64(len(p.targets)))
 	if t.out.failed(now, p.spec.Ejection, out < most && out+1 < len(p.targets)) {
 		p.d.Logger.Warn("a process of an upstream is left out: its calls fail", "upstream", p.name, "target", t.at.String())
 	}
@@ -200,12 +201,12 @@ func (e *ejection) failed(now time.Time, s Ejection, may bool) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.row++
-	if e.row < or(s.Failures, 5) || !may || now.Before(e.until) {
+	if e.row < cmp.Or(s.Failures, 5) || !may || now.Before(e.until) {
 		return false
 	}
 	e.times = min(e.times+1, 10)
 	// After its time one failure is enough to leave it out again.
-	e.row, e.until = or(s.Failures, 5)-1, now.Add(time.Duration(e.times)*s.For.or(10*time.Second))
+	e.row, e.until = cmp.Or(s.Failures, 5)-1, now.Add(time.Duration(e.times)*s.For.or(10*time.Second))
 	return true
 }
 
@@ -220,7 +221,7 @@ type budget struct {
 // reserve is how many retries there may be before any call, and after a long peace.
 const reserve = 10
 
-func newBudget(p Percent) *budget { return &budget{each: float64(or(p, 10)) / 100, left: reserve} }
+func newBudget(p Percent) *budget { return &budget{each: float64(cmp.Or(p, 10)) / 100, left: reserve} }
 
 func (b *budget) call() {
 	b.mu.Lock()
@@ -277,11 +278,11 @@ func (p *pool) watch(ctx context.Context, t *target) {
 		} else {
 			row++
 		}
-		if need := or(p.spec.Health.Down, 3); !t.sick.Load() && row >= need {
+		if need := cmp.Or(p.spec.Health.Down, 3); !t.sick.Load() && row >= need {
 			t.sick.Store(true)
 			p.d.Logger.Warn("a process of an upstream is left out: its health check fails", "upstream", p.name, "target", t.at.String())
 			row = 0
-		} else if need := or(p.spec.Health.Up, 2); t.sick.Load() && row >= need {
+		} else if need := cmp.Or(p.spec.Health.Up, 2); t.sick.Load() && row >= need {
 			t.sick.Store(false)
 			p.d.Logger.Info("a process of an upstream is back", "upstream", p.name, "target", t.at.String())
 			row = 0

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -111,7 +112,7 @@ func (s *Set) side(key, name string, spec Route) (*side, error) {
 	p := s.pools[name]
 	switch {
 	case p == nil:
-		return nil, bad(key, "upstreams: {"+or(name, "catalog")+": {targets: [http://10.0.0.5:9000]}}", "is not among upstreams")
+		return nil, bad(key, "upstreams: {"+cmp.Or(name, "catalog")+": {targets: [http://10.0.0.5:9000]}}", "is not among upstreams")
 	case spec.GRPC != nil && p.spec.Protocol != "http2":
 		return nil, bad(key, "protocol: http2", "must speak http2: the route calls a gRPC method")
 	case spec.Stream == "websocket" && p.spec.Protocol == "http2":
@@ -187,7 +188,7 @@ func (r *route) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 	_ = conn.SetReadDeadline(time.Time{}) // the body is in memory; else the server takes the silence of a waiting caller for slowness
 	_ = conn.SetWriteDeadline(time.Now().Add(limit + writePatience))
 	if r.Stream != "" {
-		if r.open.Add(1) > int64(or(r.Streams, 1000)) {
+		if r.open.Add(1) > int64(cmp.Or(r.Streams, 1000)) {
 			r.open.Add(-1)
 			r.d.Fail(in, errs.New(errs.ReducedCapacity, "too many streams are open"))
 			return
@@ -280,7 +281,7 @@ func (r *route) RoundTrip(out *http.Request) (*http.Response, error) {
 
 // answer is the default answer, in the form that callers know.
 func (f *Fallback) answer(out *http.Request) *http.Response {
-	h := http.Header{"Content-Type": {or(f.Type, "application/json")}, "Cache-Control": {"no-store"}}
+	h := http.Header{"Content-Type": {cmp.Or(f.Type, "application/json")}, "Cache-Control": {"no-store"}}
 	return &http.Response{
 		StatusCode: f.Status, Status: http.StatusText(f.Status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: h, Body: io.NopCloser(strings.NewReader(f.Body)), ContentLength: int64(len(f.Body)), Request: out,

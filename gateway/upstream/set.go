@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -156,7 +157,7 @@ func (s *Set) add(key string, spec Route) error {
 	}
 	s.routes[spec.Match] = r
 	// The mux hands a pattern's requests on with the values of its wildcards; nothing else does.
-	s.entries[spec.Match] = Entry{Name: spec.Match, Access: or(spec.Access, "user"), Handler: s.mux, Validate: r.validator()}
+	s.entries[spec.Match] = Entry{Name: spec.Match, Access: cmp.Or(spec.Access, "user"), Handler: s.mux, Validate: r.validator()}
 	return nil
 }
 

@@ -11,6 +11,7 @@
 package redislimit
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -84,17 +85,9 @@ func (o Options) withDefaults() Options {
 	if o.OnCall == nil {
 		o.OnCall = func(Call) {}
 	}
-	o.Deadline, o.Every, o.Margin = or(o.Deadline, 50*time.Millisecond), or(o.Every, time.Second), or(o.Margin, 2*time.Minute)
-	o.Instances, o.MaxBatch = or(o.Instances, 1), or(o.MaxBatch, 256)
+	o.Deadline, o.Every, o.Margin = cmp.Or(o.Deadline, 50*time.Millisecond), cmp.Or(o.Every, time.Second), cmp.Or(o.Margin, 2*time.Minute)
+	o.Instances, o.MaxBatch = cmp.Or(o.Instances, 1), cmp.Or(o.MaxBatch, 256)
 	return o
-}
-
-func or[T comparable](v, d T) T {
-	var zero T
-	if v == zero {
-		return d
-	}
-	return v
 }
 
 // Redis counts in one Redis. Start it before it is of use.

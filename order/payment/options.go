@@ -1,6 +1,7 @@
 package payment
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -82,11 +83,11 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	o.QueryAfter = or(o.QueryAfter, 2*time.Second)
-	o.MaxBackoff = or(o.MaxBackoff, 30*time.Second)
-	o.ScanEvery = or(o.ScanEvery, o.QueryAfter/4)
-	o.CallTimeout = or(o.CallTimeout, 3*time.Second)
-	o.Workers = or(o.Workers, 8)
+	o.QueryAfter = cmp.Or(o.QueryAfter, 2*time.Second)
+	o.MaxBackoff = cmp.Or(o.MaxBackoff, 30*time.Second)
+	o.ScanEvery = cmp.Or(o.ScanEvery, o.QueryAfter/4)
+	o.CallTimeout = cmp.Or(o.CallTimeout, 3*time.Second)
+	o.Workers = cmp.Or(o.Workers, 8)
 	if o.NodeNow == nil {
 		node := o.Node
 		o.NodeNow = func() int { return node }
@@ -97,8 +98,8 @@ func (o Options) withDefaults() Options {
 	if o.Called == nil {
 		o.Called = func(string, string, time.Duration, error) {}
 	}
-	o.Late = or(o.Late, LateReclaim)
-	o.CaseAfter = or(o.CaseAfter, 6*time.Hour)
+	o.Late = cmp.Or(o.Late, LateReclaim)
+	o.CaseAfter = cmp.Or(o.CaseAfter, 6*time.Hour)
 	if o.Lately == nil {
 		o.Lately = func(string) {}
 	}
@@ -109,12 +110,4 @@ func (o Options) withDefaults() Options {
 		o.Told = func() {}
 	}
 	return o
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }

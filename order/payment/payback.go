@@ -1,6 +1,7 @@
 package payment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,7 +177,7 @@ func (p *Payments) tellOne(ctx context.Context, rf refundRow, before int64, held
 		if err != nil {
 			return err
 		}
-		res, err := p.deps.Stock.Release(ctx, or(claim, rf.order), driver.Sold, stock.WhyRefunded, rf.trace)
+		res, err := p.deps.Stock.Release(ctx, cmp.Or(claim, rf.order), driver.Sold, stock.WhyRefunded, rf.trace)
 		if err != nil {
 			return fmt.Errorf("return the units of order %s: %w", rf.order, err)
 		}

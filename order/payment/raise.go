@@ -1,6 +1,7 @@
 package payment
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -75,7 +76,7 @@ func (p *Payments) closeWhere(tx Tx, outcome, where string, args ...any) error {
 	open, err := collect(rows, err, func(s scanner) (n int64, err error) { return n, s.Scan(&n) })
 	for _, seq := range open {
 		if err == nil {
-			_, err = p.close(tx, seq, or(outcome, byItself), "", "")
+			_, err = p.close(tx, seq, cmp.Or(outcome, byItself), "", "")
 		}
 	}
 	return err

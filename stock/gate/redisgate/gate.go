@@ -26,6 +26,7 @@
 package redisgate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -109,9 +110,9 @@ func (o *Options) Validate() error {
 	if o.Prefix == "" {
 		o.Prefix = "penstock:gate:"
 	}
-	o.Deadline, o.Every = or(o.Deadline, 50*time.Millisecond), or(o.Every, time.Second)
-	o.Per, o.Attempt, o.HeldRetry = or(o.Per, time.Second), or(o.Attempt, 2*time.Second), or(o.HeldRetry, time.Second)
-	o.MaxBatch = or(o.MaxBatch, 512)
+	o.Deadline, o.Every = cmp.Or(o.Deadline, 50*time.Millisecond), cmp.Or(o.Every, time.Second)
+	o.Per, o.Attempt, o.HeldRetry = cmp.Or(o.Per, time.Second), cmp.Or(o.Attempt, 2*time.Second), cmp.Or(o.HeldRetry, time.Second)
+	o.MaxBatch = cmp.Or(o.MaxBatch, 512)
 	if o.OnCall == nil {
 		o.OnCall = func(Call) {}
 	}
@@ -119,14 +120,6 @@ func (o *Options) Validate() error {
 		o.OnState = func(State) {}
 	}
 	return nil
-}
-
-func or[T comparable](v, d T) T {
-	var zero T
-	if v == zero {
-		return d
-	}
-	return v
 }
 
 // Gate is the gate of one process among several.
