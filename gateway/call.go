@@ -26,6 +26,8 @@ type Call struct {
 	asking  bool // explain asks what would happen
 	// elsewhere says that another service answers.
 	elsewhere bool
+	place     func()      // gives the place of the call back; nil without one
+	judge     func(error) // tells the breaker how the call ended; nil once that is done
 	plan      *plan
 	handler   http.Handler // nil on the attempt path
 	body      []byte       // once it was read beside the attempt path

@@ -16,12 +16,19 @@ func (g *Gateway) breakCircuit(next Handler) Handler {
 			return
 		}
 		begun, ended := g.o.Clock.Now(), false
+		c.judge = func(failure error) {
+			c.judge = nil
+			done(failure, g.o.Clock.Now().Sub(begun))
+		}
 		defer func() {
+			if c.judge == nil {
+				return // it was a stream
+			}
 			var failure error
 			if !ended || c.failed() {
 				failure = errors.New("the call failed")
 			}
-			done(failure, g.o.Clock.Now().Sub(begun))
+			c.judge(failure)
 		}()
 		next(c)
 		ended = true

@@ -15,7 +15,8 @@ func (g *Gateway) makeRoom(next Handler) Handler {
 			c.Fail(err)
 			return
 		}
-		defer release()
+		c.place = release
+		defer c.leave()
 		next(c)
 	}
 }

@@ -4,8 +4,7 @@ package shed
 // to do. The zero Class is Exempt.
 type Class uint8
 
-// Classes, the most important first. Exempt calls are neither counted nor refused: probes, and streams, which would hold their
-// place for hours.
+// Classes, the most important first. Exempt calls are neither counted nor refused, such as probes.
 const (
 	Exempt Class = iota
 	Paying

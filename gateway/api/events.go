@@ -97,6 +97,7 @@ func (s *surface) watch(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
+	gateway.FromContext(r.Context()).Streams()
 	for i := len(present) - 1; i >= 0; i-- {
 		if st.order(present[i]) != nil {
 			return

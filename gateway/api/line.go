@@ -142,8 +142,11 @@ func (s *surface) lineCalls() {
 	published := huma.Operation{
 		OperationID: "get-draw", Method: http.MethodGet, Path: "/v1/sales/{sale}/draw", Tags: []string{lineTag}, Summary: "What is published of a sale's draws",
 		Description: "From the beginning the commitment, after the closing the list, after the draw everything that recomputes it. The body has one spelling: save it as it is and run `penstock draw verify`.",
-		Parameters:  []*huma.Param{{Name: "sale", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}}},
+		Parameters: []*huma.Param{
+			{Name: "sale", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}}, {Name: "If-None-Match", In: "header", Schema: &huma.Schema{Type: "string"}},
+		},
 		Responses: map[string]*huma.Response{
+			"304": {Description: "nothing has changed"},
 			"200": {Description: "the draws", Content: map[string]*huma.MediaType{
 				"application/json": {Schema: s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[draw.Documents](), true, "")},
 			}},
@@ -151,7 +154,8 @@ func (s *surface) lineCalls() {
 		},
 	}
 	s.api.OpenAPI().AddOperation(&published)
-	s.handle("GET /v1/sales/{sale}/draw", gateway.ByAnyone, s.draws)
+	kept := &spelled{}
+	s.handle("GET /v1/sales/{sale}/draw", gateway.ByAnyone, func(w http.ResponseWriter, r *http.Request) { s.draws(kept, w, r) })
 }
 
 func (s *surface) joinLine(ctx context.Context, in *lineJoinInput) (*lineOutput, error) {
@@ -244,6 +248,7 @@ func (s *surface) watchEntry(w http.ResponseWriter, r *http.Request, e line.Entr
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
+	gateway.FromContext(r.Context()).Streams()
 	user, shown := gateway.FromContext(r.Context()).Who.User, ""
 	for {
 		text := []byte(":\n\n")
@@ -302,17 +307,6 @@ func (s *surface) pause(r *http.Request, e line.Entry) bool {
 		}
 	}
 	return true
-}
-
-func (s *surface) draws(w http.ResponseWriter, r *http.Request) {
-	all, err := s.d.Lines.Draws(r.Context(), r.PathValue("sale"))
-	if err != nil {
-		fail(r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "public, max-age=1")
-	_, _ = w.Write(all.Spell())
 }
 
 func wireLineEntry(e line.Entry) LineEntry {

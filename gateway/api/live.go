@@ -65,6 +65,7 @@ func (s *surface) live(w http.ResponseWriter, r *http.Request, watch *console.Wa
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
+	gateway.FromContext(r.Context()).Streams()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	go func() { // a server that drains ends its streams

@@ -49,7 +49,7 @@ func (b *built) makeForwards(r Rooms, before *built) error {
 		return nil
 	}
 	d := *r.Forward
-	d.Caller, d.Fail, d.Switched, d.Still = caller, fail, switched, still
+	d.Caller, d.Fail, d.Switched, d.Began, d.Still = caller, fail, switched, began, still
 	d.Breaker = func(name string) (upstream.Breaker, bool) {
 		found := b.breakers[name]
 		return found, found != nil
@@ -95,6 +95,8 @@ func caller(r *http.Request) upstream.Caller {
 func fail(r *http.Request, err error) { gateway.FromContext(r.Context()).Fail(err) }
 
 func still(r *http.Request) error { return gateway.FromContext(r.Context()).Still() }
+
+func began(r *http.Request) { gateway.FromContext(r.Context()).Streams() }
 
 // switched keeps the call from being taken for one without an answer: what is said from now on goes past it.
 func switched(r *http.Request) {

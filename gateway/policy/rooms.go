@@ -45,7 +45,7 @@ func (r Rooms) known(up gateway.Upstreams) map[string]gateway.Access {
 }
 
 // classOf is how much a call of our own matters where the file says nothing else: who pays what he has won comes first, who
-// only looks comes last. Streams are exempt, since they would hold their place for hours.
+// only looks comes last. Our streams are exempt: each user may have a few, and those that were cut come back together.
 func classOf(route string) shed.Class {
 	switch route {
 	case "POST /v1/orders/{order}/payments", gateway.CallbackRoute:

@@ -194,7 +194,7 @@ func (r *route) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 			return
 		}
 		defer r.open.Add(-1)
-		j.head = func() { timer.Stop() }
+		j.head = func() { timer.Stop(); r.d.Began(in) }
 		w = &paced{w, conn, func() { r.d.Switched(in) }}
 		defer j.endWith(cancel)()
 	}

@@ -52,6 +52,8 @@ type Deps struct {
 	Fail func(r *http.Request, err error)
 	// Switched is told that a connection was handed over to another protocol; nil means nobody is.
 	Switched func(*http.Request)
+	// Began is told that a stream has begun: the call does not hold up others from now on; nil means nobody is.
+	Began func(*http.Request)
 	// Still says whether the caller of a stream may go on; nil means that all may.
 	Still func(*http.Request) error
 	// Breaker returns the breaker of a name; false means that there is none.
@@ -80,6 +82,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Still == nil {
 		d.Still = func(*http.Request) error { return nil }
+	}
+	if d.Began == nil {
+		d.Began = func(*http.Request) {}
 	}
 	if d.Switched == nil {
 		d.Switched = func(*http.Request) {}
