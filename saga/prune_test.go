@@ -51,8 +51,14 @@ func testPrune(t *testing.T, e engine) {
 		_, _, err := c.Begin(t.Context(), spec(fmt.Sprint("old-", i), "1", "1"))
 		check(t, err)
 	}
+	var sold int64 // on a busy machine a try may fail as often as is allowed, and be cancelled
+	count := func(tx *saga.Transaction) {
+		if tx.State == saga.Confirmed {
+			sold++
+		}
+	}
 	for i := range many {
-		w.until(c, fmt.Sprint("old-", i))
+		count(w.until(c, fmt.Sprint("old-", i)))
 	}
 	w.nets[1].set(func(op barrier.Op) int { return map[bool]int{true: refused}[op == barrier.Try] })
 	_, _, err = c.Begin(t.Context(), spec("no", "1", "1"))
@@ -67,7 +73,7 @@ func testPrune(t *testing.T, e engine) {
 	before := w.clock.Now().Add(-30 * 24 * time.Hour)
 	_, _, err = c.Begin(t.Context(), spec("new", "1", "1"))
 	check(t, err)
-	w.until(c, "new")
+	count(w.until(c, "new"))
 
 	var all atomic.Int64
 	var both sync.WaitGroup
@@ -111,7 +117,7 @@ func testPrune(t *testing.T, e engine) {
 	if _, _, err := c.Get(t.Context(), "old-0"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("what was removed: %v", err)
 	}
-	if held, taken := w.purses[0].has(t); held != 0 || taken != many+2 {
-		t.Errorf("held %d, taken %d, want 0 and %d", held, taken, many+2)
+	if held, taken := w.purses[0].has(t); held != 0 || taken != sold+1 {
+		t.Errorf("held %d, taken %d, want 0 and %d", held, taken, sold+1)
 	}
 }
