@@ -74,7 +74,7 @@ func TestWhatRoomsPublishReachesAnEndpoint(t *testing.T) {
 		return h.call("admin", h.operator, "POST", "/admin/v1/webhooks", "", map[string]any{"url": in.URL, "events": events})
 	}
 	status, out := create("order.payed")
-	if text := fmt.Sprint(out); status != http.StatusBadRequest || !strings.Contains(text, "order.cancelled, order.expired, order.fulfilled, order.paid, order.refunded, payment.captured") {
+	if text := fmt.Sprint(out); status != http.StatusBadRequest || !strings.Contains(text, "order.cancelled, order.expired, order.fulfilled, order.paid, order.refund_completed, order.refunded, payment.captured") {
 		t.Errorf("an unknown type: %d %s", status, text)
 	}
 	status, endpoint := create("*")
@@ -99,7 +99,7 @@ func TestWhatRoomsPublishReachesAnEndpoint(t *testing.T) {
 	if status, out := h.call("public", ann, "POST", "/v1/orders/"+order+"/refunds", "r", map[string]any{"reason": "torn"}); status >= 300 {
 		t.Fatalf("refund: %d %v", status, out)
 	}
-	want := map[string]int{"stock.held": 1, "payment.captured": 1, "stock.sold": 1, "order.paid": 1, "order.fulfilled": 1, "payment.refunded": 1, "order.refunded": 1}
+	want := map[string]int{"stock.held": 1, "payment.captured": 1, "stock.sold": 1, "order.paid": 1, "order.fulfilled": 1, "payment.refunded": 1, "order.refunded": 1, "order.refund_completed": 1}
 	h.until("all events arrive", func() bool { return maps.Equal(in.seen(), want) })
 	h.until("no outbox has anything left", func() bool { return h.outboxes() == 0 })
 	h.check()

@@ -24,7 +24,7 @@ func (c *change) next(now store.Current) (store.Update, error) {
 		c.step(from, s.To)
 		from = s.To
 	}
-	u = tell(c.ID, now, c.trace(), u)
+	u = c.tell(now, u)
 	c.told = len(u.Messages) > 0
 	return u, nil
 }

@@ -3,6 +3,7 @@ package order
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -13,7 +14,8 @@ import (
 )
 
 // Each step that others may act on is published once, numbered as its event, in the order's own transaction and order: with the
-// row that is made and moved at once, and with one that is moved later. A failed commit publishes nothing.
+// row that is made and moved at once, and with one that is moved later. Each refund is told once, with what is
+// left. A failed commit publishes nothing.
 func TestTold(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Options{})
@@ -55,10 +57,12 @@ func told(t *testing.T, b *bundle, s store.Store) {
 	}
 	must(b.Fulfil(ctx, shipped.ID, "op", "sent"))
 	must(b.Fulfil(ctx, shipped.ID, "op", "sent"))
-	must(b.AddRefund(ctx, back.ID, Refund{Amount: 40000, Why: "torn"})) // a part is no step
-	must(b.AddRefund(ctx, back.ID, Refund{Amount: 60000, Before: 40000, Why: "torn"}))
+	for range 2 {
+		must(b.AddRefund(ctx, back.ID, Refund{Amount: 40000, Why: "torn"})) // a part is no step
+	}
+	must(b.AddRefund(ctx, back.ID, Refund{Amount: 60000, Before: 40000, Why: "lost"}))
 
-	got := map[string][]Told{}
+	got, refunds := map[string][]Told{}, []Told(nil)
 	for i, src := range sources {
 		msgs, _, err := src.Read(ctx, before[i], 1000)
 		if err != nil {
@@ -66,7 +70,11 @@ func told(t *testing.T, b *bundle, s store.Store) {
 		}
 		for _, m := range msgs {
 			var e Told
-			if err := json.Unmarshal(m.Payload, &e); err != nil || m.Type != "order."+string(e.State) || m.Key != e.Order || m.User != e.User || !m.At.Equal(e.At) {
+			if err := json.Unmarshal(m.Payload, &e); err == nil && m.Type == EventRefundCompleted {
+				e.At = time.Time{}
+				refunds = append(refunds, e)
+				continue
+			} else if err != nil || m.Type != "order."+string(e.State) || m.Key != e.Order || m.User != e.User || !m.At.Equal(e.At) {
 				t.Errorf("message %+v: %v", m, err)
 			}
 			got[m.User] = append(got[m.User], e)
@@ -85,11 +93,22 @@ func told(t *testing.T, b *bundle, s store.Store) {
 			}
 			want[o.User] = append(want[o.User], Told{
 				V: 1, Order: o.ID.String(), User: o.User, Sale: o.Sale, From: e.From, State: e.To, Version: e.N, Amount: o.Amount,
-				Currency: o.Currency, Refunded: refunded, Why: e.Why, At: e.At,
+				Currency: o.Currency, Refunded: refunded, Remaining: o.Amount - refunded, Why: e.Why, At: e.At,
 			})
 		}
 	}
 	if d := cmp.Diff(want, got); d != "" || len(got["told ann"]) != 2 || len(got["told bob"]) != 2 || len(got["told cem"]) != 1 || len(got["told dan"]) != 1 {
 		t.Errorf("messages by buyer (-want +got):\n%s", d)
+	}
+
+	o := b.get(back.ID)
+	part := Told{
+		V: 1, Order: o.ID.String(), User: o.User, Sale: o.Sale, From: Paid, State: Paid, Version: 3, Amount: 100000, Currency: o.Currency,
+		Refunded: 40000, Remaining: 60000, Refund: &ToldRefund{Amount: 40000}, Why: "torn",
+	}
+	rest := part
+	rest.From, rest.State, rest.Version, rest.Refunded, rest.Remaining, rest.Refund, rest.Why = Refunded, Refunded, 4, 100000, 0, &ToldRefund{Amount: 60000}, "lost"
+	if d := cmp.Diff([]Told{part, rest}, refunds); d != "" {
+		t.Errorf("refunds (-want +got):\n%s", d)
 	}
 }

@@ -208,7 +208,7 @@ func TestWebhooksOfACluster(t *testing.T) {
 
 	want := map[string]int{
 		"buyer-1 stock.held": 1, "buyer-1 payment.captured": 1, "buyer-1 stock.sold": 1, "buyer-1 order.paid": 1, "buyer-1 payment.refunded": 2,
-		"buyer-1 stock.released": 1, "buyer-1 order.refunded": 1,
+		"buyer-1 stock.released": 1, "buyer-1 order.refunded": 1, "buyer-1 order.refund_completed": 2,
 		"buyer-2 stock.held": 1, "buyer-2 stock.released": 1, "buyer-2 order.cancelled": 1,
 		"buyer-3 stock.held": 1, "buyer-3 payment.failed": 1,
 	}

@@ -24,6 +24,7 @@ export const eventTypes = [
   'order.cancelled',
   'order.expired',
   'order.refunded',
+  'order.refund_completed',
   'payment.*',
   'payment.captured',
   'payment.failed',
