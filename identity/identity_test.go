@@ -29,6 +29,7 @@ var every = map[string]func(t *testing.T, w *world){
 	"bound":          boundedSessions,
 	"failed logins":  boundedTrail,
 	"own password":   ownPassword,
+	"own factor":     ownSecondFactor,
 	"half a login":   halfLogins,
 	"turned away":    turnedAway,
 	"earned pause":   earnedPause,
@@ -359,6 +360,33 @@ func ownPassword(t *testing.T, w *world) {
 	}
 	if got := w.try(from("192.0.2.9"), "alice", "another good password"); got != "" {
 		t.Errorf("the new password: %q", got)
+	}
+}
+
+// A user gives himself a second factor with his password, not with a session alone; he keeps the session he does it in, and the
+// next login asks for a code.
+func ownSecondFactor(t *testing.T, w *world) {
+	l, other := w.in(from("192.0.2.1"), "alice"), w.in(from("192.0.2.2"), "alice")
+	who, err := w.Check(t.Context(), l.Cookie)
+	w.wants(err, "")
+	f := from("192.0.2.3")
+	_, err = w.OwnEnrol(t.Context(), f, who, "wrong wrong wrong")
+	w.wants(err, errs.Forbidden)
+	if w.in(from("192.0.2.4"), "alice").Pending {
+		t.Fatal("a wrong password has set a second factor")
+	}
+	e, err := w.OwnEnrol(t.Context(), f, who, password)
+	w.wants(err, "")
+	w.good(l.Cookie)
+	w.over(other.Cookie)
+	home := from("192.0.2.5")
+	next := w.in(home, "alice")
+	if !next.Pending {
+		t.Fatal("no second factor is asked for")
+	}
+	home.Session = next.Cookie
+	if _, err = w.Second(t.Context(), home, e.Recovery[0]); err != nil {
+		t.Errorf("a recovery code: %v", err)
 	}
 }
 

@@ -143,6 +143,21 @@ func (p *People) SetPassword(ctx context.Context, who, name, password, keep stri
 
 // OwnPassword is SetPassword for the user himself, who knows the old one. Guesses at it are slowed like logins.
 func (p *People) OwnPassword(ctx context.Context, from From, who Who, old, fresh string) error {
+	return p.proved(ctx, from, who, old, func(name, keep string) error { return p.SetPassword(ctx, name, name, fresh, keep) })
+}
+
+// OwnEnrol is Enrol for the user himself, who knows his password: a session that was left open is not enough to take the second
+// factor over. Guesses are slowed like logins.
+func (p *People) OwnEnrol(ctx context.Context, from From, who Who, password string) (e Enrolment, err error) {
+	err = p.proved(ctx, from, who, password, func(name, keep string) error {
+		e, err = p.Enrol(ctx, name, name, keep)
+		return err
+	})
+	return e, err
+}
+
+// proved does what only the user himself may, once he has shown that he knows his password. do gets his name and his session.
+func (p *People) proved(ctx context.Context, from From, who Who, password string, do func(name, keep string) error) error {
 	counters, _ := p.counters(from, who.User.Name)
 	if err := p.charge(ctx, counters); err != nil {
 		return err
@@ -151,14 +166,14 @@ func (p *People) OwnPassword(ctx context.Context, from From, who Who, old, fresh
 	if err != nil {
 		return notFound(err, who.User.Name)
 	}
-	good, _, err := p.hash.matches(ctx, u.hash, old)
+	good, _, err := p.hash.matches(ctx, u.hash, password)
 	if err != nil {
 		return errors.Join(err, p.release(context.WithoutCancel(ctx), counters, false))
 	}
 	if !good {
-		return errors.Join(errs.New(errs.Forbidden, "the old password is wrong"), p.failed(ctx, from, u.Name, "password"))
+		return errors.Join(errs.New(errs.Forbidden, "the password is wrong"), p.failed(ctx, from, u.Name, "password"))
 	}
-	return errors.Join(p.SetPassword(ctx, u.Name, u.Name, fresh, who.Session.ID), p.release(ctx, counters, true))
+	return errors.Join(do(u.Name, who.Session.ID), p.release(ctx, counters, true))
 }
 
 // amend changes a user and ends the sessions that rest on what was before.

@@ -23,6 +23,7 @@ type People interface {
 
 type secondFactors interface {
 	Enrol(ctx context.Context, who, name, keep string) (identity.Enrolment, error)
+	OwnEnrol(ctx context.Context, from identity.From, who identity.Who, password string) (identity.Enrolment, error)
 	Unenrol(ctx context.Context, who, name, why string) error
 }
 
@@ -147,6 +148,7 @@ type meOutput struct {
 		Role    string             `json:"role"`
 		CSRF    string             `json:"csrf,omitempty" doc:"for the header X-Csrf-Token; empty for a caller with a token"`
 		Session *BackOfficeSession `json:"session,omitempty"`
+		TOTP    bool               `json:"totp,omitempty" doc:"a second factor is asked for when you log in"`
 	}
 }
 
@@ -154,6 +156,12 @@ type ownPassword struct {
 	Body struct {
 		Old string `json:"old" maxLength:"256"`
 		New string `json:"new" maxLength:"256" doc:"at least 12 bytes"`
+	}
+}
+
+type ownSecondFactor struct {
+	Body struct {
+		Password string `json:"password" maxLength:"256" doc:"yours: a session alone is not enough"`
 	}
 }
 
@@ -167,6 +175,7 @@ func (s *surface) peopleCalls() {
 	}
 	register(s, operator("get-me", http.MethodGet, "/me", "Who you are"), s.me)
 	register(s, operator("put-my-password", http.MethodPut, "/me/password", "Change your password; your other sessions end"), s.putOwnPassword)
+	register(s, operator("put-my-totp", http.MethodPut, "/me/totp", "Give yourself a new second factor; your other sessions end"), s.putOwnTOTP)
 	register(s, operator("list-users", http.MethodGet, "/users", "The people of the back office, by name"), s.listUsers)
 	create := operator("create-user", http.MethodPost, "/users", "Add a person")
 	create.DefaultStatus = http.StatusCreated
@@ -189,7 +198,7 @@ func (s *surface) me(ctx context.Context, _ *struct{}) (*meOutput, error) {
 	out.Body.User, out.Body.Role = c.Who.User, c.Who.Role
 	if who, err := s.current(c); err == nil {
 		session := wireSession(who.Session)
-		out.Body.CSRF, out.Body.Session = s.d.Browser.Token(who.Session.ID), &session
+		out.Body.CSRF, out.Body.Session, out.Body.TOTP = s.d.Browser.Token(who.Session.ID), &session, who.User.TOTP
 	}
 	return out, nil
 }
@@ -209,6 +218,19 @@ func (s *surface) putOwnPassword(ctx context.Context, in *ownPassword) (*struct{
 		return nil, err
 	}
 	return nil, s.d.People.OwnPassword(ctx, s.d.Browser.From(c.R), who, in.Body.Old, in.Body.New)
+}
+
+func (s *surface) putOwnTOTP(ctx context.Context, in *ownSecondFactor) (*secondFactorOutput, error) {
+	c := gateway.FromContext(ctx)
+	who, err := s.current(c)
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.d.People.OwnEnrol(ctx, s.d.Browser.From(c.R), who, in.Body.Password)
+	if err != nil {
+		return nil, err
+	}
+	return &secondFactorOutput{noStore, SecondFactor{e.Secret, e.URI, e.Recovery}}, nil
 }
 
 func (s *surface) listUsers(ctx context.Context, in *PageQuery) (*listOf[BackOfficeUser], error) {

@@ -67,6 +67,7 @@ func rights() map[string]right {
 			"GET /admin/v1/gateway",
 			"GET /admin/v1/ledger",
 			"PUT /admin/v1/me/password",
+			"PUT /admin/v1/me/totp",
 			"GET /admin/v1/me",
 			"GET /admin/v1/orders/{order}",
 			"GET /admin/v1/orders",
