@@ -1,6 +1,12 @@
 package app
 
-import "context"
+import (
+	"context"
+
+	"penstock/balance"
+	"penstock/errs"
+	"penstock/saga/barrier"
+)
 
 // pruneRounds bounds the batches that one round of housekeeping removes: 2,000 transactions each half minute.
 const pruneRounds = 20
@@ -29,4 +35,27 @@ func (a *App) pruneTransactions(ctx context.Context) error {
 		a.log.Info("old transactions across services were removed", "transactions", all)
 	}
 	return nil
+}
+
+// pruneBarriers removes what the participants here keep of transactions that a coordinator elsewhere began, as long after they ended as
+// our own are kept, and never before a coordinator has stopped to call by itself.
+func (a *App) pruneBarriers(ctx context.Context) error {
+	if a.sagas == nil || a.balances == nil || a.cfg.Transactions.Keep == 0 || !a.leader.leads() {
+		return nil
+	}
+	before := a.opt.Clock.Now().Add(-max(a.cfg.Transactions.Keep, barrier.Keep))
+	n, err := balance.NewParticipant(a.balances).Prune(ctx, before, pruneRounds*100, a.coordinates)
+	if n > 0 {
+		a.log.Info("old branches of transactions elsewhere were forgotten", "branches", n)
+	}
+	return err
+}
+
+// coordinates says whether a transaction is one of ours, which has not been removed.
+func (a *App) coordinates(ctx context.Context, transaction string) (bool, error) {
+	_, _, err := a.sagas.Get(ctx, transaction)
+	if errs.Is(err, errs.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -1,15 +1,22 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"penstock/balance"
 	"penstock/config"
+	"penstock/engine/groupcommit"
+	"penstock/internal/clock"
 	"penstock/saga"
+	"penstock/saga/participant"
 )
 
 // Housekeeping removes a transaction once it has ended for longer than it is kept, and its participant elsewhere was called with
@@ -58,5 +65,45 @@ func TestPrunesTransactions(t *testing.T) {
 	a.cfg.Transactions.Keep = time.Nanosecond
 	if err := a.pruneTransactions(t.Context()); err != nil || count() != 0 {
 		t.Errorf("kept for no time: %d, %v", count(), err)
+	}
+}
+
+// Housekeeping forgets branches of a coordinator elsewhere that ended long ago, however short our own transactions are kept, and keeps
+// the young ones.
+func TestPrunesBarriers(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.Data = t.TempDir()
+	cfg.Listen = config.Listen{Public: "127.0.0.1:0", Admin: "127.0.0.1:0", Probe: "127.0.0.1:0", Sandbox: "127.0.0.1:0"}
+	cfg.Transactions.Keep = time.Hour
+	for name, age := range map[string]time.Duration{"old": 8 * 24 * time.Hour, "young": 6 * 24 * time.Hour} {
+		store, err := balance.OpenSQLite(t.Context(), filepath.Join(cfg.Data, "balances.db"), groupcommit.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		then := balance.New(store, balance.Options{Clock: clock.NewFake(time.Now().Add(-age))})
+		err = balance.NewParticipant(then).Cancel(t.Context(), participant.Branch{Transaction: name, Name: "b", Payload: json.RawMessage(`{"user":"ann","currency":"EUR","amount":1}`)})
+		if err = errors.Join(err, then.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := New(t.Context(), cfg, Options{Log: io.Discard})
+	if err == nil {
+		err = a.Start(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Stop(t.Context()) })
+	if err := a.pruneBarriers(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	_, err = balance.NewParticipant(a.balances).Prune(t.Context(), time.Now(), 100, func(_ context.Context, tx string) (bool, error) {
+		left = append(left, tx)
+		return true, nil
+	})
+	if err != nil || len(left) != 1 || left[0] != "young" {
+		t.Errorf("left are %v, %v", left, err)
 	}
 }

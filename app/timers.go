@@ -65,6 +65,7 @@ func (a *App) housekeep() (stop func()) {
 	if a.cfg.Has(config.RoleTimers) {
 		loop(leaderTerm/5, a.leader.campaign)
 		loop(housekeepEvery, a.pruneTransactions)
+		loop(housekeepEvery, a.pruneBarriers)
 	}
 	loop(housekeepEvery, func(context.Context) error {
 		for _, sweep := range a.sweeps {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"penstock/engine/sqldb"
 	"penstock/errs"
@@ -52,6 +53,12 @@ func unlessEnded(s scans, ref string, kind Kind) error {
 		err = participant.Refuse(errs.New(errs.IllegalTransition, "what %s held has ended as %s", ref, kind))
 	}
 	return err
+}
+
+// Prune removes what keeps calls apart of branches that ended before a time, up to most, and returns how many; see
+// [barrier.Table.Prune]. Those of transactions that a coordinator here knows are for Forget.
+func (p Participant) Prune(ctx context.Context, before time.Time, most int, ours func(ctx context.Context, transaction string) (bool, error)) (int, error) {
+	return barrierTable.Prune(ctx, p.b.db, before, most, ours)
 }
 
 // Forget removes what keeps calls of these transactions apart. They must have ended, so that nobody calls any more. Should

@@ -136,6 +136,7 @@ var policy = map[string]func(*testing.T, engine){
 	"reopened":                    testReopened,
 	"barrier":                     testBarrier,
 	"forgotten barrier":           testForgottenBarrier,
+	"pruned barrier":              testPrunedBarrier,
 	"try meets cancel":            testTryMeetsCancel,
 	"export while it moves":       testExportWhileItMoves,
 	"what is no movement":         testInvalid,

@@ -14,7 +14,7 @@ func tables() []sqldb.Table {
 		{Name: "balance_transactions", Columns: txColumns, Key: 2},
 		{Name: "balance_entries", Columns: "slot, pos, n, account, owner, currency, amount, balance", Key: 2},
 		{Name: "balance_refusals", Columns: "once, why, at", Key: 1},
-		{Name: string(barrierTable), Columns: "tx, branch, state", Key: 2},
+		{Name: string(barrierTable), Columns: "tx, branch, state, at", Key: 2},
 	}
 }
 

@@ -68,7 +68,7 @@ func (p Participant) Try(ctx context.Context, br participant.Branch) error {
 	var short error
 	err = p.b.db.Do(ctx, ident.SlotOf(want.User), func(tx sqldb.Tx) error {
 		short = nil
-		first, err := barrierTable.Enter(tx, br.Transaction, br.Name, barrier.Try)
+		first, err := barrierTable.Enter(tx, p.b.now.Now(), br.Transaction, br.Name, barrier.Try)
 		if err != nil || !first {
 			return err
 		}
@@ -78,7 +78,7 @@ func (p Participant) Try(ctx context.Context, br participant.Branch) error {
 		}
 		if errs.Is(err, errs.InsufficientBalance) {
 			short = participant.Refuse(err)
-			_, err = barrierTable.Enter(tx, br.Transaction, br.Name, barrier.Cancel)
+			_, err = barrierTable.Enter(tx, p.b.now.Now(), br.Transaction, br.Name, barrier.Cancel)
 		}
 		return err
 	})
@@ -109,7 +109,7 @@ func (p Participant) end(ctx context.Context, br participant.Branch, op barrier.
 		return participant.Refuse(err)
 	}
 	return p.b.db.Do(ctx, ident.SlotOf(want.User), func(tx sqldb.Tx) error {
-		first, err := barrierTable.Enter(tx, br.Transaction, br.Name, op)
+		first, err := barrierTable.Enter(tx, p.b.now.Now(), br.Transaction, br.Name, op)
 		if err != nil || !first {
 			return err
 		}

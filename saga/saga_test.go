@@ -79,7 +79,7 @@ func testBarrier(t *testing.T, e engine) {
 					op := ops[n%3]
 					n /= 3
 					want := next[state][op]
-					first, err := gate.Enter(tx, "t", branch, op)
+					first, err := gate.Enter(tx, time.Now(), "t", branch, op)
 					says := map[bool]string{true: "first", false: "again"}[first]
 					if participant.Refused(err) {
 						says, err = "no", nil

@@ -113,7 +113,7 @@ func (p *purse) do(ctx context.Context, b participant.Branch, op barrier.Op, eff
 		return participant.Refuse(err)
 	}
 	return p.db.Do(ctx, 1, func(tx sqldb.Tx) error {
-		first, err := p.gates.Enter(tx, b.Transaction, b.Name, op)
+		first, err := p.gates.Enter(tx, time.Now(), b.Transaction, b.Name, op)
 		if err != nil || !first {
 			return err
 		}

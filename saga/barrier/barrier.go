@@ -18,6 +18,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"penstock/engine/sqldb"
 	"penstock/errs"
@@ -34,9 +35,13 @@ const (
 	Cancel  Op = "cancel"
 )
 
-// Table is the name of a barrier table. Each room has its own, such as "balance_barrier". Rows are 200 bytes; old ones may be
-// deleted once no call about their transactions can be on its way any more.
+// Table is the name of a barrier table. Each room has its own, such as "balance_barrier". Rows are 200 bytes and know when they
+// changed last, in Unix milliseconds; old ones are for [Table.Prune].
 type Table string
+
+// Keep is the least time that a row stays after its branch has ended. It is longer than any coordinator that follows
+// docs/transactions.md goes on calling by itself.
+const Keep = 7 * 24 * time.Hour
 
 const (
 	tried     = "tried"
@@ -47,22 +52,23 @@ const (
 
 // SQLite returns the statement of a migration that makes the table in a SQLite file.
 func (t Table) SQLite() string {
-	return `CREATE TABLE ` + string(t) + ` (tx TEXT NOT NULL, branch TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (tx, branch)) STRICT, WITHOUT ROWID;` + "\n"
+	return `CREATE TABLE ` + string(t) + ` (tx TEXT NOT NULL, branch TEXT NOT NULL, state TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (tx, branch)) STRICT, WITHOUT ROWID;
+CREATE INDEX ` + string(t) + `_at ON ` + string(t) + ` (at);` + "\n"
 }
 
 // MySQL returns the statement of a migration that makes the table in a MySQL database.
 func (t Table) MySQL() string {
 	return `CREATE TABLE IF NOT EXISTS ` + string(t) + ` (tx VARBINARY(64) NOT NULL, branch VARBINARY(64) NOT NULL, state VARBINARY(16) NOT NULL,
-	PRIMARY KEY (tx, branch)) ENGINE=InnoDB;` + "\n"
+	at BIGINT NOT NULL, PRIMARY KEY (tx, branch), KEY ` + string(t) + `_at (at)) ENGINE=InnoDB;` + "\n"
 }
 
 // Enter notes a call in the transaction that will have its effect. first says that the effect is to be had now; false with a
 // nil error means that nothing is left to do and the answer is ok. An error for which [participant.Refused] is true is the
 // answer: the transaction must end without effect. Calls about one branch that meet wait for each other at its row.
-func (t Table) Enter(tx sqldb.Tx, transaction, branch string, op Op) (first bool, err error) {
+func (t Table) Enter(tx sqldb.Tx, now time.Time, transaction, branch string, op Op) (first bool, err error) {
 	fresh := map[Op]string{Try: tried, Cancel: void}[op]
 	if fresh != "" {
-		made, err := tx.Insert(`INSERT INTO `+string(t)+` (tx, branch, state) VALUES (?,?,?)`, transaction, branch, fresh)
+		made, err := tx.Insert(`INSERT INTO `+string(t)+` (tx, branch, state, at) VALUES (?,?,?,?)`, transaction, branch, fresh, now.UnixMilli())
 		if err != nil || made {
 			return made && op == Try, err
 		}
@@ -79,9 +85,9 @@ func (t Table) Enter(tx sqldb.Tx, transaction, branch string, op Op) (first bool
 	case op == Try && (state == tried || state == confirmed), op == Confirm && state == confirmed, op == Cancel && (state == cancelled || state == void):
 		return false, nil
 	case op == Confirm && state == tried:
-		return true, t.set(tx, transaction, branch, confirmed)
+		return true, t.set(tx, now, transaction, branch, confirmed)
 	case op == Cancel && state == tried:
-		return true, t.set(tx, transaction, branch, cancelled)
+		return true, t.set(tx, now, transaction, branch, cancelled)
 	}
 	return false, no(branch, "is "+state)
 }
@@ -93,8 +99,8 @@ func (t Table) Forget(tx sqldb.Tx, transaction string) error {
 	return err
 }
 
-func (t Table) set(tx sqldb.Tx, transaction, branch, state string) error {
-	n, err := tx.Exec(`UPDATE `+string(t)+` SET state=? WHERE tx=? AND branch=?`, state, transaction, branch)
+func (t Table) set(tx sqldb.Tx, now time.Time, transaction, branch, state string) error {
+	n, err := tx.Exec(`UPDATE `+string(t)+` SET state=?, at=? WHERE tx=? AND branch=?`, state, now.UnixMilli(), transaction, branch)
 	if err == nil && n != 1 {
 		err = fmt.Errorf("the row of branch %s has gone from %s", branch, t)
 	}
