@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"penstock/bus/driver"
+	"penstock/bus/sqlrow"
 	"penstock/engine/mysql"
 	"penstock/internal/clock"
 )
@@ -37,7 +38,7 @@ func (c *Cursors) now() string {
 
 // Enrol makes missing cursors; it writes only if there are any.
 func (c *Cursors) Enrol(ctx context.Context, group, topic string, sources []string) error {
-	known, err := column[string](c.db.QueryContext(ctx, "SELECT source FROM `cursor` WHERE consumer_group = ? AND topic = ?", group, topic))
+	known, err := sqlrow.ReadColumn[string](c.db.QueryContext(ctx, "SELECT source FROM `cursor` WHERE consumer_group = ? AND topic = ?", group, topic))
 	if err != nil {
 		return err
 	}
@@ -59,7 +60,7 @@ func (c *Cursors) Enrol(ctx context.Context, group, topic string, sources []stri
 
 // Free reads the free sources.
 func (c *Cursors) Free(ctx context.Context, m driver.Member) ([]string, error) {
-	return column[string](c.db.QueryContext(ctx, "SELECT source FROM `cursor` "+
+	return sqlrow.ReadColumn[string](c.db.QueryContext(ctx, "SELECT source FROM `cursor` "+
 		"WHERE consumer_group = ? AND topic = ? AND (owner = ? OR lease_until <= "+c.now()+") ORDER BY source", m.Group, m.Topic, m.Owner))
 }
 

@@ -8,50 +8,22 @@ import (
 	"time"
 
 	"penstock/bus/driver"
+	"penstock/bus/sqlrow"
 	"penstock/engine/mysql"
 	"penstock/errs"
 )
 
+// letters reads dead letters; conditions follow.
+const letters = `SELECT ` + sqlrow.Letter + `, id FROM dead_letter WHERE `
+
 // List pages through the letters.
 func (s *Store) List(ctx context.Context, f driver.Filter, after int64, limit int) ([]driver.DeadLetter, error) {
-	where, args := conditions(f)
+	where, args := sqlrow.Where(f, `LOCATE(CAST(? AS BINARY), reason) > 0`)
 	return s.letters(ctx, `id > ?`+where+` ORDER BY id LIMIT ?`, append(append([]any{after}, args...), limit)...)
 }
 
-// conditions are those of a filter.
-func conditions(f driver.Filter) (where string, args []any) {
-	add := func(condition string, set bool, value any) {
-		if set {
-			where, args = where+` AND `+condition, append(args, value)
-		}
-	}
-	add(`state = ?`, !f.All, driver.Dead)
-	add(`consumer_group = ?`, f.Group != "", f.Group)
-	add(`topic = ?`, f.Topic != "", f.Topic)
-	add(`user = ?`, f.User != "", f.User)
-	add(`message_key = ?`, f.Key != "", f.Key)
-	add(`type = ?`, f.Type != "", f.Type)
-	add(`LOCATE(CAST(? AS BINARY), reason) > 0`, f.Reason != "", f.Reason)
-	add(`failed_at >= ?`, !f.From.IsZero(), nanos(f.From))
-	add(`failed_at < ?`, !f.To.IsZero(), nanos(f.To))
-	return where, args
-}
-
 func (s *Store) letters(ctx context.Context, where string, args ...any) ([]driver.DeadLetter, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT `+letterColumns+`, id FROM dead_letter WHERE `+where, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []driver.DeadLetter
-	for rows.Next() {
-		l, err := scanLetter(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, *l)
-	}
-	return out, rows.Err()
+	return sqlrow.ReadLetters(s.db.QueryContext(ctx, letters+where, args...))
 }
 
 // Last returns the highest id.
@@ -60,15 +32,13 @@ func (s *Store) Last(ctx context.Context) (id int64, err error) {
 	return id, err
 }
 
-const oneLetter = `SELECT ` + letterColumns + `, id FROM dead_letter WHERE id = ?`
-
 // Get returns one letter, or nil.
 func (s *Store) Get(ctx context.Context, id int64) (*driver.DeadLetter, error) {
-	l, err := scanLetter(s.db.QueryRowContext(ctx, oneLetter, id))
+	l, err := sqlrow.ReadLetter(s.db.QueryRowContext(ctx, letters+`id = ?`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
-	return l, err
+	return &l, err
 }
 
 // Replay parks the message of an open letter again.
@@ -106,7 +76,7 @@ func (s *Store) end(ctx context.Context, id int64, v verdict, then func(*queues,
 		return errs.New(errs.NotFound, "no dead letter %d", id)
 	}
 	err = s.change(ctx, seen.Group, []string{seen.Message.User}, func(q *queues) error {
-		l, err := scanLetter(q.tx.QueryRowContext(ctx, oneLetter+" FOR UPDATE", id))
+		l, err := sqlrow.ReadLetter(q.tx.QueryRowContext(ctx, letters+`id = ? FOR UPDATE`, id))
 		if err != nil {
 			return err
 		}
@@ -114,10 +84,10 @@ func (s *Store) end(ctx context.Context, id int64, v verdict, then func(*queues,
 			return errs.New(errs.Conflict, "dead letter %d is %s already", id, l.State)
 		}
 		if _, err = q.tx.ExecContext(ctx, `UPDATE dead_letter SET state = ?, note = ?, settled_at = ? WHERE id = ?`,
-			v.state, v.note, nanos(v.at), id); err != nil {
+			v.state, v.note, sqlrow.Nanos(v.at), id); err != nil {
 			return err
 		}
-		return then(q, l)
+		return then(q, &l)
 	})
 	if errors.Is(err, mysql.ErrUnknown) {
 		return errs.Wrap(errs.Unknown, err, "the answer to settling dead letter %d was lost: look at its state", id)

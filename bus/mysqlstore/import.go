@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"penstock/bus/driver"
+	"penstock/bus/sqlrow"
 	"penstock/engine/mysql"
 )
 
@@ -32,22 +33,21 @@ func (s *Store) Import(ctx context.Context, from driver.DeadLetters, at time.Tim
 }
 
 func (s *Store) adopt(ctx context.Context, l *driver.DeadLetter, at time.Time) error {
-	values, err := messageValues(l.Group, l.Message)
+	copied := *l
+	if l.State == driver.Replayed {
+		copied.State = driver.Dead
+	}
+	var settled int64
+	if copied.State != driver.Dead {
+		settled = sqlrow.Nanos(at)
+	}
+	values, err := sqlrow.OfLetter(l.Group, &copied)
 	if err != nil {
 		return err
 	}
-	var settled int64
-	if l.State == driver.Replayed {
-		copied := *l
-		copied.State = driver.Dead
-		l = &copied
-	}
-	if l.State != driver.Dead {
-		settled = nanos(at)
-	}
-	values = append(values, l.Reason, l.Attempts, nanos(l.FailedAt), l.Replays, l.State, l.Note, l.ID, settled)
+	values = append(values, l.ID, settled)
 	err = mysql.Tx(ctx, s.db, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO dead_letter (`+letterColumns+`, id, settled_at) VALUES `+mysql.Placeholders(1, len(values)), values...)
+		_, err := tx.ExecContext(ctx, `INSERT INTO dead_letter (`+sqlrow.Letter+`, id, settled_at) VALUES `+mysql.Placeholders(1, len(values)), values...)
 		return err
 	})
 	if mysql.Duplicate(err) {

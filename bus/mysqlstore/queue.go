@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"penstock/bus/driver"
+	"penstock/bus/sqlrow"
 	"penstock/engine/mysql"
 )
 
@@ -70,17 +71,17 @@ func (q *queues) add(ctx context.Context, msgs []driver.Parked) error {
 			if replays, dead := buried[name{p.Message.Topic, p.Message.ID}]; dead && replays >= p.Replays {
 				continue
 			}
-			m, err := messageValues(q.group, p.Message)
+			row, err := sqlrow.OfParked(q.group, p)
 			if err != nil {
 				return err
 			}
-			values = append(append(values, m...), p.Tries, p.Error, nanos(p.Due), p.Replays)
+			values = append(values, row...)
 			rows++
 		}
 		if rows == 0 {
 			continue
 		}
-		if _, err := q.tx.ExecContext(ctx, `INSERT INTO parked (`+parkedColumns+`) VALUES `+
+		if _, err := q.tx.ExecContext(ctx, `INSERT INTO parked (`+sqlrow.Parked+`) VALUES `+
 			mysql.Placeholders(rows, len(values)/rows)+` ON DUPLICATE KEY UPDATE tries = tries`, values...); err != nil {
 			return err
 		}

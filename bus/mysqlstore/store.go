@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"penstock/bus/driver"
+	"penstock/bus/sqlrow"
 	"penstock/engine/mysql"
 )
 
@@ -47,30 +48,14 @@ func (s *Store) change(ctx context.Context, group string, users []string, f func
 
 // Parked returns the due heads.
 func (s *Store) Parked(ctx context.Context, group string, now time.Time, limit int) ([]driver.Parked, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT p.consumer_group, message_id, topic, p.user, message_key, type, payload, headers, at,
-			origin_partition, origin_offset, tries, error, p.due, replays, seq
-		FROM parked_user u JOIN parked p ON p.seq = u.head
-		WHERE u.consumer_group = ? AND u.due <= ? ORDER BY u.due, u.head LIMIT ?`, group, nanos(now), limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []driver.Parked
-	for rows.Next() {
-		var p driver.Parked
-		var due int64
-		if _, err := scanMessage(rows, &p.Message, &p.Tries, &p.Error, &due, &p.Replays, &p.Seq); err != nil {
-			return nil, err
-		}
-		p.Due = moment(due)
-		out = append(out, p)
-	}
-	return out, rows.Err()
+	return sqlrow.ReadParked(s.db.QueryContext(ctx, `SELECT `+sqlrow.Parked+`, seq FROM parked JOIN
+			(SELECT head AS seq FROM parked_user WHERE consumer_group = ? AND due <= ? ORDER BY due, head LIMIT ?) heads USING (seq)
+		ORDER BY due, seq`, group, sqlrow.Nanos(now), limit))
 }
 
 // Users returns the users with parked messages, in byte order.
 func (s *Store) Users(ctx context.Context, group string) ([]string, error) {
-	return column[string](s.db.QueryContext(ctx, `SELECT user FROM parked_user WHERE consumer_group = ? ORDER BY user`, group))
+	return sqlrow.ReadColumn[string](s.db.QueryContext(ctx, `SELECT user FROM parked_user WHERE consumer_group = ? ORDER BY user`, group))
 }
 
 // Settle removes what is handled or dead, makes the next message of each user the head, and writes the dead letters.
@@ -124,7 +109,7 @@ func (q *queues) settle(ctx context.Context, o driver.Outcome) error {
 	p := o.Parked
 	if o.Again {
 		_, err := q.tx.ExecContext(ctx, `UPDATE parked SET tries = ?, error = ?, due = ? WHERE seq = ? AND consumer_group = ?`,
-			p.Tries, p.Error, nanos(p.Due), p.Seq, q.group)
+			p.Tries, p.Error, sqlrow.Nanos(p.Due), p.Seq, q.group)
 		return err
 	}
 	if p.Seq != 0 {
@@ -141,12 +126,12 @@ func (q *queues) settle(ctx context.Context, o driver.Outcome) error {
 
 // bury writes a letter, once for each count of replays.
 func (q *queues) bury(ctx context.Context, l *driver.DeadLetter) error {
-	values, err := messageValues(q.group, l.Message)
+	values, err := sqlrow.OfDead(q.group, l)
 	if err != nil {
 		return err
 	}
-	values = append(values, l.Reason, l.Attempts, nanos(l.FailedAt), l.Replays, driver.Dead, "", 0)
-	_, err = q.tx.ExecContext(ctx, `INSERT INTO dead_letter (`+letterColumns+`, settled_at) VALUES `+list(len(values))+
+	values = append(values, 0)
+	_, err = q.tx.ExecContext(ctx, `INSERT INTO dead_letter (`+sqlrow.Letter+`, settled_at) VALUES `+list(len(values))+
 		` ON DUPLICATE KEY UPDATE attempts = attempts`, values...)
 	return err
 }

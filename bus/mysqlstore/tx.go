@@ -19,23 +19,6 @@ func inTx(ctx context.Context, db *mysql.DB, f func(*sql.Tx) error) error {
 	}
 }
 
-// column reads a result of one column.
-func column[T any](rows *sql.Rows, err error) ([]T, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []T
-	for rows.Next() {
-		var v T
-		if err := rows.Scan(&v); err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-	}
-	return out, rows.Err()
-}
-
 // list returns the placeholders of n values.
 func list(n int) string { return mysql.Placeholders(1, n) }
 

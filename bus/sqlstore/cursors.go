@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"penstock/bus/driver"
+	"penstock/bus/sqlrow"
 	"penstock/engine/sqlite"
 	"penstock/internal/clock"
 )
@@ -68,21 +69,8 @@ func (c *Cursors) Enrol(ctx context.Context, group, topic string, sources []stri
 
 // Free reads the free sources.
 func (c *Cursors) Free(ctx context.Context, m driver.Member) ([]string, error) {
-	rows, err := c.db.R.QueryContext(ctx, `SELECT source FROM cursor
-		WHERE consumer_group = ? AND topic = ? AND (owner = ? OR lease_until <= ?)`, m.Group, m.Topic, m.Owner, c.clock.Now().UnixNano())
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var free []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		free = append(free, name)
-	}
-	return free, rows.Err()
+	return sqlrow.ReadColumn[string](c.db.R.QueryContext(ctx, `SELECT source FROM cursor
+		WHERE consumer_group = ? AND topic = ? AND (owner = ? OR lease_until <= ?)`, m.Group, m.Topic, m.Owner, c.clock.Now().UnixNano()))
 }
 
 // Take acquires what is free in one transaction.

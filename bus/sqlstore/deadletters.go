@@ -7,65 +7,32 @@ import (
 	"time"
 
 	"penstock/bus/driver"
+	"penstock/bus/sqlrow"
 	"penstock/errs"
 )
 
-const letterColumns = messageColumns + `, id, reason, attempts, failed_at, replays, state, note`
+// letters reads dead letters; conditions follow.
+const letters = `SELECT ` + sqlrow.Letter + `, id FROM dead_letter WHERE `
 
 func insertLetter(ctx context.Context, tx *sql.Tx, group string, l *driver.DeadLetter) error {
-	m, err := messageValues(group, l.Message)
+	values, err := sqlrow.OfDead(group, l)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `
-		INSERT INTO dead_letter (consumer_group, message_id, topic, user, message_key, type, payload, headers, at,
-			origin_partition, origin_offset, reason, attempts, failed_at, replays, state, note, settled_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'dead', '', 0)
-		ON CONFLICT (consumer_group, topic, message_id, replays) DO NOTHING`,
-		append(m, l.Reason, l.Attempts, nanos(l.FailedAt), l.Replays)...)
+	_, err = tx.ExecContext(ctx, `INSERT INTO dead_letter (`+sqlrow.Letter+`, settled_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
+		ON CONFLICT (consumer_group, topic, message_id, replays) DO NOTHING`, values...)
 	return err
 }
 
 // List pages through the letters.
 func (s *Store) List(ctx context.Context, f driver.Filter, after int64, limit int) ([]driver.DeadLetter, error) {
-	where, args := conditions(f)
+	where, args := sqlrow.Where(f, `instr(reason, ?) > 0`)
 	return s.letters(ctx, `id > ?`+where+` ORDER BY id LIMIT ?`, append(append([]any{after}, args...), limit)...)
 }
 
-// conditions are those of a filter.
-func conditions(f driver.Filter) (where string, args []any) {
-	add := func(condition string, set bool, value any) {
-		if set {
-			where, args = where+` AND `+condition, append(args, value)
-		}
-	}
-	add(`state = ?`, !f.All, driver.Dead)
-	add(`consumer_group = ?`, f.Group != "", f.Group)
-	add(`topic = ?`, f.Topic != "", f.Topic)
-	add(`user = ?`, f.User != "", f.User)
-	add(`message_key = ?`, f.Key != "", f.Key)
-	add(`type = ?`, f.Type != "", f.Type)
-	add(`instr(reason, ?) > 0`, f.Reason != "", f.Reason)
-	add(`failed_at >= ?`, !f.From.IsZero(), nanos(f.From))
-	add(`failed_at < ?`, !f.To.IsZero(), nanos(f.To))
-	return where, args
-}
-
 func (s *Store) letters(ctx context.Context, where string, args ...any) ([]driver.DeadLetter, error) {
-	rows, err := s.db.R.QueryContext(ctx, `SELECT `+letterColumns+` FROM dead_letter WHERE `+where, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []driver.DeadLetter
-	for rows.Next() {
-		l, err := scanLetter(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, *l)
-	}
-	return out, rows.Err()
+	return sqlrow.ReadLetters(s.db.R.QueryContext(ctx, letters+where, args...))
 }
 
 // Last returns the highest id.
@@ -76,22 +43,11 @@ func (s *Store) Last(ctx context.Context) (id int64, err error) {
 
 // Get returns one letter, or nil.
 func (s *Store) Get(ctx context.Context, id int64) (*driver.DeadLetter, error) {
-	l, err := scanLetter(s.db.R.QueryRowContext(ctx, `SELECT `+letterColumns+` FROM dead_letter WHERE id = ?`, id))
+	l, err := sqlrow.ReadLetter(s.db.R.QueryRowContext(ctx, letters+`id = ?`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
-	return l, err
-}
-
-func scanLetter(row scanner) (*driver.DeadLetter, error) {
-	l := &driver.DeadLetter{}
-	var failedAt int64
-	group, err := scanMessage(row, &l.Message, &l.ID, &l.Reason, &l.Attempts, &failedAt, &l.Replays, &l.State, &l.Note)
-	if err != nil {
-		return nil, err
-	}
-	l.Group, l.FailedAt = group, moment(failedAt)
-	return l, nil
+	return &l, err
 }
 
 // Replay parks the message of an open letter again.
@@ -138,7 +94,7 @@ type verdict struct {
 }
 
 func settle(ctx context.Context, tx *sql.Tx, id int64, v verdict) (*driver.DeadLetter, error) {
-	l, err := scanLetter(tx.QueryRowContext(ctx, `SELECT `+letterColumns+` FROM dead_letter WHERE id = ?`, id))
+	l, err := sqlrow.ReadLetter(tx.QueryRowContext(ctx, letters+`id = ?`, id))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, errs.New(errs.NotFound, "no dead letter %d", id)
@@ -148,8 +104,8 @@ func settle(ctx context.Context, tx *sql.Tx, id int64, v verdict) (*driver.DeadL
 		return nil, errs.New(errs.Conflict, "dead letter %d is %s already", id, l.State)
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE dead_letter SET state = ?, note = ?, settled_at = ? WHERE id = ?`,
-		v.state, v.note, nanos(v.at), id)
-	return l, err
+		v.state, v.note, sqlrow.Nanos(v.at), id)
+	return &l, err
 }
 
 var _ driver.Copies = (*Store)(nil)

@@ -1,8 +1,9 @@
 // Package sqlstore keeps what the bus sets aside, parked messages and dead letters, in one SQLite file (bus.db by custom).
 //
-// [Store] implements [penstock/bus/driver.Store]: every call that returns nil is durable. The file also holds [Cursors]. One file for both is deliberate: a cursor that has moved past a parked message comes later in the same
-// log, so whatever a power cut takes, it takes the cursor before the parked message. Safe for concurrent use; several
-// processes may share the file, which SQLite serialises.
+// [Store] implements [penstock/bus/driver.Store]: every call that returns nil is durable. The file also holds [Cursors]. One
+// file for both is deliberate: a cursor that has moved past a parked message comes later in the same log, so whatever a power
+// cut takes, it takes the cursor before the parked message. Safe for concurrent use; several processes may share the file,
+// which SQLite serialises.
 package sqlstore
 
 import (

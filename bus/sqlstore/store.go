@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"penstock/bus/driver"
+	"penstock/bus/sqlrow"
 	"penstock/engine/sqlite"
 )
 
@@ -19,8 +20,7 @@ func New(db *sqlite.DB) *Store { return &Store{db: db} }
 var _ driver.Store = (*Store)(nil)
 
 const insertParked = `
-INSERT INTO parked (consumer_group, message_id, topic, user, message_key, type, payload, headers, at, origin_partition,
-	origin_offset, tries, error, due, replays, head)
+INSERT INTO parked (` + sqlrow.Parked + `, head)
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
 	NOT EXISTS (SELECT 1 FROM parked WHERE consumer_group = ?1 AND user = ?4)
 WHERE NOT EXISTS (
@@ -45,51 +45,23 @@ func (s *Store) Park(ctx context.Context, group string, msgs []driver.Parked) er
 }
 
 func park(ctx context.Context, st *sql.Stmt, group string, p driver.Parked) error {
-	m, err := messageValues(group, p.Message)
+	values, err := sqlrow.OfParked(group, p)
 	if err != nil {
 		return err
 	}
-	_, err = st.ExecContext(ctx, append(m, p.Tries, p.Error, nanos(p.Due), p.Replays)...)
+	_, err = st.ExecContext(ctx, values...)
 	return err
 }
 
 // Parked returns the due heads.
 func (s *Store) Parked(ctx context.Context, group string, now time.Time, limit int) ([]driver.Parked, error) {
-	rows, err := s.db.R.QueryContext(ctx, `SELECT `+messageColumns+`, seq, tries, error, due, replays FROM parked
-		WHERE consumer_group = ? AND head = 1 AND due <= ? ORDER BY due, seq LIMIT ?`, group, nanos(now), limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []driver.Parked
-	for rows.Next() {
-		var p driver.Parked
-		var due int64
-		if _, err := scanMessage(rows, &p.Message, &p.Seq, &p.Tries, &p.Error, &due, &p.Replays); err != nil {
-			return nil, err
-		}
-		p.Due = moment(due)
-		out = append(out, p)
-	}
-	return out, rows.Err()
+	return sqlrow.ReadParked(s.db.R.QueryContext(ctx, `SELECT `+sqlrow.Parked+`, seq FROM parked
+		WHERE consumer_group = ? AND head = 1 AND due <= ? ORDER BY due, seq LIMIT ?`, group, sqlrow.Nanos(now), limit))
 }
 
 // Users returns the users with parked messages, in byte order.
 func (s *Store) Users(ctx context.Context, group string) ([]string, error) {
-	rows, err := s.db.R.QueryContext(ctx, `SELECT user FROM parked WHERE consumer_group = ? AND head = 1 ORDER BY user`, group)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var users []string
-	for rows.Next() {
-		var u string
-		if err := rows.Scan(&u); err != nil {
-			return nil, err
-		}
-		users = append(users, u)
-	}
-	return users, rows.Err()
+	return sqlrow.ReadColumn[string](s.db.R.QueryContext(ctx, `SELECT user FROM parked WHERE consumer_group = ? AND head = 1 ORDER BY user`, group))
 }
 
 // Settle removes what is handled or dead, makes the next message of its user the head, and writes the dead letters.
@@ -108,7 +80,7 @@ func settleOne(ctx context.Context, tx *sql.Tx, group string, o driver.Outcome) 
 	p := o.Parked
 	if o.Again {
 		_, err := tx.ExecContext(ctx, `UPDATE parked SET tries = ?, error = ?, due = ? WHERE seq = ? AND consumer_group = ?`,
-			p.Tries, p.Error, nanos(p.Due), p.Seq, group)
+			p.Tries, p.Error, sqlrow.Nanos(p.Due), p.Seq, group)
 		return err
 	}
 	if p.Seq != 0 {
