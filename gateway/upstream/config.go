@@ -256,4 +256,6 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (d Duration) or(otherwise time.Duration) time.Duration { return cmp.Or(time.Duration(d), otherwise) }
+func (d Duration) or(otherwise time.Duration) time.Duration {
+	return cmp.Or(time.Duration(d), otherwise)
+}
