@@ -48,6 +48,8 @@ type Options struct {
 	Log io.Writer
 	// Fault plans what goes wrong, in tests.
 	Fault *fault.Points
+	// Judge starts on a directory whose stock does not add up all the same, for somebody who looks at it and serves nobody.
+	Judge bool
 	// Version and Commit are shown in metrics and logs.
 	Version, Commit string
 }

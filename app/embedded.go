@@ -29,7 +29,7 @@ type stockDB struct {
 }
 
 func (a *App) sqliteStock(ctx context.Context) (stockDB, error) {
-	db, err := sqlitestock.Open(ctx, a.path("stock.db"), sqlitestock.Options{Clock: a.opt.Clock, Logger: a.log, Fault: a.opt.Fault})
+	db, err := sqlitestock.Open(ctx, a.path("stock.db"), sqlitestock.Options{Clock: a.opt.Clock, Logger: a.log, Fault: a.opt.Fault, Judge: a.opt.Judge})
 	if err != nil {
 		return stockDB{}, err
 	}

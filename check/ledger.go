@@ -8,6 +8,9 @@ import (
 	"penstock/internal/ident"
 )
 
+// noClaim is the ref of an entry whose claim the stock database does not have.
+const noClaim = "0"
+
 // ledgerLine is one line of the stock ledger. The magnitude of delta is the number of units; kind says where they went.
 type ledgerLine struct {
 	seq, units, at       int64
@@ -88,6 +91,10 @@ func (w *world) sequence(l *ledgerLine) {
 // move replays an entry about a purchase.
 func (w *world) move(l *ledgerLine, sh *shelf, at uint32) error {
 	id, err := ident.Parse(l.ref)
+	if l.ref == noClaim {
+		w.tally.bad("I2", "ledger entry %d (%s of %d %s/%s) is about a claim that is not there", l.seq, l.kind, l.units, l.sale, l.sku)
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("ledger entry %d (%s): ref: %w", l.seq, l.kind, err)
 	}

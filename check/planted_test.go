@@ -65,6 +65,16 @@ var stockViolations = []planted{
 		m.shift("cup", "held", "sold", 2)
 		m.ledger("cup", "sell", m.find("claims", "user", "fay")["order"].(string), 2)
 	}, []string{"I2"}},
+	{"a claim that is gone, its ledger is not", func(m *made) {
+		id := m.find("claims", "user", "ann")["order"]
+		m.drop("claims", func(r row) bool { return r["order"] == id })
+		for _, r := range m.files["stock-ledger"] {
+			if r["ref"] == id && r["kind"] == "sell" {
+				r["ref"] = "0"
+			}
+		}
+		m.drop("stock-ledger", func(r row) bool { return r["ref"] == id })
+	}, []string{"I2", "I4"}},
 	{"a claim without a ledger entry", func(m *made) {
 		id := m.find("claims", "user", "fay")["order"]
 		m.drop("stock-ledger", func(r row) bool { return r["ref"] == id })

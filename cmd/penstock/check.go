@@ -35,7 +35,8 @@ func newCheck(e *env) *cobra.Command {
 		Short: "compute the invariants from what a server, or a data directory, lets anyone see",
 		Long: "Compute the invariants and print each with its figures. The records come from the admin listener at --url; else from the server\n" +
 			"that runs on --data; and when none does, the directory is opened as a start would open it (what was on its way is delivered,\n" +
-			"what is due expires), read, and closed. With --exports they come from saved NDJSON files.",
+			"what is due expires), read, and closed, even where the stock contradicts its journal and no server would start.\n" +
+			"With --exports they come from saved NDJSON files.",
 		Args: args(),
 	}
 	o := addOperator(e, c)
@@ -158,7 +159,7 @@ func openDirectory(ctx context.Context, e *env, cfg config.Config) (check.Source
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return check.Source{}, nil, err
 	}
-	a, err := app.New(ctx, cfg, app.Options{Log: io.Discard})
+	a, err := app.New(ctx, cfg, app.Options{Log: io.Discard, Judge: true})
 	if err != nil {
 		return check.Source{}, nil, err
 	}

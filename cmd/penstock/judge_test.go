@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"penstock/check"
 )
 
 // shell runs a command line and returns its exit code and what it wrote.
@@ -56,6 +61,34 @@ func TestDemoThenCheck(t *testing.T) {
 	}
 	if code, out, _ = shell(t, "check", "--data", dir, "--history", history); code != 1 || !strings.Contains(out, "acked is durable, once         fail") {
 		t.Errorf("check against a forged history: exit %d\n%s", code, out)
+	}
+}
+
+// A directory whose stock row contradicts its journal, which no server starts on, is judged all the same, and as a whole.
+func TestCheckJudgesWhatNoServerStartsOn(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	if code, out, errText := shell(t, "demo", "--exit", "--stock", "3", "--buyers", "20", "--rate", "1000", "--seed", "11", "--pay", "1", "--cancel", "0", "--data", dir); code != 0 {
+		t.Fatalf("exit %d\n%s%s", code, out, errText)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(dir, "stock.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec("PRAGMA ignore_check_constraints = 1; UPDATE stock SET sold = sold + 2, available = available - 2")
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errText := shell(t, "check", "--data", dir, "--json", "-")
+	var rep check.Report
+	if err := json.Unmarshal([]byte(out), &rep); err != nil || code != exitFailed || rep.Verdict != check.Fail {
+		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errText)
+	}
+	if failed := rep.Failed(); !slices.Equal(failed, []string{"I1", "I2"}) {
+		t.Errorf("failed: %v\n%s", failed, rep.Text())
+	}
+	if code, out, errText = shell(t, "serve", "--data", dir, "--listen-public", "127.0.0.1:0", "--listen-admin", "127.0.0.1:0", "--listen-probe", "127.0.0.1:0", "--listen-sandbox", "127.0.0.1:0"); code != exitFailed || !strings.Contains(errText, "does not add up") {
+		t.Errorf("serve: exit %d\n%s%s", code, out, errText)
 	}
 }
 

@@ -245,6 +245,13 @@ func (b *brief) held() []driver.Line {
 	return lines
 }
 
+// contradiction is the error of a file that can be read and whose rows do not agree.
+type contradiction string
+
+func (c contradiction) Error() string { return string(c) }
+
+func contradicts(format string, a ...any) error { return contradiction(fmt.Sprintf(format, a...)) }
+
 // check compares the stock rows of sales in memory with what the journal adds up to.
 func (m *memory) check(sums map[driver.StockRef]*driver.Stock) error {
 	for ref, l := range m.levels {
@@ -257,12 +264,12 @@ func (m *memory) check(sums map[driver.StockRef]*driver.Stock) error {
 		}
 		if sum.Offered != l.Offered || sum.Withdrawn != l.Withdrawn || sum.Held != l.Held || sum.Sold != l.Sold ||
 			l.Offered-l.Withdrawn != l.Available+l.Held+l.Sold {
-			return fmt.Errorf("stock of %q in sale %q does not add up: the row says offered %d, withdrawn %d, available %d, held %d, sold %d; "+
+			return contradicts("stock of %q in sale %q does not add up: the row says offered %d, withdrawn %d, available %d, held %d, sold %d; "+
 				"the journal says offered %d, withdrawn %d, held %d, sold %d", ref.SKU, ref.Sale, l.Offered, l.Withdrawn, l.Available,
 				l.Held, l.Sold, sum.Offered, sum.Withdrawn, sum.Held, sum.Sold)
 		}
 		if n := m.sales[ref.Sale].lists.len(ref.SKU); n != l.Waiting {
-			return fmt.Errorf("the waiting list of %q in sale %q has %d entries that wait, the row says %d", ref.SKU, ref.Sale, n, l.Waiting)
+			return contradicts("the waiting list of %q in sale %q has %d entries that wait, the row says %d", ref.SKU, ref.Sale, n, l.Waiting)
 		}
 	}
 	return nil
