@@ -17,7 +17,7 @@ import (
 	"penstock/limit"
 )
 
-// A good traceparent is continued with its sampled bit, a bad one begins a new trace; a sane request id is taken over, any
+// A good traceparent is continued with its sampled bit, a bad one begins a new trace, under a good x-trace-id if there is one; a sane request id is taken over, any
 // other is replaced; both are answered.
 func TestIdentify(t *testing.T) {
 	t.Parallel()
@@ -38,6 +38,17 @@ func TestIdentify(t *testing.T) {
 		got := b.room.asked[len(b.room.asked)-1].Trace
 		if !goodTraceparent(got) || w.Header().Get("X-Trace-Id") != got[3:35] || (got[3:35] == trace) != want.continued || strings.HasSuffix(got, "-01") != want.sampled || got == in {
 			t.Errorf("%q became %q, answered %q", in, got, w.Header().Get("X-Trace-Id"))
+		}
+	}
+	good := "00-" + trace + "-00f067aa0ba902b7-01"
+	for id, want := range map[string]struct{ parent, answered string }{
+		strings.Repeat("1", 32): {"", strings.Repeat("1", 32)}, strings.Repeat("2", 32): {good, trace}, strings.Repeat("a", 32): {"x", strings.Repeat("a", 32)},
+		strings.Repeat("0", 32): {"", ""}, strings.Repeat("A", 32): {"", ""}, "1": {"", ""}, strings.Repeat("1", 33): {"", ""}, strings.Repeat("g", 32): {"", ""},
+	} {
+		got := b.attempt(oneItem, header("Traceparent", want.parent), header("X-Trace-Id", id)).Header().Get("X-Trace-Id")
+		seen := b.room.asked[len(b.room.asked)-1].Trace
+		if got == "" || !goodTraceparent(seen) || seen[3:35] != got || want.answered != "" && got != want.answered || want.answered == "" && got == id {
+			t.Errorf("x-trace-id %q beside %q: answered %q, passed on %q", id, want.parent, got, seen)
 		}
 	}
 	for id, kept := range map[string]bool{"req-1:a/b_c.D": true, "": false, "a b": false, "a\"b": false, "é": false, strings.Repeat("r", 129): false} {

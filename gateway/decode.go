@@ -77,6 +77,9 @@ func (d *scanner) items(items []stock.Item) ([]stock.Item, error) {
 	if !d.next('[') {
 		return nil, invalid("/items", "must be a list")
 	}
+	if d.next(']') {
+		return nil, invalid("/items", "at least one item is needed")
+	}
 	for {
 		if len(items) == maxItems {
 			return nil, invalid("/items", "at most %d items are allowed", maxItems)

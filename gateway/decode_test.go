@@ -43,7 +43,7 @@ func TestDecodeRefuses(t *testing.T) {
 		many = strings.Replace(many, `"x"`, `"`+string(rune('a'+i))+`"`, 1)
 	}
 	for body, pointer := range map[string]string{
-		``: "", ` `: "", `null`: "", `[]`: "", `"a"`: "", `{`: "", `{}`: "/items", `{"items":[]}`: "/items/0", `{"items":{}}`: "/items", `{"items":null}`: "/items",
+		``: "", ` `: "", `null`: "", `[]`: "", `"a"`: "", `{`: "", `{}`: "/items", `{"items":[]}`: "/items", `{"items":{}}`: "/items", `{"items":null}`: "/items",
 		`{"items":[1]}`:                                                 "/items/0",
 		`{"sku":"a"}`:                                                   "/quantity",
 		`{"quantity":1}`:                                                "/sku",

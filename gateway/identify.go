@@ -4,12 +4,13 @@ import "strconv"
 
 const (
 	traceparentLen = 55
+	traceIDLen     = 32
 	maxRequestID   = 128
 	hexDigits      = "0123456789abcdef"
 )
 
-// identify gives the call a trace and a request id. A good traceparent is continued; else a trace begins. A sane X-Request-Id
-// is taken over; else the trace id serves.
+// identify gives the call a trace and a request id. A good traceparent is continued; else a trace begins, under a good
+// X-Trace-Id if there is one. A sane X-Request-Id is taken over; else the trace id serves.
 func (g *Gateway) identify(c *Call) error {
 	in, ok := c.only("Traceparent")
 	var text [traceparentLen]byte
@@ -18,9 +19,13 @@ func (g *Gateway) identify(c *Call) error {
 		copy(text[3:], in[3:35])
 		c.Sampled = hexValue(in[54])&1 == 1
 	} else {
-		putHex(text[3:19], g.o.Random())
-		putHex(text[19:35], g.o.Random()|1)
 		c.Sampled = c.Log
+		if id, ok := c.only("X-Trace-Id"); ok && goodTraceID(id) {
+			copy(text[3:], id)
+		} else {
+			putHex(text[3:19], g.o.Random())
+			putHex(text[19:35], g.o.Random()|1)
+		}
 	}
 	text[35] = '-'
 	putHex(text[36:52], g.o.Random()|1)
@@ -51,6 +56,9 @@ func goodTraceparent(s string) bool {
 	}
 	return isHex(s[:2]) && isHex(s[3:35]) && isHex(s[36:52]) && isHex(s[53:55]) && !allZero(s[3:35]) && !allZero(s[36:52])
 }
+
+// goodTraceID accepts what a traceparent could carry: 32 lower-case hexadecimal digits that are not all zero.
+func goodTraceID(s string) bool { return len(s) == traceIDLen && isHex(s) && !allZero(s) }
 
 func isHex(s string) bool {
 	for i := range len(s) {
