@@ -71,6 +71,13 @@ func (s *schema) validate(r *http.Request) error {
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
+	twofold, err := s.ambiguous(r, query)
+	if err != nil {
+		return err
+	}
+	if len(twofold) > 0 {
+		return unfit(twofold)
+	}
 	err = openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: s.values(r.URL), QueryParams: query, Route: s.route,
 		Options: &openapi3filter.Options{
@@ -81,11 +88,15 @@ func (s *schema) validate(r *http.Request) error {
 	if err == nil {
 		return nil
 	}
-	out := errs.New(errs.Invalid, "the request does not follow the schema")
-	out.Fields = findings(err, nil)
 	if media, ok := errors.AsType[*openapi3filter.RequestError](err); ok && strings.Contains(media.Reason, "Content-Type") {
 		return errs.New(errs.UnsupportedMedia, "the body is of no type that this call takes")
 	}
+	return unfit(findings(err, nil))
+}
+
+func unfit(found []errs.Field) error {
+	out := errs.New(errs.Invalid, "the request does not follow the schema")
+	out.Fields = found
 	return out
 }
 
