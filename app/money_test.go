@@ -116,6 +116,7 @@ func testMoneyOfATransaction(t *testing.T, engine string) {
 		t.Errorf("the payments of ann's order: %s", told)
 	}
 	h.check()
+	h.refund(400, "ann", order, "r0", map[string]any{"amount": 0}) // nothing is not everything
 	h.refund(200, "ann", order, "r1", map[string]any{"amount": 300})
 	h.refund(200, "ann", order, "r1", map[string]any{"amount": 300})
 	h.owns("ann", 1310, 0)

@@ -92,20 +92,25 @@ func refundOrder() act {
 	var key string
 	var amount int64
 	var back bool
+	var some func() bool // whether an amount was given
 	return act{
 		use: "refund ORDER", short: "give money of a paid order back, wholly or partly", args: []string{"ORDER"},
 		reason: needed,
 		flags: func(c *cobra.Command) {
-			c.Flags().Int64Var(&amount, "amount", 0, "minor units; 0 for all that is left")
+			c.Flags().Int64Var(&amount, "amount", 0, "minor units; left out: all that is left")
+			some = func() bool { return c.Flags().Changed("amount") }
 			c.Flags().BoolVar(&back, "return-stock", false, "put the units back on sale")
 			c.Flags().StringVar(&key, "key", "", "idempotency key; repeat the call with it when the answer was lost")
 		},
 		run: func(ctx context.Context, o *operator, given []string) error {
-			if amount < 0 {
-				return usage("for example --amount 500, or leave it out for all that is left", "--amount %d is less than nothing", amount)
+			body := map[string]any{"returnStock": back, "reason": o.reason}
+			if some() {
+				body["amount"] = amount
+				if amount <= 0 {
+					return usage("for example --amount 500, or leave it out for all that is left", "--amount %d is not an amount to give back", amount)
+				}
 			}
-			return show(ctx, o, call{method: http.MethodPost, path: orderPath(given[0]) + "/refunds", header: freshKey(key),
-				body: map[string]any{"amount": amount, "returnStock": back, "reason": o.reason}}, oneOrder)
+			return show(ctx, o, call{method: http.MethodPost, path: orderPath(given[0]) + "/refunds", header: freshKey(key), body: body}, oneOrder)
 		},
 	}
 }

@@ -117,6 +117,7 @@ func TestRefusalsOfTheCommandLine(t *testing.T) {
 		{"sale action s1 fly --token t --reason r", nil, 2, []string{`"fly"`, "force_sold_out"}},
 		{"sale action s1 close --token t", nil, 2, []string{"--reason is missing"}},
 		{"order refund 1 --token t --amount -1 --reason r", nil, 2, []string{"--amount"}},
+		{"order refund 1 --token t --amount 0 --reason r", nil, 2, []string{"--amount 0", "leave it out"}},
 		{"dlq discard 1 --token t", nil, 2, []string{"--reason is missing"}},
 		{"export everything --token t", nil, 2, []string{`"everything"`, "stock-ledger"}},
 		{"reconcile --repair --token t", nil, 2, []string{"--reason is missing"}},

@@ -105,6 +105,7 @@ func TestOrders(t *testing.T) {
 	for what, want := range map[string]string{
 		"POST " + order1 + "/cancellation":                                         "cancel ann/ann cancelled by the buyer",
 		"POST " + order1 + `/cancellation {"reason":"changed"}`:                    "cancel ann/ann changed",
+		"POST " + order1 + `/refunds {"reason":"all of it"}`:                       "refund ann/ann key-1",
 		"POST " + order1 + `/refunds {"amount":1,"reason":"x"}`:                    "refund ann/ann key-1",
 		"POST " + order1 + `/payments {"method":"sandbox"}`:                        "pay ann key-1  0s",
 		"POST " + order1 + `/payments {"method":"s","outcome":"fail","afterMs":5}`: "pay ann key-1 fail 5ms",

@@ -23,7 +23,7 @@ type PaymentRequest struct {
 
 // RefundRequest says what to give back.
 type RefundRequest struct {
-	Amount      int64  `json:"amount,omitempty" minimum:"0" doc:"minor units; left out or 0: all that is left"`
+	Amount      *int64 `json:"amount,omitempty" minimum:"1" doc:"minor units; left out: all that is left"`
 	ReturnStock bool   `json:"returnStock,omitempty" doc:"whether the units go back on sale"`
 	Reason      string `json:"reason,omitempty" maxLength:"500"`
 }
@@ -126,8 +126,12 @@ func (in *refundInput) refund(ctx context.Context) (payment.Refund, error) {
 	if err != nil {
 		return payment.Refund{}, err
 	}
+	var amount int64 // all that is left
+	if in.Body.Amount != nil {
+		amount = *in.Body.Amount
+	}
 	return payment.Refund{
-		Order: id, Key: key, Amount: in.Body.Amount, ReturnStock: in.Body.ReturnStock, Reason: in.Body.Reason, Who: c.Who.User, Trace: c.Trace,
+		Order: id, Key: key, Amount: amount, ReturnStock: in.Body.ReturnStock, Reason: in.Body.Reason, Who: c.Who.User, Trace: c.Trace,
 	}, nil
 }
 

@@ -985,7 +985,7 @@ export interface Reason {
 }
 
 export interface RefundRequest {
-  /** minor units; left out or 0: all that is left */
+  /** minor units; left out: all that is left */
   amount?: number
   reason?: string
   /** whether the units go back on sale */

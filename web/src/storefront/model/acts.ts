@@ -13,7 +13,7 @@ export type Outcome = 'capture' | 'fail' | 'lose' | 'duplicate' | 'reorder' | 'w
 export type Doing =
   | { kind: 'pay'; order: string; outcome: Outcome; afterMs: number }
   | { kind: 'cancel'; order: string }
-  | { kind: 'refund'; order: string; amount: number; returnStock: boolean; reason: string }
+  | { kind: 'refund'; order: string; returnStock: boolean; reason: string }
   | { kind: 'wait'; sale: string; sku: string; quantity: number }
 
 export interface Act {
@@ -165,7 +165,7 @@ export class Acts {
       case 'cancel':
         return this.told(await cancelOrder(this.d.api, { order: d.order, body: {} }, { signal }))
       case 'refund': {
-        const body = { amount: d.amount, returnStock: d.returnStock, reason: d.reason }
+        const body = { returnStock: d.returnStock, reason: d.reason }
         return this.told(await refundOrder(this.d.api, { order: d.order, key: a.key, body }, { signal }))
       }
     }

@@ -160,7 +160,7 @@ function Undo({ mine, order }: { mine: Mine; order: OrderData }) {
           question={say('refund.sure', { amount: money(rest, order.currency, lang) })}
           testid="refund"
           busy={busy(refund)}
-          act={() => mine.acts.begin({ kind: 'refund', order: order.id, amount: 0, returnStock: true, reason: say('refund.note') })}
+          act={() => mine.acts.begin({ kind: 'refund', order: order.id, returnStock: true, reason: say('refund.note') })}
         />
       )}
       <div role="status">
