@@ -3,13 +3,9 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 
 	"penstock/balance"
 	"penstock/engine/groupcommit"
-	"penstock/engine/mysql"
-	"penstock/engine/sqldb"
-	"penstock/order/mysqlorder"
 	"penstock/stock/driver"
 )
 
@@ -29,19 +25,7 @@ func (a *App) sqliteBalances(ctx context.Context) (balance.Store, error) {
 }
 
 func (a *App) mysqlBalances(ctx context.Context) (balance.Store, error) {
-	servers, err := mysqlorder.Parse(a.cfg.OrdersEngine())
-	if err != nil {
-		return nil, err
-	}
-	db, err := mysql.Open(ctx, servers.Base(), quick())
-	if err != nil {
-		return nil, err
-	}
-	store, err := balance.OpenMySQL(ctx, db, sqldb.Options{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("balances")})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return closing{store, db}, nil
+	return a.besideOrders(ctx, "balances", quick(), balance.OpenMySQL)
 }
 
 // auditedBalances records what operators do to balances. The row is written when the act is durable; should the process die in

@@ -8,7 +8,6 @@ import (
 	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
 	"penstock/engine/sqldb"
-	"penstock/order/mysqlorder"
 	"penstock/order/payment"
 	"penstock/order/payment/transfer"
 	"penstock/saga"
@@ -32,19 +31,9 @@ func (a *App) sqliteBank(ctx context.Context) (sqldb.Store, error) {
 }
 
 func (a *App) mysqlBank(ctx context.Context) (sqldb.Store, error) {
-	servers, err := mysqlorder.Parse(a.cfg.OrdersEngine())
-	if err != nil {
-		return nil, err
-	}
-	db, err := mysql.Open(ctx, servers.Base(), mysql.Options{})
-	if err != nil {
-		return nil, err
-	}
-	store, err := sqldb.OpenShared(ctx, db, transfer.Schema(), sqldb.Options{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("transfer")})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return closing{store, db}, nil
+	return a.besideOrders(ctx, "transfer", mysql.Options{}, func(ctx context.Context, db *mysql.DB, o sqldb.Options) (sqldb.Store, error) {
+		return sqldb.OpenShared(ctx, db, transfer.Schema(), o)
+	})
 }
 
 // transfers moves the lines of the bank, if there are any; see Migrate.

@@ -9,7 +9,6 @@ import (
 
 	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
-	"penstock/engine/sqldb"
 	"penstock/gateway"
 	"penstock/gateway/api"
 	"penstock/identity"
@@ -110,17 +109,5 @@ func (a *App) sqliteIdentity(ctx context.Context) (identity.Store, error) {
 const identityPool = 6
 
 func (a *App) mysqlIdentity(ctx context.Context) (identity.Store, error) {
-	cfg, err := mysql.Parse(a.cfg.Stock)
-	if err != nil {
-		return nil, err
-	}
-	db, err := mysql.Open(ctx, cfg, mysql.Options{Pool: identityPool})
-	if err != nil {
-		return nil, err
-	}
-	store, err := identity.OpenMySQL(ctx, db, sqldb.Options{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("identity")})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return closing{store, db}, nil
+	return a.besideStock(ctx, "identity", mysql.Options{Pool: identityPool}, identity.OpenMySQL)
 }

@@ -9,8 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"penstock/engine/groupcommit"
-	"penstock/engine/mysql"
-	"penstock/engine/sqldb"
 	"penstock/line"
 	"penstock/stock"
 	"penstock/stock/driver"
@@ -45,21 +43,9 @@ func (a *App) sqliteLines(ctx context.Context) (line.Store, error) {
 const linePool = 8
 
 func (a *App) mysqlLines(ctx context.Context) (line.Store, error) {
-	cfg, err := mysql.Parse(a.cfg.Stock)
-	if err != nil {
-		return nil, err
-	}
 	o := quick()
 	o.Pool = linePool
-	db, err := mysql.Open(ctx, cfg, o)
-	if err != nil {
-		return nil, err
-	}
-	store, err := line.OpenMySQL(ctx, db, sqldb.Options{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("line")})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return closing{store, db}, nil
+	return a.besideStock(ctx, "line", o, line.OpenMySQL)
 }
 
 // passed says whether a user may have had a pass for a sale. Attempts come in after the lines have started.

@@ -6,9 +6,7 @@ import (
 	"strings"
 
 	"penstock/engine/groupcommit"
-	"penstock/engine/mysql"
 	"penstock/engine/redis"
-	"penstock/engine/sqldb"
 	"penstock/limit"
 	"penstock/partner"
 	"penstock/partner/redisnonce"
@@ -107,19 +105,7 @@ func (a *App) sqliteApps(ctx context.Context) (partner.Store, error) {
 const appsPool = 8
 
 func (a *App) mysqlApps(ctx context.Context) (partner.Store, error) {
-	cfg, err := mysql.Parse(a.cfg.Stock)
-	if err != nil {
-		return nil, err
-	}
 	o := quick()
 	o.Pool = appsPool
-	db, err := mysql.Open(ctx, cfg, o)
-	if err != nil {
-		return nil, err
-	}
-	store, err := partner.OpenMySQL(ctx, db, sqldb.Options{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("apps")})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return closing{store, db}, nil
+	return a.besideStock(ctx, "apps", o, partner.OpenMySQL)
 }

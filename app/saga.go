@@ -13,9 +13,7 @@ import (
 	"penstock/config"
 	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
-	"penstock/engine/sqldb"
 	"penstock/gateway/api"
-	"penstock/order/mysqlorder"
 	"penstock/saga"
 	"penstock/saga/participant"
 	"penstock/saga/remote"
@@ -124,19 +122,7 @@ func (a *App) sqliteSaga(ctx context.Context) (saga.Store, error) {
 
 // mysqlSaga keeps transactions where the money is.
 func (a *App) mysqlSaga(ctx context.Context) (saga.Store, error) {
-	servers, err := mysqlorder.Parse(a.cfg.OrdersEngine())
-	if err != nil {
-		return nil, err
-	}
-	db, err := mysql.Open(ctx, servers.Base(), mysql.Options{})
-	if err != nil {
-		return nil, err
-	}
-	store, err := saga.OpenMySQL(ctx, db, sqldb.Options{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("transactions")})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return closing{store, db}, nil
+	return a.besideOrders(ctx, "transactions", mysql.Options{}, saga.OpenMySQL)
 }
 
 // sagaDeps gives the operator API its transactions, and what others may call.

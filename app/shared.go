@@ -12,7 +12,6 @@ import (
 	"penstock/engine/kafka"
 	"penstock/engine/mysql"
 	"penstock/engine/redis"
-	"penstock/engine/sqldb"
 	"penstock/internal/ident"
 	orderdriver "penstock/order/driver"
 	"penstock/order/mysqlorder"
@@ -78,29 +77,8 @@ func (a *App) mysqlOrders(ctx context.Context) (orderdriver.Store, error) {
 }
 
 func (a *App) mysqlPayments(ctx context.Context) (payment.Store, error) {
-	servers, err := mysqlorder.Parse(a.cfg.OrdersEngine())
-	if err != nil {
-		return nil, err
-	}
-	db, err := mysql.Open(ctx, servers.Base(), quick())
-	if err != nil {
-		return nil, err
-	}
-	store, err := payment.OpenMySQL(ctx, db, sqldb.Options{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("payments")})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return closing{store, db}, nil
+	return a.besideOrders(ctx, "payments", quick(), payment.OpenMySQL)
 }
-
-// closing closes the connections of a store of payments behind it.
-type closing struct {
-	payment.Store
-	db *mysql.DB
-}
-
-// Close closes the store, then its connections.
-func (c closing) Close() error { return errors.Join(c.Store.Close(), c.db.Close()) }
 
 // mysqlDesk keeps what the bus sets aside in the stock database, beside the outbox.
 func (a *App) mysqlDesk(ctx context.Context) (desk, error) {

@@ -10,7 +10,6 @@ import (
 	"penstock/config"
 	"penstock/engine/groupcommit"
 	"penstock/engine/mysql"
-	"penstock/engine/sqldb"
 	"penstock/internal/egress"
 	"penstock/stock/driver"
 	"penstock/webhook"
@@ -83,19 +82,7 @@ func (a *App) sqliteWebhooks(ctx context.Context) (webhook.Store, error) {
 const webhookPool = 6
 
 func (a *App) mysqlWebhooks(ctx context.Context) (webhook.Store, error) {
-	cfg, err := mysql.Parse(a.cfg.Stock)
-	if err != nil {
-		return nil, err
-	}
-	db, err := mysql.Open(ctx, cfg, mysql.Options{Pool: webhookPool})
-	if err != nil {
-		return nil, err
-	}
-	store, err := webhook.OpenMySQL(ctx, db, sqldb.Options{Logger: a.log, Fault: a.opt.Fault, Progress: a.progress("webhooks")})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return closing{store, db}, nil
+	return a.besideStock(ctx, "webhooks", mysql.Options{Pool: webhookPool}, webhook.OpenMySQL)
 }
 
 // webhookOptions binds the metrics and the trail. A warning goes to the log when private addresses are open.
