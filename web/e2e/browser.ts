@@ -50,7 +50,7 @@ export class Person {
       hasTouch: width < 600,
       timezoneId: 'UTC',
     })
-    context.setDefaultTimeout(10_000)
+    context.setDefaultTimeout(60_000)
     return new Person(context, await context.newPage())
   }
 
@@ -64,7 +64,7 @@ export class Person {
   }
 
   /** Waits until an element says a value. */
-  async says(id: string, value: string, timeout = 10_000): Promise<void> {
+  async says(id: string, value: string, timeout = 60_000): Promise<void> {
     const quoted = JSON.stringify(value)
     await this.page
       .locator(`[data-testid=${JSON.stringify(id)}][data-value=${quoted}]`)
@@ -85,6 +85,13 @@ export class Person {
     await this.at('login-token-submit').click()
     await this.at('sale-new').waitFor()
     if (path !== '/sales') await this.page.goto(`${house.console}${path}`)
+  }
+
+  /** Logs into the console with a name and a password, wherever the page is that asks for them. */
+  async logIn(name: string, password: string): Promise<void> {
+    await this.at('login-user').fill(name)
+    await this.at('login-password').fill(password)
+    await this.at('login-submit').click()
   }
 
   /** Presses an act of the console and answers its question. */

@@ -78,7 +78,7 @@ describe('the faces', () => {
       await p.leave()
     }
     expect(found).toEqual({})
-  }, 90_000)
+  }, 600_000)
 
   it('switches its language where one is', async () => {
     const p = await Person.come(browser)

@@ -26,6 +26,9 @@ export class House {
   private addresses: Record<string, string> = {}
   token = ''
 
+  /** What the process is given beside the addresses and the directory. */
+  constructor(private readonly more: Record<string, string> = {}) {}
+
   async start(): Promise<this> {
     const at = (name: string) => this.addresses[name] ?? '127.0.0.1:0'
     const env = {
@@ -37,6 +40,7 @@ export class House {
       PENSTOCK_LISTEN_SANDBOX: at('sandbox'),
       PENSTOCK_LIMITS_IP: 'off', // all browsers have one address here
       PENSTOCK_LOG_LEVEL: 'error',
+      ...this.more,
     }
     this.process = spawn(binary, ['serve'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
     const file = join(this.data, 'listen.json')
@@ -74,6 +78,17 @@ export class House {
   /** A token of a buyer. */
   buyer(user: string): string {
     return execFileSync(binary, ['token', '--data', this.data, '--user', user], { encoding: 'utf8' }).trim()
+  }
+
+  /** A person of the back office, who logs in with a password. */
+  person(name: string, role: string, password: string): void {
+    const args = ['user', 'create', name, '--role', role, '--password-stdin', '--data', this.data]
+    execFileSync(binary, args, { input: `${password}\n`, encoding: 'utf8' })
+  }
+
+  /** What the sandbox provider says it moved on a day. */
+  async statement(day: string): Promise<string> {
+    return (await fetch(`http://${this.addresses.sandbox}/statement?day=${day}`)).text()
   }
 
   /** Buys a teapot as somebody who needs no browser. */
@@ -131,7 +146,7 @@ export class House {
 }
 
 /** Asks again and again until the answer is yes. */
-export async function until(what: string, ok: () => Promise<boolean>, ms = 20_000): Promise<void> {
+export async function until(what: string, ok: () => Promise<boolean>, ms = 60_000): Promise<void> {
   for (const end = Date.now() + ms; Date.now() < end; ) {
     if (await ok()) return
     await new Promise(next => setTimeout(next, 50))

@@ -8,6 +8,7 @@ import { SettingsProvider } from './base/settings'
 import { router } from './routes'
 import '../shared/tokens.css'
 import './console.css'
+import './desk.css'
 
 nonceStyles(nonce())
 takeToken()

@@ -1,5 +1,5 @@
 /** Calls to the operator API: by the session cookie of the login, or by a bearer token that was pasted. */
-import { type CallError, good, Http, type Result } from '../../shared/http'
+import { type CallError, type Caller, good, Http, type Result } from '../../shared/http'
 
 export { CallError, good, type Result } from '../../shared/http'
 
@@ -21,8 +21,17 @@ export function takeToken(): void {
 
 const http = new Http({ token: () => token.get() || undefined })
 
+/** Hears that a call was refused because nobody is logged in any more. */
+export const loggedOut = new EventTarget()
+
 /** What the generated calls take. */
-export const api = http
+export const api: Caller = {
+  async call(method, path, request, options) {
+    const r = await http.call<never>(method, path, request, options)
+    if (r.kind === 'problem' && r.problem.status === 401 && path !== '/admin/v1/me') loggedOut.dispatchEvent(new Event('401'))
+    return r
+  },
+}
 
 /** The status of a refusal; 0 when the answer was lost. */
 export const statusOf = (err: unknown): number => {

@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { Alert, App, Form, Input, InputNumber, Modal, Select, Switch } from 'antd'
-import { createContext, type ReactNode, useCallback, useContext, useState } from 'react'
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useRef, useState } from 'react'
 import { useText } from '../text'
 import { Choice } from './parts'
 import { ProblemBox } from './problem'
@@ -8,7 +8,7 @@ import { ProblemBox } from './problem'
 export interface Field {
   name: string
   label: string
-  kind: 'text' | 'long' | 'number' | 'select' | 'tags' | 'switch' | 'password' | 'time'
+  kind: 'text' | 'long' | 'lines' | 'number' | 'select' | 'tags' | 'switch' | 'password' | 'time'
   options?: { value: string; label: string }[]
   initial?: unknown
   required?: boolean
@@ -16,6 +16,8 @@ export interface Field {
   max?: number
   hint?: string
   testId?: string
+  /** Of a password: it is the one that is asked to prove who acts, not a new one. */
+  current?: boolean
   /** Why a value will not do; nothing when it will. */
   check?: (value: unknown) => string | undefined
 }
@@ -35,6 +37,8 @@ export interface Question {
   run: (a: Answers, key: string) => Promise<unknown>
   /** What to say when it is done. Given the answer of run, it may show it instead. */
   done?: string | ((answer: unknown) => ReactNode)
+  /** A refusal in words of this act; without one it is shown as the server told it. */
+  said?: (error: unknown) => string | undefined
 }
 
 const Asking = createContext<(q: Question) => void>(() => {})
@@ -83,6 +87,10 @@ function Dialog({ q, intention, close }: { q: Question; intention: string; close
     }
   }
   const over = shown !== null
+  const wrong = useRef<HTMLDivElement>(null)
+  useEffect(() => {
+    if (error) wrong.current?.scrollIntoView({ block: 'nearest' })
+  }, [error])
   return (
     <Modal
       open
@@ -121,7 +129,13 @@ function Dialog({ q, intention, close }: { q: Question; intention: string; close
             title={<span aria-live="polite">{q.effect({ ...initial, ...given })}</span>}
             className="effect"
           />
-          <ProblemBox error={error} acting />
+          <div ref={wrong}>
+            {error && q.said?.(error) ? (
+              <Alert type="error" showIcon role="alert" className="problem" data-testid="error" title={q.said(error)} />
+            ) : (
+              <ProblemBox error={error} acting />
+            )}
+          </div>
         </Form>
       )}
     </Modal>
@@ -177,8 +191,10 @@ function control(f: Field) {
       return <Switch {...testId} />
     case 'long':
       return <Input.TextArea {...testId} rows={12} className="mono" spellCheck={false} />
+    case 'lines':
+      return <Input.TextArea {...testId} rows={3} spellCheck={false} />
     case 'password':
-      return <Input.Password {...testId} autoComplete="new-password" />
+      return <Input.Password {...testId} autoComplete={f.current ? 'current-password' : 'new-password'} />
     case 'time':
       return <Input {...testId} type="datetime-local" step={1} />
     default:

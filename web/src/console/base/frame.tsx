@@ -1,12 +1,14 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { Button, Drawer, Dropdown, Skeleton } from 'antd'
+import { Button, Drawer, Dropdown, Modal, Skeleton } from 'antd'
 import { Suspense, useContext, useEffect, useState } from 'react'
 import { Navigate, NavLink, Outlet, useLocation, useNavigate } from 'react-router'
+import { getMe } from '../../api/api'
 import { type Key, useText } from '../text'
-import { statusOf } from './call'
+import { api, good, loggedOut, statusOf } from './call'
 import { ConfirmProvider } from './confirm'
 import type { Role } from './legal'
 import { LiveProvider, useLiveState } from './live'
+import { LoginForm } from './loginform'
 import { useNarrow } from './narrow'
 import { ProblemBox } from './problem'
 import { logOut, MeContext, useMay, useMe } from './session'
@@ -33,6 +35,7 @@ const entries: { text: Key; entries: Entry[] }[] = [
       { to: 'cases', text: 'nav.cases', needs: 'viewer' },
       { to: 'dead-letters', text: 'nav.letters', needs: 'viewer' },
       { to: 'reconcile', text: 'nav.reconcile', needs: 'viewer' },
+      { to: 'statements', text: 'nav.statements', needs: 'operator' },
       { to: 'transactions', text: 'nav.transactions', needs: 'viewer' },
       { to: 'balances', text: 'nav.balances', needs: 'viewer' },
     ],
@@ -51,6 +54,7 @@ const entries: { text: Key; entries: Entry[] }[] = [
       { to: 'audit', text: 'nav.audit', needs: 'operator' },
       { to: 'exports', text: 'nav.exports', needs: 'operator' },
       { to: 'people', text: 'nav.people', needs: 'admin' },
+      { to: 'clients', text: 'nav.clients', needs: 'admin' },
     ],
   },
 ]
@@ -59,19 +63,62 @@ const entries: { text: Key; entries: Entry[] }[] = [
 export function Frame() {
   const me = useMe()
   const where = useLocation()
-  if (statusOf(me.error) === 401) {
+  const { refetch } = me
+  useEffect(() => {
+    const ask = () => void refetch()
+    loggedOut.addEventListener('401', ask)
+    return () => loggedOut.removeEventListener('401', ask)
+  }, [refetch])
+  const out = statusOf(me.error) === 401
+  if (out && !me.data) {
     return <Navigate to={`/login?return=${encodeURIComponent(where.pathname + where.search)}`} replace />
   }
   if (!me.data)
     return <main className="lone">{me.error ? <ProblemBox error={me.error} retry={() => void me.refetch()} /> : <Skeleton active />}</main>
   return (
     <MeContext value={me.data}>
-      <LiveProvider>
+      <LiveProvider out={out}>
         <ConfirmProvider>
-          <Framed />
+          <div hidden={out}>
+            <Framed />
+          </div>
+          {out && <Again user={me.data.user} />}
         </ConfirmProvider>
       </LiveProvider>
     </MeContext>
+  )
+}
+
+/**
+ * The session has ended while somebody was at work. What is on the page stays as it is, unseen, until the same person is back;
+ * somebody else begins anew.
+ */
+function Again({ user }: { user: string }) {
+  const { t } = useText()
+  const cache = useQueryClient()
+  const go = useNavigate()
+  const enter = async () => {
+    const me = await cache.fetchQuery({ queryKey: ['me'], queryFn: () => good(getMe(api)) })
+    if (me.user === user) return void cache.invalidateQueries()
+    cache.clear()
+    await go('/login')
+    location.reload()
+  }
+  return (
+    <Modal
+      open
+      title={t('login.over')}
+      footer={null}
+      closable={false}
+      mask={{ closable: false, blur: true }}
+      keyboard={false}
+      zIndex={2000}
+    >
+      <div data-testid="login-again">
+        <p className="muted">{t('login.over.hint')}</p>
+        <LoginForm enter={enter} name={user} />
+      </div>
+    </Modal>
   )
 }
 
@@ -209,7 +256,11 @@ function Who() {
         trigger={['click']}
         menu={{
           items: [
-            { key: 'who', label: `${me.user} · ${w('role', me.role)}`, disabled: true },
+            {
+              key: 'who',
+              label: `${me.user} · ${w('role', me.role)}`,
+              onClick: () => void go('/account'),
+            },
             { key: 'out', label: <span data-testid="logout">{t('logout')}</span>, onClick: () => void out() },
           ],
         }}
@@ -222,9 +273,9 @@ function Who() {
   }
   return (
     <>
-      <span className="who" data-testid="who" title={w('role', me.role)}>
+      <NavLink to="/account" className="who" data-testid="who" title={`${t('account')} · ${w('role', me.role)}`}>
         {me.user}
-      </span>
+      </NavLink>
       {button}
     </>
   )

@@ -11,6 +11,8 @@ export interface Column<T> {
   width?: string
   /** Figures stand at the end of their column. */
   end?: boolean
+  /** Lines on a phone, where each column is a line of a card; 1 when left out. */
+  tall?: number
   render: (row: T, index: number) => ReactNode
 }
 
@@ -30,9 +32,10 @@ export interface GridProps<T> {
  * same height: nothing jumps when rows come. On a phone each row is a card with one line per column.
  */
 export function Grid<T>({ label, rows, columns, id, testId, lines = 1, foot }: GridProps<T>) {
-  const narrow = useNarrow()
   const body = useRef<HTMLDivElement>(null)
-  const height = narrow ? columns.length * 30 + 20 : lines * 20 + 24
+  const narrow = useNarrower(body, needed(columns))
+  const high = columns.map(c => c.tall ?? 1)
+  const height = narrow ? high.reduce((sum, n) => sum + n * 30, 20) : lines * 20 + 24
   const slice = useSlice(body, rows.length, height)
   const tracks = columns.map(c => (c.width?.endsWith('rem') ? c.width : `minmax(0, ${c.width ?? '1fr'})`)).join(' ')
   return (
@@ -42,7 +45,14 @@ export function Grid<T>({ label, rows, columns, id, testId, lines = 1, foot }: G
         aria-label={label}
         aria-rowcount={rows.length + 1}
         className={narrow ? 'grid grid-cards' : 'grid'}
-        style={{ '--tracks': tracks, '--row': `${height}px`, '--lines': lines } as CSSProperties}
+        style={
+          {
+            '--tracks': tracks,
+            '--row': `${height}px`,
+            '--lines': lines,
+            '--high': high.map(n => `${n * 30}px`).join(' '),
+          } as CSSProperties
+        }
       >
         <div role="rowgroup" className="grid-head">
           <div role="row" aria-rowindex={1} className="grid-row">
@@ -64,8 +74,10 @@ export function Grid<T>({ label, rows, columns, id, testId, lines = 1, foot }: G
               style={{ position: 'absolute', insetInline: 0, top: (slice.from + i) * height }}
             >
               {columns.map(c => (
-                <div role="cell" key={c.key} data-label={c.title} className={c.end ? 'end' : undefined}>
-                  <div className="grid-cell">{c.render(row, slice.from + i)}</div>
+                <div role="cell" key={c.key} data-label={c.title} className={[c.end && 'end', c.tall && 'tall'].filter(Boolean).join(' ')}>
+                  <div className="grid-cell" onPointerEnter={tellWhole}>
+                    {c.render(row, slice.from + i)}
+                  </div>
                 </div>
               ))}
             </div>
@@ -75,6 +87,34 @@ export function Grid<T>({ label, rows, columns, id, testId, lines = 1, foot }: G
       {foot}
     </>
   )
+}
+
+/** The least width at which every column can be read as a column, in pixels: what is given in rem, and 6rem a share of the rest. */
+const needed = (columns: readonly { width?: string }[]): number =>
+  columns.reduce((sum, c) => sum + (c.width?.endsWith('rem') ? Number.parseFloat(c.width) : 6) * 16 + 12, 20)
+
+/** Whether there is less room than that, so that rows are better shown as cards. */
+function useNarrower(body: React.RefObject<HTMLDivElement | null>, width: number): boolean {
+  const phone = useNarrow()
+  const [tight, setTight] = useState(false)
+  useLayoutEffect(() => {
+    const at = body.current
+    if (!at) return
+    const look = () => setTight(at.clientWidth < width)
+    look()
+    const watch = new ResizeObserver(look)
+    watch.observe(at)
+    return () => watch.disconnect()
+  }, [body, width])
+  return phone || tight
+}
+
+/** What is cut off is told whole to a pointer that rests on it. */
+function tellWhole(e: React.PointerEvent<HTMLDivElement>): void {
+  const at = e.currentTarget
+  const cut = at.scrollWidth > at.clientWidth + 1 || at.scrollHeight > at.clientHeight + 1
+  if (cut && !at.querySelector('button')) at.title = at.innerText
+  else at.removeAttribute('title')
 }
 
 /** The rows of body that are on the screen, as the page scrolls. */

@@ -1,15 +1,22 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { createContext, type ReactNode, useContext, useEffect, useState, useSyncExternalStore } from 'react'
-import { token } from './call'
+import { createContext, type ReactNode, useContext, useEffect, useRef, useState, useSyncExternalStore } from 'react'
+import { loggedOut, token } from './call'
 import { LiveStore } from './livestore'
 
 const LiveContext = createContext<LiveStore | null>(null)
 
 /** One stream of server-sent events for all that a page watches. */
-export function LiveProvider({ children }: { children: ReactNode }) {
+export function LiveProvider({ out, children }: { out: boolean; children: ReactNode }) {
   const cache = useQueryClient()
-  const [store] = useState(() => new LiveStore({ token: () => token.get() || undefined }))
+  const [store] = useState(
+    () => new LiveStore({ token: () => token.get() || undefined, loggedOut: () => loggedOut.dispatchEvent(new Event('401')) }),
+  )
   useEffect(() => store.start(), [store])
+  const was = useRef(out)
+  useEffect(() => {
+    if (was.current && !out) store.again()
+    was.current = out
+  }, [store, out])
   useEffect(
     () =>
       store.onNews(kind => {

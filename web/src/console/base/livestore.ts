@@ -12,6 +12,8 @@ export interface LiveOptions {
   token: () => string | undefined
   open?: (url: string, o: StreamOptions) => () => void
   timer?: Timer
+  /** Hears that the stream was refused because nobody is logged in any more. */
+  loggedOut?: () => void
 }
 
 /**
@@ -82,6 +84,12 @@ export class LiveStore {
     return () => this.hearers.delete(hear)
   }
 
+  /** Begins anew after a refusal: somebody has logged in again. */
+  again(): void {
+    this.asked = ''
+    this.open()
+  }
+
   private settle(): void {
     clearTimeout(this.settling)
     this.settling = setTimeout(() => this.open(), 30)
@@ -101,7 +109,10 @@ export class LiveStore {
       onEvent: e => this.heard(e.data),
       onState: s => this.state(url, s),
       // A topic that is gone, or a session that ended, will not come back; the calls of the page say so.
-      onRefused: status => status === 429 || status >= 500,
+      onRefused: status => {
+        if (status === 401) this.o.loggedOut?.()
+        return status === 429 || status >= 500
+      },
     })
   }
 

@@ -10,7 +10,7 @@ export function Lost() {
   return (
     <Result
       status={missing ? '404' : 'error'}
-      title={t(missing ? 'lost.page' : 'lost.broke')}
+      title={<h1 className="lost">{t(missing ? 'lost.page' : 'lost.broke')}</h1>}
       subTitle={missing ? undefined : String(err)}
       extra={missing ? <Link to="/sales">{t('nav.sales')}</Link> : <a href={location.href}>{t('again')}</a>}
     />

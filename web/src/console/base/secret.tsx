@@ -1,4 +1,5 @@
-import { Alert, Typography } from 'antd'
+import { Alert, QRCode, Typography } from 'antd'
+import type { SecondFactor } from '../../api/api'
 import { useText } from '../text'
 
 /** Something that is shown once and never again. */
@@ -18,6 +19,25 @@ export function Secrets({ secrets }: { secrets: [name: string, value: string | u
             </div>
           ),
       )}
+    </div>
+  )
+}
+
+/** What the authenticator app reads, and what stands in for it. */
+export function NewFactor({ f }: { f: SecondFactor }) {
+  const { t } = useText()
+  return (
+    <div className="stack" data-testid="second-factor-made">
+      <p>{t('people.totp.scan')}</p>
+      <div className="qr" aria-hidden="true">
+        <QRCode value={f.uri} type="svg" size={184} color="#000" bgColor="#fff" bordered={false} />
+      </div>
+      <Secrets
+        secrets={[
+          [t('people.totp.secret'), f.secret],
+          [t('people.totp.recovery'), f.recoveryCodes.join(' ')],
+        ]}
+      />
     </div>
   )
 }

@@ -29,7 +29,12 @@ export default function Cockpit() {
   const now = useLive<SaleNow>(`sale:${id}`)
   if (!detail.data)
     return detail.error ? (
-      <ProblemBox error={detail.error} retry={() => void detail.refetch()} />
+      <>
+        <Head title={id}>
+          <LinkButton to="/sales">{t('nav.sales')}</LinkButton>
+        </Head>
+        <ProblemBox error={detail.error} retry={() => void detail.refetch()} />
+      </>
     ) : (
       <Skeleton active paragraph={{ rows: 14 }} />
     )

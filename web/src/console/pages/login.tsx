@@ -1,11 +1,9 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { Alert, Button, Form, Input } from 'antd'
-import { useState } from 'react'
+import { Button, Form, Input } from 'antd'
 import { useNavigate, useSearchParams } from 'react-router'
 import { token } from '../base/call'
 import { Switches } from '../base/frame'
-import { ProblemBox } from '../base/problem'
-import { logIn, type Step } from '../base/session'
+import { LoginForm } from '../base/loginform'
 import { useText } from '../text'
 
 /** Only a path of the console is gone back to. */
@@ -19,28 +17,9 @@ export default function Login() {
   const [search] = useSearchParams()
   const go = useNavigate()
   const cache = useQueryClient()
-  const [code, setCode] = useState(false)
-  const [busy, setBusy] = useState(false)
-  const [wrong, setWrong] = useState<Step | null>(null)
-  const [error, setError] = useState<unknown>(null)
   const enter = async () => {
     cache.clear()
     await go(backTo(search), { replace: true })
-  }
-  const send = async (fields: { name: string; password: string } | { code: string }) => {
-    setBusy(true)
-    setWrong(null)
-    setError(null)
-    try {
-      const step = await logIn(fields)
-      if (step.next === 'in') await enter()
-      else if (step.next === 'code') setCode(true)
-      else setWrong(step)
-    } catch (err) {
-      setError(err)
-    } finally {
-      setBusy(false)
-    }
   }
   const byToken = async ({ bearer }: { bearer: string }) => {
     token.set(bearer.trim())
@@ -54,41 +33,7 @@ export default function Login() {
         <Switches />
       </div>
       <p className="muted">{t('login.what')}</p>
-      {wrong?.next === 'wrong' && (
-        <Alert
-          type="error"
-          showIcon
-          role="alert"
-          data-testid="error"
-          title={wrong.status === 401 ? t('login.wrong') : wrong.said || t('login.failed')}
-        />
-      )}
-      <ProblemBox error={error} />
-      {code ? (
-        <Form layout="vertical" onFinish={send} disabled={busy} key="code">
-          <Form.Item name="code" label={t('login.code')} rules={[{ required: true, message: t('field.needed') }]}>
-            <Input autoFocus autoComplete="one-time-code" data-testid="login-code" />
-          </Form.Item>
-          <Button type="primary" htmlType="submit" block loading={busy} data-testid="login-submit">
-            {t('login.go')}
-          </Button>
-          <Button type="link" block onClick={() => setCode(false)}>
-            {t('login.other')}
-          </Button>
-        </Form>
-      ) : (
-        <Form layout="vertical" onFinish={send} disabled={busy} key="password">
-          <Form.Item name="name" label={t('login.name')} rules={[{ required: true, message: t('field.needed') }]}>
-            <Input autoFocus autoComplete="username" autoCapitalize="none" data-testid="login-user" />
-          </Form.Item>
-          <Form.Item name="password" label={t('login.password')} rules={[{ required: true, message: t('field.needed') }]}>
-            <Input.Password autoComplete="current-password" data-testid="login-password" />
-          </Form.Item>
-          <Button type="primary" htmlType="submit" block loading={busy} data-testid="login-submit">
-            {t('login.submit')}
-          </Button>
-        </Form>
-      )}
+      <LoginForm enter={enter} />
       <details className="login-token" open={search.has('token')}>
         <summary>{t('login.token')}</summary>
         <p className="muted">{t('login.token.hint')}</p>

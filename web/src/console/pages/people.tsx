@@ -4,7 +4,7 @@ import { api, good } from '../base/call'
 import { type Field, useConfirm } from '../base/confirm'
 import { FilterBar, ListGrid, useFilters, useList } from '../base/list'
 import { At, Head, State } from '../base/parts'
-import { Secrets } from '../base/secret'
+import { NewFactor, Secrets } from '../base/secret'
 import { type Speech, useText } from '../text'
 
 const roles = ['viewer', 'support', 'operator', 'admin'] as const
@@ -94,7 +94,7 @@ export default function People() {
             ),
           },
           { key: 'at', title: t('col.changed'), width: '12rem', render: u => <At iso={u.changedAt} /> },
-          { key: 'acts', title: t('acts'), width: '30rem', render: u => <PersonActs u={u} /> },
+          { key: 'acts', title: t('acts'), width: '30rem', tall: 3, render: u => <PersonActs u={u} /> },
         ]}
       />
       <h2>{t('people.sessions')}</h2>
@@ -160,16 +160,7 @@ function PersonActs({ u }: { u: calls.BackOfficeUser }) {
           reason: 'none',
           run: () => good(calls.putUserTotp(api, { user })),
           done: x => {
-            const f = x as calls.SecondFactor
-            return (
-              <Secrets
-                secrets={[
-                  [t('people.totp.secret'), f.secret],
-                  ['URI', f.uri],
-                  [t('people.totp.recovery'), f.recoveryCodes.join(' ')],
-                ]}
-              />
-            )
+            return <NewFactor f={x as calls.SecondFactor} />
           },
         })
   const logout = () =>

@@ -173,7 +173,7 @@ export function SaleFields({ draft, set, found }: { draft: Draft; set: (d: Draft
           )}
         </Labelled>
       </div>
-      <h3>{t('sale.items')}</h3>
+      <h2>{t('sale.items')}</h2>
       {draft.items.map((item, i) => (
         <ItemFields
           // biome-ignore lint/suspicious/noArrayIndexKey: an item has no name of its own while it is written

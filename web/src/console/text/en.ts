@@ -1,5 +1,8 @@
+import { en as desk } from './desk.en'
+
 /** The words of the console. Texts that speak about money or stock say what happens to them. */
 export const en = {
+  ...desk,
   // frame
   account: 'Account',
   acts: 'Actions',

@@ -1,7 +1,9 @@
+import { zh as desk } from './desk.zh'
 import type { en } from './en'
 
 /** The same in Chinese; the compiler wants every key of the English table. */
 export const zh: Record<keyof typeof en, string> = {
+  ...desk,
   // frame
   account: '账户',
   acts: '操作',
