@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,9 +14,23 @@ import (
 
 // check judges what the values of a file mean together.
 func (s *source) check(routes map[string]gateway.Access) error {
-	for _, check := range []func(map[string]gateway.Access) error{s.checkLimits, s.checkAPIs, s.checkRules, s.checkShedding} {
+	for _, check := range []func(map[string]gateway.Access) error{s.checkAddresses, s.checkLimits, s.checkAPIs, s.checkRules, s.checkShedding} {
 		if err := check(routes); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkAddresses refuses a list of the allowed that has nobody: it could be read as nobody, and as everybody.
+func (s *source) checkAddresses(map[string]gateway.Access) error {
+	keys := []string{"addresses.allow"}
+	for i := range s.Rules {
+		keys = append(keys, "rules["+strconv.Itoa(i)+"].addresses.allow")
+	}
+	for _, key := range keys {
+		if n := s.nodes[key]; n != nil && len(n.Content) == 0 {
+			return s.at(key, "names nobody; leave it out to let everybody in")
 		}
 	}
 	return nil
@@ -51,9 +66,29 @@ func (s *source) checkLimits(routes map[string]gateway.Access) error {
 				return err
 			}
 		}
+		if err := s.overridden(key+".overrides.", r, routes); err != nil {
+			return err
+		}
 	}
 	if err := limit.Validate(s.Limits); err != nil {
 		return s.at("limits", err.Error())
+	}
+	return nil
+}
+
+// overridden refuses another rate for a route that there is not: it would never count.
+func (s *source) overridden(key string, r limit.Rule, routes map[string]gateway.Access) error {
+	at := slices.Index(r.By, limit.ByAPI)
+	if at < 0 {
+		return nil
+	}
+	for _, value := range sorted(r.Overrides) {
+		api := strings.Split(value, "|")[at]
+		if _, known := routes[api]; !known {
+			p := s.at(key+value, "is for "+strconv.Quote(api)+", which is no route")
+			p.Value, p.Near, p.Example = "", meant(routes, api), "overrides: {\"GET /v1/orders\": 6000/m}"
+			return p
+		}
 	}
 	return nil
 }

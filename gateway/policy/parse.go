@@ -121,7 +121,11 @@ func (s *source) leaf(n *yaml.Node, t reflect.Type, key string) error {
 	if n.Kind != yaml.ScalarNode || n.ShortTag() == "!!null" {
 		return s.at(key, "must be one value")
 	}
-	err := n.Decode(reflect.New(t).Interface())
+	v := reflect.New(t)
+	err := n.Decode(v.Interface())
+	if err == nil && v.Elem().IsZero() && wantsMore(t, key) {
+		return s.at(key, "is not more than 0; what is left out has its default")
+	}
 	if err == nil {
 		return nil
 	}
@@ -131,6 +135,18 @@ func (s *source) leaf(n *yaml.Node, t reflect.Type, key string) error {
 	}
 	p := s.at(key, strings.TrimPrefix(what, strconv.Quote(n.Value)+" "))
 	return p
+}
+
+// positive are the last names of numbers and durations of which nothing is no value: rooms take 0 for what was left out, so that whoever
+// wrote it would get the default without being told.
+var positive = []string{
+	"inFlight", "floor", "target", "waiting", "failures", "successes", "open", "down", "up", "every", "timeout", "for",
+	"connect", "connections", "try", "streams", "idle",
+}
+
+func wantsMore(t reflect.Type, key string) bool {
+	number := t.Kind() == reflect.Int || t.Kind() == reflect.Int64 || t.Kind() == reflect.Float64
+	return number && (slices.Contains(positive, key[strings.LastIndexByte(key, '.')+1:]) || strings.HasPrefix(key, "shedding.patience."))
 }
 
 var kinds = map[reflect.Kind]string{

@@ -51,7 +51,7 @@ var examples = map[string]string{
 	"waiting": "waiting: 2048", "patience": "patience: {paying: 2s}", "breakers": "breakers: {payments: {failures: 5, open: 30s}}",
 	"failures": "failures: 5", "window": "window: 10s", "successes": "successes: 2", "open": "open: 30s", "slow": "slow: 2s",
 	"upstreams": "upstreams: {catalog: {targets: [http://10.0.0.5:9000]}}", "routes": "routes: [{match: GET /ext/products/{id}, upstream: catalog}]",
-	"targets": "targets: [http://10.0.0.5:9000]", "protocol": "protocol: http2", "connect": "connect: 2s", "retryBudget": "retryBudget: 10%", "every": "every: 5s",
+	"targets": "targets: [http://10.0.0.5:9000]", "protocol": "protocol: http2", "connect": "connect: 2s", "retryBudget": "retryBudget: 10%", "every": "every: 5s", "down": "down: 3", "up": "up: 2",
 	"for": "for: 10s", "most": "most: 50%", "access": "access: anyone", "timeout": "timeout: 3s", "try": "try: 1s", "hedge": "hedge: 200ms", "idle": "idle: 2m",
 	"maxAnswer": "maxAnswer: 4MiB", "from": "from: json", "to": "to: form", "connections": "connections: 256", "streams": "streams: 1000", "upstream": "upstream: catalog",
 }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,9 @@ func (u Upstream) check(key string) error {
 	for i, t := range u.Targets {
 		if t.Scheme != u.Targets[0].Scheme {
 			return bad(key+".targets["+strconv.Itoa(i)+"]", "targets: [http://10.0.0.5:9000, http://10.0.0.6:9000]", "has another scheme than the first")
+		}
+		if slices.Contains(u.Targets[:i], t) {
+			return bad(key+".targets["+strconv.Itoa(i)+"]", "targets: [http://10.0.0.5:9000, http://10.0.0.6:9000]", "stands there twice")
 		}
 	}
 	return nil
@@ -79,6 +83,11 @@ func (r Route) check(key string) error {
 	} {
 		if c.wrong {
 			return bad(key+c.key, c.example, "%s", c.what)
+		}
+	}
+	for i, origin := range r.Origins {
+		if u, err := url.Parse(origin); err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.Contains(u.Host, "*") {
+			return bad(key+".origins["+strconv.Itoa(i)+"]", "origins: [\"https://shop.example.com\"]", "is no site: scheme and host, and no more")
 		}
 	}
 	if err := r.Fallback.check(key+".fallback", method); err != nil {

@@ -20,8 +20,8 @@ type Upstream struct {
 	Breaker  string   `yaml:"breaker"`
 	Health   *Health  `yaml:"health"`
 	Ejection Ejection `yaml:"ejection"`
-	// RetryBudget is how many retries and hedges there may be for each hundred calls; 0 means 10.
-	RetryBudget Percent `yaml:"retryBudget"`
+	// RetryBudget is how many retries and hedges there may be for each hundred calls; nil means 10, 0 none at all.
+	RetryBudget *Percent `yaml:"retryBudget"`
 	// Connections to one process, at most; 0 means 256. Calls that wait for one wait within their own time.
 	Connections int `yaml:"connections"`
 	// Connect is how long a connection may take to stand; 0 means 2 s.
@@ -55,8 +55,8 @@ type Ejection struct {
 	Failures int `yaml:"failures"`
 	// For is how long, the first time; each time in a row it is longer, to ten times that. 0 means 10 s.
 	For Duration `yaml:"for"`
-	// Most of the processes that may be out so; 0 means 50 %.
-	Most Percent `yaml:"most"`
+	// Most of the processes that may be out so; nil means 50 %, 0 that none is.
+	Most *Percent `yaml:"most"`
 }
 
 // Route is a route to a service.
@@ -213,6 +213,13 @@ func oneOf(to *string, text []byte, words ...string) error {
 
 // Percent is a part of a hundred, from 0 to 100.
 type Percent float64
+
+func (p *Percent) or(otherwise Percent) float64 {
+	if p == nil {
+		return float64(otherwise)
+	}
+	return float64(*p)
+}
 
 // UnmarshalText reads 10% or 10.
 func (p *Percent) UnmarshalText(text []byte) error {

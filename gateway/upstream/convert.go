@@ -42,7 +42,7 @@ func (c *Conversion) check(key string, request bool) error {
 		{c.To != "xml" && c.Root != "", ".root", "is for xml only"},
 	} {
 		if w.wrong {
-			return bad(key+w.key, conversionExample, "%s", w.what)
+			return bad(key+w.key, cmp.Or(map[string]string{".root": "request: {from: json, to: xml, root: order}"}[w.key], conversionExample), "%s", w.what)
 		}
 	}
 	for i, f := range c.Fields {
@@ -59,6 +59,11 @@ func (c *Conversion) check(key string, request bool) error {
 			return bad(at+".to", "to: /total_fee", "is nested: a form has named members only")
 		case f.Type != "" && f.Type != "string" && f.Type != "integer" && f.Type != "number" && f.Type != "boolean":
 			return bad(at+".type", "type: integer", "is none of string, integer, number, boolean")
+		}
+		for _, other := range c.Fields[:i] {
+			if other.To == f.To || strings.HasPrefix(other.To, f.To+"/") || strings.HasPrefix(f.To, other.To+"/") {
+				return bad(at+".to", "to: /total_fee", "is where another field goes")
+			}
 		}
 	}
 	return nil
@@ -120,11 +125,14 @@ func (c *converter) pick(tree any, in *http.Request) (any, error) {
 	out := map[string]any{}
 	for _, f := range c.fields {
 		v, found := f.value(tree, in)
+		if f.Required && (!found || v == nil) {
+			return nil, &misfit{f.place(), "is missing"}
+		}
 		if !found {
-			if f.Required {
-				return nil, &misfit{f.place(), "is missing"}
-			}
 			continue
+		}
+		if name, ok := strings.CutPrefix(f.From, "query:"); ok && len(in.URL.Query()[name]) > 1 {
+			return nil, &misfit{f.place(), f.From + " is there more than once"}
 		}
 		v, err := typed(v, f.Type)
 		if err != nil {

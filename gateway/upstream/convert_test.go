@@ -46,10 +46,13 @@ routes:
 	if body != "lang=zh&out_trade_no=o-1&total_fee=9900&version=2.0" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.Header.Get("Content-Digest") != "" {
 		t.Errorf("%q %v", body, r.Header)
 	}
-	for body, pointer := range map[string]string{`{"amount":{"total":"1.5"}}`: "/amount/total", `{"amount":{}}`: "/amount/total", `{"amount":{"total":{}}}`: "/amount/total", `{"a":1,"a":2}`: "", `{`: "", `[]`: "/amount/total"} {
+	for body, pointer := range map[string]string{`{"amount":{"total":"1.5"}}`: "/amount/total", `{"amount":{}}`: "/amount/total", `{"amount":{"total":{}}}`: "/amount/total", `{"amount":{"total":null}}`: "/amount/total", `{"a":1,"a":2}`: "", `{`: "", `[]`: "/amount/total"} {
 		if a := b.call("POST", "/pay/o-1", body, "Content-Type", "application/json"); a.problem() != "invalid-request" || !strings.Contains(a.body, `"pointer":"`+pointer+`"`) {
 			t.Errorf("%s: %+v", body, a)
 		}
+	}
+	if a := b.call("POST", "/pay/o-1?lang=zh&lang=en", `{"amount":{"total":1}}`, "Content-Type", "application/json"); a.problem() != "invalid-request" || !strings.Contains(a.body, "query:lang is there more than once") {
+		t.Errorf("%+v", a)
 	}
 	if a := b.call("POST", "/pay/o-1", `a=1`, "Content-Type", "application/x-www-form-urlencoded"); a.problem() != "unsupported-media-type" {
 		t.Errorf("%+v", a)

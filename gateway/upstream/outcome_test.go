@@ -159,6 +159,28 @@ routes: [{match: "/x", upstream: shop, retries: {times: 3}}]
 	}
 }
 
+// A budget of nothing repeats nothing, not even at the beginning, and a most of nothing leaves nobody out.
+func TestNothingIsNothing(t *testing.T) {
+	t.Parallel()
+	s, other := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }), serve(t, says(""))
+	b := setup(t, `
+upstreams: {shop: {targets: [$SHOP, $OTHER], retryBudget: 0%, ejection: {failures: 1, most: 0%}}}
+routes: [{match: "/x", upstream: shop, retries: {times: 3}}]
+`, "$SHOP", s.URL, "$OTHER", other.URL)
+	const calls = 40
+	p := b.now().pools["shop"]
+	for range calls {
+		p.tell(p.targets[0], true)
+		b.call("GET", "/x", "")
+	}
+	if got := s.count() + other.count(); got != calls {
+		t.Errorf("%d tries of %d calls", got, calls)
+	}
+	if states := b.now().States(); states[0].Ejected || states[1].Ejected {
+		t.Errorf("%+v", states)
+	}
+}
+
 // A hedge answers when the first try is silent; it is never made for what changes something.
 func TestHedging(t *testing.T) {
 	t.Parallel()

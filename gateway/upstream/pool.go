@@ -171,7 +171,7 @@ func (p *pool) tell(t *target, failed bool) {
 			out++
 		}
 	}
-	most := int(float64(cmp.Or(p.spec.Ejection.Most, 50)) / 100 * float64(len(p.targets)))
+	most := int(p.spec.Ejection.Most.or(50) / 100 * float64(len(p.targets)))
 	if t.out.failed(now, p.spec.Ejection, out < most && out+1 < len(p.targets)) {
 		p.d.Logger.Warn("a process of an upstream is left out: its calls fail", "upstream", p.name, "target", t.at.String())
 	}
@@ -221,7 +221,13 @@ type budget struct {
 // reserve is how many retries there may be before any call, and after a long peace.
 const reserve = 10
 
-func newBudget(p Percent) *budget { return &budget{each: float64(cmp.Or(p, 10)) / 100, left: reserve} }
+func newBudget(p *Percent) *budget {
+	each := p.or(10) / 100
+	if each == 0 {
+		return &budget{}
+	}
+	return &budget{each: each, left: reserve}
+}
 
 func (b *budget) call() {
 	b.mu.Lock()
