@@ -26,7 +26,7 @@ func (a *App) engines() engines {
 		orders:   map[string]func(context.Context) (orderdriver.Store, error){"sqlite": a.sqliteOrders, "mysql": a.mysqlOrders},
 		payments: map[string]func(context.Context) (payment.Store, error){"sqlite": a.sqlitePayments, "mysql": a.mysqlPayments},
 		desk:     map[string]func(context.Context) (desk, error){"sqlite": a.sqliteDesk, "mysql": a.mysqlDesk},
-		gate:     map[string]func(context.Context) (door, error){"memory": a.memoryGate, "redis": a.redisGate},
+		gate:     map[string]func(context.Context) (door, error){"memory": a.memoryGate, "redis": a.redisGate, "rediss": a.redisGate},
 		bus:      map[string]func(context.Context) (carrier, error){"outbox": a.outboxBus, "kafka": a.kafkaBus},
 	}
 }
@@ -101,8 +101,10 @@ func Check(cfg config.Config) error {
 	}
 	look("stock", cfg.Stock, "mysql://", mysql.Example, func(s string) error { _, err := mysql.Parse(s); return err })
 	look("orders", cfg.OrdersEngine(), "mysql://", mysqlorder.Example, func(s string) error { _, err := mysqlorder.Parse(s); return err })
-	look("gate", cfg.Gate, "redis://", redis.Example, func(s string) error { _, err := redis.Parse(s); return err })
-	look("limits.shared", cfg.Limits.Shared, "redis://", redis.Example, func(s string) error { _, err := redis.Parse(s); return err })
+	for _, scheme := range redis.Schemes() {
+		look("gate", cfg.Gate, scheme, redis.Example, func(s string) error { _, err := redis.Parse(s); return err })
+		look("limits.shared", cfg.Limits.Shared, scheme, redis.Example, func(s string) error { _, err := redis.Parse(s); return err })
+	}
 	look("bus", cfg.Bus, "kafka://", kafka.Example, func(s string) error { _, err := kafka.Parse(s); return err })
 	if len(found) > 0 {
 		return found

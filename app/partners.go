@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"penstock/engine/groupcommit"
 	"penstock/engine/redis"
@@ -81,7 +80,7 @@ func (a *App) appsKey() (standard.Secret, error) {
 
 // nonces remembers what was signed in the gate's Redis, where there is one, else in the store of the apps (nil).
 func (a *App) nonces(ctx context.Context) (partner.Replay, func(), error) {
-	if !strings.HasPrefix(a.cfg.Gate, "redis://") {
+	if a.cfg.Gate == "memory" {
 		return nil, func() {}, nil
 	}
 	cfg, err := redis.Parse(a.cfg.Gate)

@@ -312,6 +312,10 @@ func (v engine) set(s string) error {
 	if strings.HasPrefix(s, "sqlite:") && slices.Contains(v.embedded, "sqlite:") {
 		return errors.New("names a path; SQLite files live in the data directory, which the key data sets")
 	}
+	if scheme, _, _ := strings.Cut(s, "://"); strings.Contains(scheme, "sentinel") {
+		return errors.New("asks for Sentinel, which is not spoken; name the servers that it watches, as redis://primary:6379?replica=standby:6379: " +
+			"whichever is the primary is used")
+	}
 	return errors.New("is not an engine of this build")
 }
 

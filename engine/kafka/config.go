@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"penstock/engine/secure"
 )
 
 // Example is a valid URL with every parameter.
@@ -20,7 +22,7 @@ type Config struct {
 	user     string
 	password string
 	tls      bool
-	ca       string
+	files    secure.Files
 	prefix   string
 	replicas int
 }
@@ -29,6 +31,7 @@ type Config struct {
 //
 //	tls=true          TLS; without ca the system's authorities count
 //	ca=/path          PEM file of the authority that signed the brokers' certificates; implies tls=true
+//	cert=/path        PEM file of a certificate for brokers that want one of a client, with key=/path
 //	topic-prefix=p    put before every topic and group, so that several shops share a cluster
 //	replicas=3        copies of a topic that is created; default: 3, or the number of brokers if there are fewer
 //
@@ -131,7 +134,11 @@ func (c *Config) parameters(q url.Values) error {
 			if v == "" {
 				return errors.New("ca= names no file")
 			}
-			c.ca = v
+			c.files.CA = v
+		case "cert":
+			c.files.Cert = v
+		case "key":
+			c.files.Key = v
 		case "topic-prefix":
 			if !legal.MatchString(v) {
 				return fmt.Errorf("topic-prefix=%s has more than letters, digits, dot, dash and underscore, or more than 150 of them", v)
@@ -144,16 +151,16 @@ func (c *Config) parameters(q url.Values) error {
 			}
 			c.replicas = n
 		default:
-			return fmt.Errorf("parameter %s is unknown; there are tls, ca, topic-prefix, replicas", key)
+			return fmt.Errorf("parameter %s is unknown; there are tls, ca, cert, key, topic-prefix, replicas", key)
 		}
 	}
-	if c.ca != "" && !c.tls {
+	if c.files.CA != "" && !c.tls {
 		if q.Has("tls") {
 			return errors.New("ca= is of no use with tls=false")
 		}
 		c.tls = true
 	}
-	return nil
+	return c.files.Check(c.tls)
 }
 
 // masked hides the password of a URL that may be malformed.
@@ -181,8 +188,10 @@ func (c Config) String() string {
 	if c.tls {
 		q.Set("tls", "true")
 	}
-	if c.ca != "" {
-		q.Set("ca", c.ca)
+	for name, file := range map[string]string{"ca": c.files.CA, "cert": c.files.Cert, "key": c.files.Key} {
+		if file != "" {
+			q.Set(name, file)
+		}
 	}
 	if c.prefix != "" {
 		q.Set("topic-prefix", c.prefix)

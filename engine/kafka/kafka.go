@@ -7,12 +7,10 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -64,8 +62,8 @@ func Open(ctx context.Context, cfg Config, o Options) (*Cluster, error) {
 	}
 	if cfg.tls {
 		var err error
-		if c.tls, err = trust(cfg.ca); err != nil {
-			return nil, err
+		if c.tls, err = cfg.files.Config(); err != nil {
+			return nil, fmt.Errorf("kafka: %w", err)
 		}
 	}
 	client, err := c.Client()
@@ -80,23 +78,6 @@ func Open(ctx context.Context, cfg Config, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c.admin.SetTimeoutMillis(int32(c.opt.StartTimeout.Milliseconds()))
-	return c, nil
-}
-
-// trust returns the settings of TLS with the authority in a PEM file, or the system's when ca is "".
-func trust(ca string) (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if ca == "" {
-		return c, nil
-	}
-	pem, err := os.ReadFile(ca)
-	if err != nil {
-		return nil, fmt.Errorf("kafka: ca=%s cannot be read: %w; name a PEM file with the authority of the brokers' certificates", ca, err)
-	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("kafka: ca=%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", ca)
-	}
 	return c, nil
 }
 

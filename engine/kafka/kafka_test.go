@@ -144,3 +144,18 @@ func TestSilent(t *testing.T) {
 		t.Errorf("a silent broker gave %v", err)
 	}
 }
+
+// A broker that wants a client's certificate gets the one that the URL names, beside user and password; without it, and with a
+// stranger's, it is said.
+func TestClientCertificate(t *testing.T) {
+	a, stranger := engines.NewAuthority(t), engines.NewAuthority(t)
+	c := engines.Kafka(t, 1, engines.KafkaOptions{SASL: true, TLS: true, Clients: a})
+	url := "kafka://" + url.UserPassword(c.User, c.Password).String() + "@" + strings.TrimPrefix(c.URL, "kafka://") + "?ca=" + c.CAFile
+	cert, key := a.Issue(t, "client", "")
+	if _, err := try(t, url+"&cert="+cert+"&key="+key); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, url, "wants a client's certificate", "cert=FILE&key=FILE")
+	cert, key = stranger.Issue(t, "client", "")
+	refused(t, url+"&cert="+cert+"&key="+key, "does not take the certificate in cert="+cert)
+}

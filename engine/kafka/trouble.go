@@ -1,17 +1,18 @@
 package kafka
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"penstock/engine/secure"
 )
 
 // reach asks the brokers for their list. One that answers is enough.
@@ -39,27 +40,35 @@ func (c *Cluster) ping(ctx context.Context, addr string) error {
 		return err
 	}
 	defer client.Close()
-	return client.Ping(ctx)
+	if err = client.Ping(ctx); err != nil && c.tls != nil {
+		err = c.hear(ctx, addr, err)
+	}
+	return err
+}
+
+// hear adds what a broker has against our certificate, or that we show none.
+func (c *Cluster) hear(ctx context.Context, addr string, err error) error {
+	settings := c.tls.Clone()
+	settings.ServerName, _, _ = net.SplitHostPort(addr)
+	heard := secure.Ask(ctx, addr, settings, time.Second)
+	if _, said := c.cfg.files.Explain(heard); said {
+		return fmt.Errorf("%w: %w", err, heard)
+	}
+	return err
 }
 
 // explain says what a failure to connect means and what to do.
 func (c *Cluster) explain(err error) string {
 	var early *kgo.ErrFirstReadEOF
-	var unknown x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
+	if what, ok := c.cfg.files.Explain(err); ok {
+		return what
+	}
 	switch {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return fmt.Sprintf("user %s or the password was refused (SASL/PLAIN); correct the part before the @", c.cfg.user)
 	case errors.Is(err, kerr.UnsupportedSaslMechanism), errors.Is(err, kerr.IllegalSaslState):
 		return "the broker does not do SASL/PLAIN on this port; leave out user:password@ or name the port that does"
-	case errors.As(err, &unknown):
-		return fmt.Sprintf("the broker's certificate is not signed by the authority in ca=%s; name the PEM file of the right one", cmp.Or(c.cfg.ca, "(the system's)"))
-	case errors.As(err, &name):
-		return fmt.Sprintf("the broker's certificate is for another name (%v); connect by a name that it has", name)
-	case errors.As(err, &cert):
-		return fmt.Sprintf("the broker's certificate is not trusted (%v)", cert.Err)
 	case errors.As(err, &record):
 		return "the broker does not speak TLS on this port; set tls=false or name its TLS port"
 	case errors.As(err, &early), strings.Contains(err.Error(), "invalid large response size"):

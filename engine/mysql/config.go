@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"penstock/engine/secure"
 )
 
 // Example is a URL that Parse accepts.
@@ -20,7 +22,7 @@ type Config struct {
 	addr           string // host:port
 	database       string // "" for none
 	tls            string // tlsOff, tlsOn or tlsUnverified
-	ca             string // file of trusted certificates, "" for those of the system
+	files          secure.Files
 }
 
 // Values of the URL parameter tls.
@@ -35,9 +37,9 @@ const longestName = 64
 
 var databaseName = regexp.MustCompile(`^[A-Za-z0-9_$-]+$`)
 
-// Parse reads mysql://user:password@host:port/database?tls=true&ca=/path/to/ca.pem. The port is 3306 unless given; the database
+// Parse reads mysql://user:password@host:port/database?tls=true&ca=/path/to/ca.pem&cert=/path/to/client.pem&key=/path/to/client.key. The port is 3306 unless given; the database
 // may be left out where [Config.With] names it. tls is true, false (default) or skip-verify; ca names a PEM file of the
-// certificates to trust instead of the system's. The error names what is wrong and never holds the password.
+// certificates to trust instead of the system's, cert and key what is shown to a server that asks for it. The error names what is wrong and never holds the password.
 func Parse(raw string) (Config, error) {
 	c, err := parse(strings.TrimSpace(raw))
 	if err != nil {
@@ -101,15 +103,19 @@ func (c *Config) parameters(q url.Values) error {
 			}
 			c.tls = v
 		case "ca":
-			c.ca = v
+			c.files.CA = v
+		case "cert":
+			c.files.Cert = v
+		case "key":
+			c.files.Key = v
 		default:
-			return fmt.Errorf("parameter %q is unknown; tls and ca are known", key)
+			return fmt.Errorf("parameter %q is unknown; tls, ca, cert and key are known", key)
 		}
 	}
-	if c.ca != "" && c.tls != tlsOn {
+	if c.files.CA != "" && c.tls != tlsOn {
 		return errors.New("ca is given without tls=true")
 	}
-	return nil
+	return c.files.Check(c.tls != tlsOff)
 }
 
 // checkName refuses what would need quoting rules, or what servers refuse.

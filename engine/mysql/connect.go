@@ -3,12 +3,10 @@ package mysql
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"time"
 
@@ -65,18 +63,11 @@ func (c Config) tlsConfig() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, InsecureSkipVerify: c.tls == tlsUnverified}
-	if c.ca == "" {
-		return t, nil
-	}
-	pem, err := os.ReadFile(c.ca)
+	t, err := c.files.Config()
 	if err != nil {
-		return nil, fmt.Errorf("database URL parameter ca: %w", err)
+		return nil, fmt.Errorf("database URL parameter %w", err)
 	}
-	t.RootCAs = x509.NewCertPool()
-	if !t.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("database URL parameter ca: %s holds no certificate in PEM form", c.ca)
-	}
+	t.ServerName, t.InsecureSkipVerify = host, c.tls == tlsUnverified
 	return t, nil
 }
 

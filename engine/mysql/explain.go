@@ -13,7 +13,11 @@ import (
 func explain(c Config, err error) error {
 	switch number(err) {
 	case errAccessDenied:
-		return wrong("user %s with the given password is not let in: mend user and password in the URL (%w)", c.user, err)
+		mend := "mend user and password in the URL"
+		if c.tls != tlsOff && c.files.Cert == "" {
+			mend += ", or name the certificate that this user must show by cert=FILE&key=FILE"
+		}
+		return wrong("user %s with the given password is not let in: %s (%w)", c.user, mend, err)
 	case errUnknownDatabase:
 		return wrong("there is no database %s: create it with CREATE DATABASE %s CHARACTER SET utf8mb4 COLLATE utf8mb4_bin (%w)",
 			c.database, quote(c.database), err)

@@ -63,12 +63,36 @@ func TestTLS(t *testing.T) {
 	for parameters, want := range map[string]string{
 		"?tls=true&ca=" + stranger: "name its CA by ca=",
 		"?tls=true":                "name its CA by ca=",
-		"?tls=true&ca=/nowhere":    "parameter ca: open /nowhere",
+		"?tls=true&ca=/nowhere":    "parameter ca=/nowhere cannot be read",
 		"?tls=true&ca=" + key:      "holds no certificate",
 	} {
 		_, err := mysql.Open(t.Context(), parse(t, url+parameters), mysql.Options{})
 		if err == nil || !strings.Contains(err.Error(), want) || mysql.Unavailable(err) {
 			t.Errorf("%s: %v; wanted it to say %q", parameters, err, want)
 		}
+	}
+}
+
+// A user who must show a certificate is let in with the one that the URL names, and without it is told.
+func TestClientCertificate(t *testing.T) {
+	t.Parallel()
+	a := engines.NewAuthority(t)
+	cert, key := a.Issue(t, "server", "127.0.0.1")
+	mine, mineKey := a.Issue(t, "client", "")
+	server := engines.MariaDB(t, "--ssl-ca="+a.CAFile, "--ssl-cert="+cert, "--ssl-key="+key)
+	root := server.Database(t)
+	admin := open(t, parse(t, root), mysql.Options{})
+	for _, statement := range []string{"CREATE USER shop@'%' IDENTIFIED BY 'pw' REQUIRE X509", "GRANT ALL ON *.* TO shop@'%'"} {
+		if _, err := admin.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	url := strings.Replace(root, "root@", "shop:pw@", 1) + "?tls=true&ca=" + a.CAFile
+	db := open(t, parse(t, url+"&cert="+mine+"&key="+mineKey), mysql.Options{})
+	if err := db.PingContext(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := mysql.Open(t.Context(), parse(t, url), mysql.Options{}); err == nil || !strings.Contains(err.Error(), "cert=FILE&key=FILE") {
+		t.Errorf("without a certificate: %v", err)
 	}
 }

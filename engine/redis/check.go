@@ -41,12 +41,15 @@ func (c *Client) Check(ctx context.Context) (*Info, error) {
 func check(ctx context.Context, r rueidis.Client, o Options) (*Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*o.Timeout)
 	defer cancel()
+	text, err := r.Do(ctx, r.B().Info().Build()).ToString()
+	if err == nil && parse(text)["redis_mode"] == "sentinel" {
+		return nil, sentinel("the server keeps no data")
+	}
 	for _, name := range o.Commands {
 		if err := try(ctx, r, name, o.Prefix); err != nil {
 			return nil, err
 		}
 	}
-	text, err := r.Do(ctx, r.B().Info().Build()).ToString()
 	if forbidden(err) {
 		return &Info{Cluster: o.cluster, Warnings: []string{"the user may not run INFO, so version, role and memory policy were not checked"}}, nil
 	}

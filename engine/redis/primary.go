@@ -14,12 +14,15 @@ import (
 	"time"
 )
 
+// servers are all that may be asked, the standbys last.
+func (c Config) servers() []string { return append(append([]string(nil), c.Addrs...), c.Replicas...) }
+
 // dialPrimary dials the server and its standbys until one says that it is the primary.
 func (c *Client) dialPrimary(ctx context.Context, _ string, d *net.Dialer, secure *tls.Config) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opt.Dial)
 	defer cancel()
 	var failed []error
-	for _, addr := range append(append([]string(nil), c.cfg.Addrs...), c.cfg.Replicas...) {
+	for _, addr := range c.cfg.servers() {
 		conn, err := c.dialIfPrimary(ctx, addr, d, secure)
 		if err == nil {
 			return &primaryConn{conn}, nil
@@ -92,10 +95,20 @@ func (c *Client) askRole(conn net.Conn) error {
 	if _, err = io.ReadFull(r, text); err != nil {
 		return err
 	}
-	if role := parse(string(text))["role"]; role != "master" {
-		return fmt.Errorf("%w: it is not the primary, its role is %q", errServer, role)
+	switch role := parse(string(text))["role"]; role {
+	case "master":
+		return nil
+	case "":
+		return sentinel("it tells no role")
+	default: // the next one, or this one soon
+		return fmt.Errorf("it is not the primary, its role is %q", role)
 	}
-	return nil
+}
+
+// sentinel says what to write instead of the address of a Sentinel.
+func sentinel(what string) error {
+	return fmt.Errorf("%w: %s; is it a Sentinel? Name the servers that it watches, as redis://primary:6379?replica=standby:6379: whichever is the primary is used",
+		errServer, what)
 }
 
 // primaryConn gives a connection up when its server says that it is no primary any more, so that the next dial looks for it.

@@ -7,6 +7,7 @@ package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"penstock/engine/secure"
 	"penstock/internal/clock"
 )
 
@@ -89,8 +91,7 @@ func Open(ctx context.Context, cfg Config, o Options) (*Client, error) {
 	c := &Client{cfg: cfg, opt: o, done: make(chan struct{}), quit: func() {}}
 	err := c.connect(ctx)
 	if err != nil && (!o.Late || !errors.Is(err, ErrUnreachable)) {
-		c.Close()
-		return nil, err
+		return nil, err // connect has closed what it opened
 	}
 	if err == nil {
 		close(c.done)
@@ -133,12 +134,12 @@ func (c *Client) Close() {
 }
 
 func (c *Client) connect(ctx context.Context) error {
-	secure, err := c.cfg.tls()
+	settings, err := c.cfg.tls()
 	if err != nil {
-		return err
+		return c.explain(err)
 	}
 	o := rueidis.ClientOption{
-		TLSConfig: secure, InitAddress: c.cfg.Addrs, SelectDB: c.cfg.DB, Username: c.cfg.user, Password: c.cfg.password,
+		TLSConfig: settings, InitAddress: c.cfg.Addrs, SelectDB: c.cfg.DB, Username: c.cfg.user, Password: c.cfg.password,
 		ClientName: c.opt.Name, Dialer: net.Dialer{Timeout: c.opt.Dial, KeepAlive: c.opt.Timeout}, ConnWriteTimeout: c.opt.Timeout,
 		DisableRetry: true, DisableCache: !c.opt.Caching, ForceSingleClient: !c.cfg.Cluster,
 		PipelineMultiplex: c.opt.Connections, ClientSetInfo: rueidis.DisableClientSetInfo,
@@ -155,7 +156,7 @@ func (c *Client) connect(ctx context.Context) error {
 		if r != nil {
 			r.Close()
 		}
-		return c.explain(err)
+		return c.explain(c.hear(ctx, settings, err))
 	}
 	info, err := check(ctx, r, c.opt)
 	if err == nil && c.cfg.Cluster && !info.Cluster {
@@ -192,9 +193,28 @@ func (c *Client) connectLate(ctx context.Context) {
 	}
 }
 
+// hear adds to a failed connection what a server has against this side's certificate, or that it has none.
+func (c *Client) hear(ctx context.Context, settings *tls.Config, err error) error {
+	if _, said := c.cfg.Files.Explain(err); said || settings == nil {
+		return err
+	}
+	for _, addr := range c.cfg.servers() {
+		one := settings.Clone()
+		one.ServerName, _, _ = net.SplitHostPort(addr)
+		heard := secure.Ask(ctx, addr, one, c.opt.Dial)
+		if _, said := c.cfg.Files.Explain(heard); said {
+			return fmt.Errorf("%w: %w", err, heard)
+		}
+	}
+	return err
+}
+
 // explain says by name why a connection or a check failed, and what to do.
 func (c *Client) explain(err error) error {
 	say := func(what string) error { return fmt.Errorf("redis %s: %s (%w)", c.cfg, what, err) }
+	if what, ok := c.cfg.Files.Explain(err); ok {
+		return say(what)
+	}
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "WRONGPASS"), strings.Contains(text, "invalid password"):

@@ -27,8 +27,8 @@ func TestParse(t *testing.T) {
 		"redis://:secret@h":                         "redis://:***@h:6379",
 		"redis://a:1,b:2?cluster=true":              "redis://a:1,b:2?cluster=true",
 		"redis://a:1?replica=b:2,[::1]:3&tls=false": "redis://a:1?replica=b:2,[::1]:3",
-		"mysql://h":                                  `the scheme is "mysql", want redis`,
-		"127.0.0.1:6379":                             `the scheme is "", want redis`,
+		"mysql://h":                                  `the scheme is "mysql", want redis or rediss`,
+		"127.0.0.1:6379":                             `the scheme is "", want redis or rediss`,
 		"redis://":                                   `the host is "", want host:port`,
 		"redis://h:99999":                            `the host is "h:99999"`,
 		"redis://h/zero":                             `the database is "zero"`,
@@ -37,6 +37,14 @@ func TestParse(t *testing.T) {
 		"redis://a,b":                                "want cluster=true",
 		"redis://h/1?cluster=true":                   "a cluster has only 0",
 		"redis://h?cluster=maybe":                    `cluster is "maybe"`,
+		"rediss://h:7?ca=a&cert=b&key=c":             "redis://h:7?tls=true&ca=a&cert=b&key=c",
+		"rediss://h?tls=skip-verify":                 "redis://h:6379?tls=skip-verify",
+		"rediss://h?tls=false":                       "rediss:// means TLS",
+		"rediss://h?cert=x.pem":                      "no key that belongs to it",
+		"rediss://h?key=x.pem":                       "no cert that it belongs to",
+		"redis://h?cert=x.pem&key=y":                 "tls is not true",
+		"redis://h:26379?master=shop":                "asks for Sentinel, which is not spoken",
+		"redis+sentinel://h:26379":                   "want redis or rediss",
 		"redis://h?tls=on":                           `tls is "on"`,
 		"redis://h?ca=x.pem":                         "tls is not true",
 		"redis://h?replica=:1":                       `the replica is ":1"`,
@@ -161,6 +169,20 @@ func TestLate(t *testing.T) {
 		t.Errorf("before the server: %v", err)
 	}
 	p.Pass()
+	within(t, 60*time.Second, "it works", func() bool { _, err := c.Redis(); return err == nil })
+}
+
+// While no server is the primary, as in the middle of a failover, a client that may be late is given, and works when one is.
+func TestLateInAFailover(t *testing.T) {
+	t.Parallel()
+	a := engines.Redis(t)
+	b := engines.RedisReplica(t, a)
+	a.Kill(t)
+	c, err := open(t, a.URL()+"?replica="+b.Addr(), redis.Options{Late: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell(t, b, "REPLICAOF", "NO", "ONE")
 	within(t, 60*time.Second, "it works", func() bool { _, err := c.Redis(); return err == nil })
 }
 

@@ -2,17 +2,21 @@ package redis
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
+	"slices"
 	"strconv"
 	"strings"
+
+	"penstock/engine/secure"
 )
 
 // Example is a valid URL; every error of Parse ends with it.
 const Example = "redis://user:password@127.0.0.1:6379/0?tls=false"
+
+// Schemes are what URLs begin with.
+func Schemes() []string { return []string{"redis://", "rediss://"} }
 
 // Config is a parsed URL.
 type Config struct {
@@ -24,29 +28,33 @@ type Config struct {
 	// DB is the number of the database; a cluster has only 0.
 	DB      int
 	Cluster bool
-	// TLS is "" (off), "true" or "skip-verify"; CA is a PEM file, "" for the system's roots.
-	TLS, CA string
+	// TLS is "" (off), "true" or "skip-verify".
+	TLS string
+	// Files are what TLS trusts and shows.
+	Files secure.Files
 
 	user, password string
 }
 
 // Parse reads
 //
-//	redis://[user:password@]host:port[,host2:port2…][/db][?tls=true|false|skip-verify&ca=FILE&cluster=true|false&replica=host:port,…]
+//	redis://[user:password@]host:port[,host2:port2…][/db][?tls=true|false|skip-verify&ca=FILE&cert=FILE&key=FILE&cluster=true|false&replica=host:port,…]
 //
-// Several hosts are seeds of a cluster and want cluster=true; standbys of a single server are named by replica. A missing port
+// rediss:// is redis:// with tls=true. Several hosts are seeds of a cluster and want cluster=true; standbys of a single server are named by replica. A missing port
 // is 6379. Special characters of user and password are percent-encoded. Errors name the part, never the password.
 func Parse(raw string) (Config, error) {
-	rest, ok := strings.CutPrefix(raw, "redis://")
-	if !ok {
-		scheme, _, found := strings.Cut(raw, "://")
-		if !found {
-			scheme = ""
-		}
-		return Config{}, invalid("the scheme is %q, want redis", scheme)
+	scheme, rest, found := strings.Cut(raw, "://")
+	if !found {
+		scheme = ""
+	}
+	if !slices.Contains(Schemes(), scheme+"://") {
+		return Config{}, invalid("the scheme is %q, want redis or rediss", scheme)
 	}
 	rest, query, _ := strings.Cut(rest, "?")
 	var c Config
+	if scheme == "rediss" {
+		c.TLS = "true"
+	}
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		if err := c.credentials(rest[:at]); err != nil {
 			return Config{}, err
@@ -118,9 +126,16 @@ func (c *Config) parameters(query string) error {
 			if v != "true" && v != "false" && v != "skip-verify" {
 				return invalid("tls is %q, want true, false or skip-verify", v)
 			}
+			if v == "false" && c.TLS != "" {
+				return invalid("tls is false, but rediss:// means TLS")
+			}
 			c.TLS = strings.TrimPrefix(v, "false")
 		case "ca":
-			c.CA = v
+			c.Files.CA = v
+		case "cert":
+			c.Files.Cert = v
+		case "key":
+			c.Files.Key = v
 		case "cluster":
 			if c.Cluster, err = strconv.ParseBool(v); err != nil {
 				return invalid("cluster is %q, want true or false", v)
@@ -129,8 +144,11 @@ func (c *Config) parameters(query string) error {
 			if c.Replicas, err = addresses("replica", v); err != nil {
 				return err
 			}
+		case "sentinel", "master", "masterName", "master_name", "master_set":
+			return invalid("%s asks for Sentinel, which is not spoken; name the servers that it watches, as redis://primary:6379?replica=standby:6379: "+
+				"whichever is the primary is used", name)
 		default:
-			return invalid("there is no parameter %q, only tls, ca, cluster and replica", name)
+			return invalid("there is no parameter %q, only tls, ca, cert, key, cluster and replica", name)
 		}
 	}
 	return nil
@@ -144,8 +162,9 @@ func (c *Config) consistent() error {
 		return invalid("replica is set, but a cluster tells its replicas itself")
 	case !c.Cluster && len(c.Addrs) > 1:
 		return invalid("several hosts are seeds of a cluster and want cluster=true; standbys of one server are named by replica=host:port")
-	case c.CA != "" && c.TLS == "":
-		return invalid("ca is set, but tls is not true")
+	}
+	if err := c.Files.Check(c.TLS != ""); err != nil {
+		return invalid("%w", err)
 	}
 	return nil
 }
@@ -169,7 +188,9 @@ func (c Config) String() string {
 		}
 	}
 	add("tls", c.TLS)
-	add("ca", c.CA)
+	add("ca", c.Files.CA)
+	add("cert", c.Files.Cert)
+	add("key", c.Files.Key)
 	if c.Cluster {
 		add("cluster", "true")
 	}
@@ -184,17 +205,11 @@ func (c Config) tls() (*tls.Config, error) {
 	if c.TLS == "" {
 		return nil, nil
 	}
-	host, _, _ := net.SplitHostPort(c.Addrs[0])
-	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, InsecureSkipVerify: c.TLS == "skip-verify"} //nolint:gosec // asked for by the URL
-	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, fmt.Errorf("redis URL: read ca: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("redis URL: ca file %s holds no certificate in PEM form", c.CA)
-		}
+	t, err := c.Files.Config()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errServer, err)
 	}
+	t.ServerName, _, _ = net.SplitHostPort(c.Addrs[0])
+	t.InsecureSkipVerify = c.TLS == "skip-verify"
 	return t, nil
 }

@@ -15,6 +15,8 @@ import (
 type KafkaOptions struct {
 	SASL bool // SASL/PLAIN with the cluster's User and Password
 	TLS  bool // with a certificate signed by the cluster's CAFile
+	// Clients, if not nil, must have signed the certificate that a client shows.
+	Clients *Authority
 	// Front, if not nil, stands a proxy before each broker: it is given the broker's address, once per start, and returns
 	// the one that clients are told.
 	Front func(addr string) string
@@ -38,7 +40,11 @@ func Kafka(t testing.TB, nodes int, o KafkaOptions) *KafkaCluster {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*startTimeout) // the jars may have to be fetched
 	defer cancel()
 	dir := t.TempDir()
-	specs, err := launch.Kafka(ctx, dir, ports(t, nodes*launch.KafkaPorts), launch.KafkaOptions{SASL: o.SASL, TLS: o.TLS, Front: o.Front}, io.Discard)
+	options := launch.KafkaOptions{SASL: o.SASL, TLS: o.TLS, Front: o.Front}
+	if o.Clients != nil {
+		options.Clients = o.Clients.CAFile
+	}
+	specs, err := launch.Kafka(ctx, dir, ports(t, nodes*launch.KafkaPorts), options, io.Discard)
 	Installed(t, err)
 	c := &KafkaCluster{}
 	if o.TLS {

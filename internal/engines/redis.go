@@ -17,6 +17,19 @@ func Redis(t testing.TB, args ...string) *Server {
 	return s
 }
 
+// RedisTLS starts a server that also speaks TLS, at the address returned, with a certificate for host. clients is whether it wants
+// one of a client, signed by the same authority.
+func RedisTLS(t testing.TB, a *Authority, host string, clients bool) (s *Server, addr string) {
+	t.Helper()
+	cert, key := a.Issue(t, "redis", host)
+	port, wants := ports(t, 1)[0], "no"
+	if clients {
+		wants = "yes"
+	}
+	s = Redis(t, "--tls-port", strconv.Itoa(port), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", a.CAFile, "--tls-auth-clients", wants)
+	return s, launch.Loopback(port)
+}
+
 // RedisReplica starts a replica and returns when it follows the primary.
 func RedisReplica(t testing.TB, primary *Server, args ...string) *Server {
 	t.Helper()

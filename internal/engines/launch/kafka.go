@@ -17,6 +17,8 @@ import (
 type KafkaOptions struct {
 	SASL bool // SASL/PLAIN as KafkaUser with KafkaPassword
 	TLS  bool // the certificate is for 127.0.0.1, signed by the authority in CAFile
+	// Clients is the PEM file of the authority that must have signed what clients show; "" wants nothing of them.
+	Clients string
 	// Heap is the size of each Java heap, as in "256m"; "" is that.
 	Heap string
 	// Front, if not nil, is given a broker's address and returns the one that clients are told instead: that of a proxy
@@ -175,6 +177,10 @@ func (c kafka) properties(i int) string {
 	if c.options.TLS {
 		lines = append(lines, "listener.name.client.ssl.keystore.type=PEM",
 			"listener.name.client.ssl.keystore.location="+filepath.Join(c.dir, serverPEM))
+		if c.options.Clients != "" {
+			lines = append(lines, "listener.name.client.ssl.client.auth=required", "listener.name.client.ssl.truststore.type=PEM",
+				"listener.name.client.ssl.truststore.location="+c.options.Clients)
+		}
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
