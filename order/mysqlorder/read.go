@@ -3,8 +3,6 @@ package mysqlorder
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -12,6 +10,7 @@ import (
 	"penstock/internal/ident"
 	"penstock/order/driver"
 	"penstock/order/shard"
+	"penstock/order/sqlrow"
 )
 
 const (
@@ -49,10 +48,10 @@ func (r *reader) orders(ctx context.Context, table int, query, direction string,
 	if err != nil {
 		return nil, r.wrap(err)
 	}
-	err = each(rows, func() error {
+	err = sqlrow.Each(rows, func() error {
 		var n, at sql.NullInt64
 		var e driver.Event
-		o, err := scan(rows, &n, &at, (*text)(&e.From), (*text)(&e.To), (*text)(&e.Why), (*text)(&e.Who))
+		o, err := sqlrow.Order(rows, &n, &at, (*text)(&e.From), (*text)(&e.To), (*text)(&e.Why), (*text)(&e.Who))
 		if err != nil {
 			return err
 		}
@@ -88,34 +87,10 @@ func (t *text) Scan(v any) error {
 	return nil
 }
 
-// scan reads columns, and what follows them into more.
-func scan(rows *sql.Rows, more ...any) (o driver.Order, err error) {
-	var items sql.RawBytes
-	var created, payBefore int64
-	if err = rows.Scan(append([]any{&o.ID, &o.User, &o.Sale, &o.Key, &items, &o.State, &o.Amount, &o.Currency, &o.Refunded, &created,
-		&payBefore, &o.Version, &o.Delivery, &o.Trace}, more...)...); err != nil {
-		return o, err
-	}
-	o.CreatedAt, o.PayBefore = driver.Nanos(created), driver.Nanos(payBefore)
-	if err = json.Unmarshal(items, &o.Lines); err != nil {
-		return o, fmt.Errorf("items of order %s: %w", o.ID, err)
-	}
-	return o, nil
-}
-
 // Newest finds the newest ids in the events, which are by order in one table.
-func (r *reader) Newest(ctx context.Context, before ident.ID, limit int) (ids []ident.ID, err error) {
-	rows, err := r.db.QueryContext(ctx, "SELECT order_id FROM "+r.events+" WHERE n = 1 AND order_id < ? ORDER BY order_id DESC LIMIT ?",
-		int64(before), limit)
-	if err != nil {
-		return nil, r.wrap(err)
-	}
-	err = each(rows, func() error {
-		var id ident.ID
-		err := rows.Scan(&id)
-		ids = append(ids, id)
-		return err
-	})
+func (r *reader) Newest(ctx context.Context, before ident.ID, limit int) ([]ident.ID, error) {
+	ids, err := sqlrow.IDs(r.db.QueryContext(ctx, "SELECT order_id FROM "+r.events+" WHERE n = 1 AND order_id < ? ORDER BY order_id DESC LIMIT ?",
+		int64(before), limit))
 	return ids, r.wrap(err)
 }
 
@@ -144,7 +119,7 @@ func (r *reader) perTable(ctx context.Context, what string, f func(table int, v 
 	if err != nil {
 		return r.wrap(err)
 	}
-	return r.wrap(each(rows, func() error {
+	return r.wrap(sqlrow.Each(rows, func() error {
 		var t int
 		var v int64
 		if err := rows.Scan(&t, &v); err != nil {
@@ -166,8 +141,8 @@ func (r *reader) Page(ctx context.Context, p driver.Page) (out []driver.Order, e
 	if err != nil {
 		return nil, r.wrap(err)
 	}
-	err = each(rows, func() error {
-		o, err := scan(rows)
+	err = sqlrow.Each(rows, func() error {
+		o, err := sqlrow.Order(rows)
 		o.Shard, o.Table = r.number, p.Table
 		out = append(out, o)
 		return err
@@ -176,32 +151,11 @@ func (r *reader) Page(ctx context.Context, p driver.Page) (out []driver.Order, e
 }
 
 // Events returns events by order and number.
-func (r *reader) Events(ctx context.Context, after ident.ID, n int64, last ident.ID, limit int) (out []driver.OrderEvent, err error) {
-	rows, err := r.db.QueryContext(ctx, "SELECT order_id, n, at, from_state, to_state, why, who FROM "+r.events+
+func (r *reader) Events(ctx context.Context, after ident.ID, n int64, last ident.ID, limit int) ([]driver.OrderEvent, error) {
+	all, err := sqlrow.Events(r.db.QueryContext(ctx, "SELECT order_id, n, at, from_state, to_state, why, who FROM "+r.events+
 		" WHERE order_id >= ? AND order_id <= ? AND NOT (order_id = ? AND n <= ?) ORDER BY order_id, n LIMIT ?",
-		int64(after), int64(last), int64(after), n, limit)
-	if err != nil {
-		return nil, r.wrap(err)
-	}
-	err = each(rows, func() error {
-		var e driver.OrderEvent
-		var at int64
-		err := rows.Scan(&e.Order, &e.N, &at, &e.From, &e.To, &e.Why, &e.Who)
-		e.At = driver.Nanos(at)
-		out = append(out, e)
-		return err
-	})
-	return out, r.wrap(err)
-}
-
-// each calls f at every row and closes the rows.
-func each(rows *sql.Rows, f func() error) error {
-	for rows.Next() {
-		if err := f(); err != nil {
-			return errors.Join(err, rows.Close())
-		}
-	}
-	return errors.Join(rows.Err(), rows.Close())
+		int64(after), int64(last), int64(after), n, limit))
+	return all, r.wrap(err)
 }
 
 func (r *reader) wrap(err error) error {

@@ -13,6 +13,7 @@ import (
 	"penstock/engine/mysql"
 	"penstock/internal/ident"
 	"penstock/order/driver"
+	"penstock/order/sqlrow"
 )
 
 // row is one order in a transaction: as it was found, and as it will be.
@@ -124,7 +125,7 @@ func (w *work) read(ctx context.Context, tx *sql.Tx, all bool) error {
 		if err != nil {
 			return err
 		}
-		return each(rows, func() error {
+		return sqlrow.Each(rows, func() error {
 			var id ident.ID
 			var c driver.Current
 			err := rows.Scan(&id, &c.State, &c.Version, &c.Changed, &c.Amount, &c.Refunded, &c.User, &c.Sale, &c.Currency)

@@ -4,13 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 
 	"penstock/internal/ident"
 	"penstock/order/driver"
 	"penstock/order/shard"
+	"penstock/order/sqlrow"
 )
 
 const (
@@ -76,7 +76,7 @@ func (d *database) scan(ctx context.Context, st *sql.Stmt, table int, args ...an
 	if err != nil {
 		return nil, d.wrap(err)
 	}
-	err = each(rows, func() error {
+	err = sqlrow.Each(rows, func() error {
 		o, err := order(rows, true)
 		o.Shard, o.Table = d.number, table
 		out = append(out, o)
@@ -86,23 +86,14 @@ func (d *database) scan(ctx context.Context, st *sql.Stmt, table int, args ...an
 }
 
 // order reads columns and, when they are there, the events.
-func order(rows *sql.Rows, events bool) (o driver.Order, err error) {
-	var items, steps sql.RawBytes
-	var created, payBefore int64
-	to := []any{&o.ID, &o.User, &o.Sale, &o.Key, &items, &o.State, &o.Amount, &o.Currency, &o.Refunded, &created, &payBefore, &o.Version,
-		&o.Delivery, &o.Trace, &steps}
+func order(rows *sql.Rows, events bool) (driver.Order, error) {
 	if !events {
-		to = to[:len(to)-1]
+		return sqlrow.Order(rows)
 	}
-	if err = rows.Scan(to...); err != nil {
+	var steps sql.RawBytes
+	o, err := sqlrow.Order(rows, &steps)
+	if err != nil {
 		return o, err
-	}
-	o.CreatedAt, o.PayBefore = driver.Nanos(created), driver.Nanos(payBefore)
-	if err = json.Unmarshal(items, &o.Lines); err != nil {
-		return o, fmt.Errorf("items of order %s: %w", o.ID, err)
-	}
-	if !events {
-		return o, nil
 	}
 	var list []struct {
 		N, At    int64
@@ -119,21 +110,12 @@ func order(rows *sql.Rows, events bool) (o driver.Order, err error) {
 }
 
 // Newest finds the newest ids in the events, which are by order in one table.
-func (d *database) Newest(ctx context.Context, before ident.ID, limit int) (ids []ident.ID, err error) {
+func (d *database) Newest(ctx context.Context, before ident.ID, limit int) ([]ident.ID, error) {
 	st, err := d.newest.on(ctx, d.R, func() string { return newestIDs })
 	if err != nil {
 		return nil, d.wrap(err)
 	}
-	rows, err := st.QueryContext(ctx, int64(before), limit)
-	if err != nil {
-		return nil, d.wrap(err)
-	}
-	err = each(rows, func() error {
-		var id ident.ID
-		err := rows.Scan(&id)
-		ids = append(ids, id)
-		return err
-	})
+	ids, err := sqlrow.IDs(st.QueryContext(ctx, int64(before), limit))
 	return ids, d.wrap(err)
 }
 
@@ -159,7 +141,7 @@ func (d *database) Page(ctx context.Context, p driver.Page) (out []driver.Order,
 	if err != nil {
 		return nil, d.wrap(err)
 	}
-	err = each(rows, func() error {
+	err = sqlrow.Each(rows, func() error {
 		o, err := order(rows, p.Events)
 		o.Shard, o.Table = d.number, p.Table
 		out = append(out, o)
@@ -169,20 +151,9 @@ func (d *database) Page(ctx context.Context, p driver.Page) (out []driver.Order,
 }
 
 // Events returns events by order and number.
-func (d *database) Events(ctx context.Context, after ident.ID, n int64, last ident.ID, limit int) (out []driver.OrderEvent, err error) {
-	rows, err := d.R.QueryContext(ctx, nextEvents, int64(after), n, int64(last), limit)
-	if err != nil {
-		return nil, d.wrap(err)
-	}
-	err = each(rows, func() error {
-		var e driver.OrderEvent
-		var at int64
-		err := rows.Scan(&e.Order, &e.N, &at, &e.From, &e.To, &e.Why, &e.Who)
-		e.At = driver.Nanos(at)
-		out = append(out, e)
-		return err
-	})
-	return out, d.wrap(err)
+func (d *database) Events(ctx context.Context, after ident.ID, n int64, last ident.ID, limit int) ([]driver.OrderEvent, error) {
+	all, err := sqlrow.Events(d.R.QueryContext(ctx, nextEvents, int64(after), n, int64(last), limit))
+	return all, d.wrap(err)
 }
 
 // Count returns how many orders each table has.
@@ -193,16 +164,6 @@ func (d *database) Count(ctx context.Context) (n [shard.Tables]int64, err error)
 		}
 	}
 	return n, nil
-}
-
-// each calls f at every row and closes the rows.
-func each(rows *sql.Rows, f func() error) error {
-	for rows.Next() {
-		if err := f(); err != nil {
-			return errors.Join(err, rows.Close())
-		}
-	}
-	return errors.Join(rows.Err(), rows.Close())
 }
 
 func (d *database) wrap(err error) error {
