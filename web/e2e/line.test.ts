@@ -30,8 +30,8 @@ describe('a line', () => {
     await ann.page.locator('[data-testid=line]:not([data-value=out])').waitFor()
     await ann.accessible('a line')
     await ann.picture('line')
-    await ann.says('line', 'admitted', 20_000)
-    await ann.at('buy-teapot').click({ timeout: 20_000 })
+    await ann.says('line', 'admitted')
+    await ann.at('buy-teapot').click()
     await ann.says('answer', 'won')
     await until('the order is written', async () => (await orders('queue')).items.length > 0)
     expect((await orders('queue')).items.map(o => o.user)).toEqual(['ann'])
@@ -45,7 +45,7 @@ describe('a line', () => {
     await all[0]?.picture('pot')
     const op = await Person.come(browser)
     await op.operate(house, '/sales/pot')
-    await op.at('draw-value').waitFor({ timeout: 20_000 })
+    await op.at('draw-value').waitFor()
     type Draw = { pots: { listedAt?: string }[] }
     const listed = async () => {
       const r = await fetch(`${house.shop}/v1/sales/pot/draw`)
@@ -55,7 +55,7 @@ describe('a line', () => {
     await until('the list has been out for two seconds', listed)
     await op.act('draw-value', 'the dice have fallen', { 'field-value': '4 2 6' })
     const first = await Promise.race(all.map(p => p.says('line', 'admitted', 25_000).then(() => p)))
-    await first.at('buy-teapot').click({ timeout: 20_000 })
+    await first.at('buy-teapot').click()
     await first.says('answer', 'won')
     await until('the order is written', async () => (await orders('pot')).items.length > 0)
     expect((await orders('pot')).items).toHaveLength(1)

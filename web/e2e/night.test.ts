@@ -191,8 +191,8 @@ describe('a sale night', () => {
 async function startRehearsal(op: Person): Promise<void> {
   await op.at('rehearsal-start').click()
   await op.at('confirm-reason').waitFor()
-  await fill(op.page, 'rehearsal-rate', '50')
-  await fill(op.page, 'rehearsal-seconds', '2')
+  await fill(op.page, 'field-rate', '50')
+  await fill(op.page, 'field-seconds', '2')
   await op.at('confirm-reason').fill('before the night')
   await op.at('confirm-yes').click()
 }
