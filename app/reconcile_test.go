@@ -94,7 +94,7 @@ func scene(h *house) (pending, paid []string) {
 	for i := range 5 {
 		pending = append(pending, h.order(fmt.Sprint("p", i)))
 	}
-	for i := range 4 {
+	for i := range 5 {
 		user := fmt.Sprint("b", i)
 		h.topUp(user, "k", 2000)
 		order := h.order(user)
@@ -119,6 +119,8 @@ func TestPlantedDriftIsFound(t *testing.T) {
 	dir := t.TempDir()
 	h := start(t, dir)
 	pending, paid := scene(h)
+	sent := paid[4]
+	h.want(200, "admin", h.operator, "POST", "/admin/v1/orders/"+sent+"/fulfilment", "f", map[string]any{"reason": "sent"})
 	h.stop()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	at := func(order string, statement string) {
@@ -127,8 +129,9 @@ func TestPlantedDriftIsFound(t *testing.T) {
 	}
 	const columns = "user, sale, key, items, state, amount, currency, refunded, created, pay_before, changed, version, delivery, trace"
 
+	at(sent, "DELETE FROM TABLE WHERE id = ID")                             // gone, and its events are not
 	at(paid[0], "UPDATE TABLE SET state = 'pending_payment' WHERE id = ID") // behind its claim
-	at(pending[0], "UPDATE TABLE SET state = 'fulfilled' WHERE id = ID")    // against its claim
+	at(pending[0], "UPDATE TABLE SET state = 'fulfilled' WHERE id = ID")    // against its claim and its events
 	at(pending[1], "DELETE FROM order_event WHERE order_id = ID")           // gone, with its events
 	at(pending[1], "DELETE FROM TABLE WHERE id = ID")
 	at(pending[2], "INSERT INTO TABLE SELECT id + 1, "+columns+" FROM TABLE WHERE id = ID") // of nobody's claim
@@ -150,7 +153,7 @@ func TestPlantedDriftIsFound(t *testing.T) {
 	took := time.Since(begun)
 	orphan := h.orphan(found)
 	want := []string{
-		"balance-and-ledger balance/SLOT/user/b3/CNY", "claim-and-journal claim/" + pending[4], "claim-without-order order/" + pending[1],
+		"balance-and-ledger balance/SLOT/user/b3/CNY", "claim-and-journal claim/" + pending[4], "claim-without-order order/" + pending[1], "claim-without-order order/" + sent,
 		"dead-letter-of-good-order dead-letter/1", "offer-without-claim waiting/s/tea/SEQ", "order-and-claim order/" + pending[0],
 		"order-and-claim order/" + pending[4], "order-and-claim order/" + paid[0], "order-and-payments order/" + paid[0], "order-and-payments order/" + paid[2],
 		"order-in-wrong-place order/" + pending[3], "order-without-claim " + orphan, "sold-without-payment order/" + paid[1],
@@ -163,12 +166,16 @@ func TestPlantedDriftIsFound(t *testing.T) {
 	t.Logf("measured: found %d differences in %v", len(found), took)
 
 	_, repaired := h.drift(true)
-	mended := []string{"claim-without-order order/" + pending[1], "dead-letter-of-good-order dead-letter/1", "order-and-claim order/" + paid[0]}
+	mended := []string{
+		"claim-without-order order/" + pending[1], "claim-without-order order/" + sent, "dead-letter-of-good-order dead-letter/1",
+		"order-and-claim order/" + pending[0], "order-and-claim order/" + paid[0],
+	}
+	slices.Sort(mended)
 	if got := those(repaired); !slices.Equal(got, mended) {
 		t.Errorf("repaired %q, want %q", got, mended)
 	}
 	left, repaired := h.drift(true)
-	if got := those(repaired); len(got) > 0 || len(left) != len(found)-len(mended)-1 { // the money of the mended order agrees too
+	if got := those(repaired); len(got) > 0 || len(left) != len(found)-len(mended)-2 { // the money of the mended orders agrees too
 		t.Errorf("the second repair mends %q and leaves %q", got, left)
 	}
 	trail := h.want(200, "admin", h.operator, "GET", "/admin/v1/audit?limit=200", "", nil)["items"].([]any)
@@ -183,6 +190,11 @@ func TestPlantedDriftIsFound(t *testing.T) {
 	}
 	h.becomes("b0", paid[0], "paid")
 	h.becomes("p1", pending[1], "pending_payment")
+	h.becomes("p0", pending[0], "pending_payment")
+	h.becomes("b4", sent, "fulfilled")
+	if n := len(h.want(200, "admin", h.operator, "GET", "/admin/v1/orders/"+paid[0], "", nil)["events"].([]any)); n != 3 {
+		t.Errorf("the mended order has %d events, want the 3 it had", n)
+	}
 }
 
 // orphan returns the object of the order without a claim.

@@ -39,6 +39,13 @@ func (o *Orders) bring(ctx context.Context, claim *driver.Attempt, who, why stri
 	}
 	c := &change{Change: store.Change{ID: claim.ID, Seed: seedOf(claim)}, to: to, at: o.opt.Clock.Now().UnixNano(), why: why, who: who}
 	c.follow(claim.Key.Key)
+	err = o.write(ctx, c)
+	if err == nil || !own(claim) || errs.Is(err, errs.IllegalTransition) {
+		return err
+	}
+	if again, failed := o.revive(ctx, claim); failed != nil || !again {
+		return err
+	}
 	return o.write(ctx, c)
 }
 

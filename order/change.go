@@ -21,6 +21,8 @@ type change struct {
 	at       int64
 	why, who string
 	refund   *Refund
+	// wrong is the state that a row must have for its state to become to, without a step.
+	wrong State
 	// late says that the claim was made for late money of an order that had expired.
 	late bool
 

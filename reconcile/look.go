@@ -31,6 +31,7 @@ type look struct {
 	misplaced map[ident.ID]bool
 
 	snap   *driver.Snapshot
+	closed map[string]bool // sales whose limits nobody needs any more, and which may be pruned
 	sums   map[driver.StockRef]*driver.Stock
 	claims map[ident.ID]*seenClaim
 	offers []*driver.Waiter
@@ -115,7 +116,10 @@ func (l *look) readJournal(ctx context.Context) (err error) {
 		return err
 	}
 	l.sums, l.claims = map[driver.StockRef]*driver.Stock{}, map[ident.ID]*seenClaim{}
-	l.taken = map[driver.TakenRef]int64{}
+	l.taken, l.closed = map[driver.TakenRef]int64{}, map[string]bool{}
+	for i := range l.snap.Sales {
+		l.closed[l.snap.Sales[i].ID] = !l.snap.Sales[i].ClosedAt.IsZero()
+	}
 	sold := map[ident.ID]bool{}
 	return each(ctx, l.r.Stock, 0, l.snap.Seq, func(e *driver.Entry) error {
 		add(l.sums, sold, e)
@@ -148,7 +152,7 @@ func (l *look) note(e *driver.Entry) {
 
 // take counts what a user has; one who has nothing is looked at as well.
 func (l *look) take(a *driver.Attempt, has bool) {
-	if l.r.Taken == nil {
+	if l.r.Taken == nil || l.closed[a.Key.Sale] {
 		return
 	}
 	for _, line := range a.Lines {

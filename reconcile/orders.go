@@ -129,7 +129,7 @@ func (r *Reconciler) follow(ctx context.Context, id ident.ID) (bool, error) {
 	if err != nil || claim == nil {
 		return false, err
 	}
-	if _, err = r.Orders.Follow(ctx, claim); err != nil {
+	if _, err = r.Orders.Mend(ctx, claim); err != nil {
 		if errs.CodeOf(err) == errs.IllegalTransition {
 			err = nil // they contradict each other
 		}

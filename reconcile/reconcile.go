@@ -47,8 +47,9 @@ type Shared interface {
 
 // Orders is the orders.
 type Orders interface {
-	// Follow brings an order to where its claim is. errs.IllegalTransition means that they contradict each other.
-	Follow(ctx context.Context, claim *driver.Attempt) (order.Order, error)
+	// Mend brings an order to where its claim is, by its own events where they agree with the claim. errs.IllegalTransition means that
+	// order and claim contradict each other.
+	Mend(ctx context.Context, claim *driver.Attempt) (order.Order, error)
 }
 
 // Rows is the order rows as they lie in the shards.

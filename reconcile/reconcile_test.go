@@ -81,7 +81,7 @@ func (b *books) Walk(_ context.Context, f func(*order.Order, *order.Misplaced) e
 	return nil
 }
 
-func (b *books) Follow(_ context.Context, c *driver.Attempt) (order.Order, error) {
+func (b *books) Mend(_ context.Context, c *driver.Attempt) (order.Order, error) {
 	b.orders[c.ID] = order.PendingPayment
 	return order.Order{ID: c.ID, State: order.PendingPayment}, nil
 }

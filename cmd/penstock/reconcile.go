@@ -18,9 +18,9 @@ type difference struct {
 
 // comparison is what the server found, and what it did not list.
 type comparison struct {
-	Items    []difference
-	Waiting  int64
-	Gaps     []struct {
+	Items   []difference
+	Waiting int64
+	Gaps    []struct {
 		Kind  string
 		Count int64
 		Why   string

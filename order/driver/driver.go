@@ -61,7 +61,7 @@ type Writer interface {
 	// Write calls of one process run one at a time; the caller sees to that.
 	Write(ctx context.Context, b *Batch) error
 	// Put writes finished orders with all their events, as they are, in one transaction. An order that is there already is left
-	// as it is. It is for copying a store, not for sales.
+	// as it is, and so is an event that is there without its order. It is for copying and mending a store, not for sales.
 	Put(ctx context.Context, orders []Order) error
 }
 
@@ -151,6 +151,8 @@ func (c *Change) Fresh() Current {
 // Update is what becomes of a row: its refunded amount, and a step for each event, numbered on from the row's version. Messages
 // go into the message table in the same transaction.
 type Update struct {
+	// State, if it is not empty, is what the row becomes without a step: what its events say.
+	State    State
 	Refunded int64
 	Steps    []Step
 	Messages []bus.Message
@@ -166,6 +168,9 @@ type Step struct {
 // After is the row after an update.
 func (c Current) After(u Update) Current {
 	c.Refunded = u.Refunded
+	if u.State != "" {
+		c.State = u.State
+	}
 	for _, s := range u.Steps {
 		c.State, c.Changed = s.To, s.At
 		c.Version++

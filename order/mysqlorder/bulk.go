@@ -177,6 +177,9 @@ func (w *work) writeEvents(ctx context.Context, tx *sql.Tx) error {
 		if q.rows == 0 {
 			return nil
 		}
+		if w.past {
+			q.WriteString(" ON DUPLICATE KEY UPDATE n = VALUES(n)") // it stays as it is
+		}
 		_, err := tx.ExecContext(ctx, q.String(), q.args...)
 		q = newQuery(head)
 		return err

@@ -44,6 +44,7 @@ type work struct {
 	b      *driver.Batch
 	byID   map[ident.ID]*row
 	sorted []*row // by table and id: the order of locks
+	past   bool   // it writes finished orders, of which events may be there
 }
 
 func newWork(db *database, b *driver.Batch) *work {
@@ -65,7 +66,7 @@ func newWork(db *database, b *driver.Batch) *work {
 
 // finished is the work of writing whole orders.
 func finished(db *database, orders []driver.Order) (*work, error) {
-	w := &work{db: db, byID: make(map[ident.ID]*row, len(orders))}
+	w := &work{db: db, byID: make(map[ident.ID]*row, len(orders)), past: true}
 	for i := range orders {
 		o := &orders[i]
 		items, err := json.Marshal(o.Lines)

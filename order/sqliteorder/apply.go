@@ -86,7 +86,11 @@ func (s *statements) update(c *driver.Change, cur driver.Current, u driver.Updat
 	}
 	from := cur.State
 	for i, step := range u.Steps {
-		if err = s.event(int64(c.ID), cur.Version+int64(i)+1, from, step); err != nil {
+		st, err := s.ready(&s.next, nextStep, -1)
+		if err != nil {
+			return err
+		}
+		if err = s.event(st, int64(c.ID), cur.Version+int64(i)+1, from, step); err != nil {
 			return err
 		}
 		from = step.To
@@ -94,15 +98,11 @@ func (s *statements) update(c *driver.Change, cur driver.Current, u driver.Updat
 	return outbox.Publish(published{s}, u.Messages...)
 }
 
-func (s *statements) event(id, n int64, from driver.State, step driver.Step) error {
-	st, err := s.ready(&s.next, nextStep, -1)
-	if err != nil {
-		return err
-	}
+func (s *statements) event(st statement, id, n int64, from driver.State, step driver.Step) error {
 	a := &s.args
 	a[0].Value, a[1].Value, a[2].Value, a[3].Value = id, n, step.At, string(from)
 	a[4].Value, a[5].Value, a[6].Value = string(step.To), step.Why, step.Who
-	_, err = s.exec(st, 7)
+	_, err := s.exec(st, 7)
 	return err
 }
 
@@ -133,8 +133,11 @@ func (s *statements) put(o *driver.Order) error {
 	if err != nil || n == 0 {
 		return err
 	}
+	if st, err = s.ready(&s.past, putStep, -1); err != nil {
+		return err
+	}
 	for _, e := range o.Events {
-		if err = s.event(id, e.N, e.From, driver.Step{To: e.To, At: e.At.UnixNano(), Why: e.Why, Who: e.Who}); err != nil {
+		if err = s.event(st, id, e.N, e.From, driver.Step{To: e.To, At: e.At.UnixNano(), Why: e.Why, Who: e.Who}); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,7 @@ delivery) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO
 	firstSteps = `INSERT INTO order_event(order_id, n, at, from_state, to_state, why, who)
 VALUES(?, 1, ?, '', 'accepted', '', ''), (?, 2, ?, 'accepted', 'pending_payment', '', '')`
 	nextStep = `INSERT INTO order_event(order_id, n, at, from_state, to_state, why, who) VALUES(?, ?, ?, ?, ?, ?, ?)`
+	putStep  = nextStep + ` ON CONFLICT(order_id, n) DO NOTHING`
 )
 
 // statement is a prepared statement of the driver.
@@ -39,6 +40,7 @@ type statements struct {
 	byTable  [shard.Tables]struct{ insert, get, update, put statement }
 	first    statement
 	next     statement
+	past     statement
 	args     [15]sqldriver.NamedValue
 	row      [8]sqldriver.Value
 	publish  map[string]statement // by its text
@@ -59,7 +61,7 @@ func newStatements(conn any, database int) (*statements, error) {
 }
 
 func (s *statements) close() {
-	all := []statement{s.first, s.next}
+	all := []statement{s.first, s.next, s.past}
 	for _, t := range s.byTable {
 		all = append(all, t.insert, t.get, t.update, t.put)
 	}
