@@ -65,7 +65,7 @@ func hashItems(items []Item) [16]byte {
 func (a *attempt) need(w *work) {
 	a.keyAt, a.saleAt = w.needKey(a.key), w.needSale(a.key.Sale)
 	if a.pass != 0 {
-		a.passAt = w.needKey(driver.Key{Sale: a.key.Sale, User: a.key.User, Key: passKey(a.pass)})
+		a.passAt = w.needPass(driver.PassRef{Sale: a.key.Sale, User: a.key.User, Entry: a.pass})
 	}
 	a.levelAt, a.takenAt = a.levelAt[:0], a.takenAt[:0]
 	for _, it := range a.items {
@@ -76,7 +76,7 @@ func (a *attempt) need(w *work) {
 
 func (*attempt) phase() phase { return buying }
 
-// decide is the order of precedence: a known key, the pass, the sale's state, the user's limit, the stock.
+// decide is the order of precedence: a known key, the sale's end, the pass, the sale's state, the user's limit, the stock.
 func (a *attempt) decide(w *work) {
 	if known := w.known[a.keyAt]; known != nil {
 		a.answer = answerOf(known, true)
@@ -89,12 +89,13 @@ func (a *attempt) decide(w *work) {
 		a.answer = Answer{State: Lost, Reason: errs.PassRequired}
 		return
 	}
-	if a.pass != 0 && w.known[a.passAt] != nil {
+	sale := w.sales[a.saleAt]
+	refused, no := Window(sale, w.now)
+	if a.pass != 0 && w.used[a.passAt] && refused.Reason != errs.SaleClosed { // a sale that is over may have forgotten its passes
 		a.answer = Answer{State: Lost, Reason: errs.PassUsed}
 		return
 	}
-	sale := w.sales[a.saleAt]
-	if refused, no := Window(sale, w.now); no {
+	if no {
 		a.answer = refused
 		return
 	}
@@ -234,8 +235,8 @@ func record(w *work, sale *driver.Sale, key driver.Key, items []Item) *driver.At
 func (a *attempt) commit(w *work, rec *driver.Attempt) {
 	w.known[a.keyAt] = rec
 	w.changes.Attempts = append(w.changes.Attempts, rec)
-	if a.pass != 0 {
-		a.spend(w)
+	if a.pass != 0 { // used with the key, in one row
+		rec.Pass, w.used[a.passAt] = a.pass, true
 	}
 	a.answer = answerOf(rec, false)
 }

@@ -16,12 +16,14 @@ type work struct {
 	reads driver.Reads
 
 	keyAt   map[driver.Key]int
+	passAt  map[driver.PassRef]int
 	stockAt map[driver.StockRef]int
 	takenAt map[driver.TakenRef]int
 	claimAt map[ident.ID]int
 	saleAt  map[string]int
 
 	known  []*driver.Attempt
+	used   []bool
 	levels []*driver.Stock
 	taken  []int64
 	claims []*driver.Attempt
@@ -44,12 +46,13 @@ type work struct {
 func (w *work) reset(s *Stock) {
 	w.stock = s
 	if w.keyAt == nil {
-		w.keyAt, w.stockAt = map[driver.Key]int{}, map[driver.StockRef]int{}
+		w.keyAt, w.passAt, w.stockAt = map[driver.Key]int{}, map[driver.PassRef]int{}, map[driver.StockRef]int{}
 		w.takenAt, w.claimAt, w.saleAt = map[driver.TakenRef]int{}, map[ident.ID]int{}, map[string]int{}
 		w.joinAt, w.waiterAt = map[driver.JoinRef]int{}, map[uint64]int{}
 		w.extra, w.gone = map[driver.TakenRef]int64{}, map[uint64]bool{}
 	}
 	clear(w.keyAt)
+	clear(w.passAt)
 	clear(w.stockAt)
 	clear(w.takenAt)
 	clear(w.claimAt)
@@ -57,7 +60,7 @@ func (w *work) reset(s *Stock) {
 	clear(w.joinAt)
 	clear(w.waiterAt)
 	r := &w.reads
-	r.Keys, r.Stock, r.Taken = r.Keys[:0], r.Stock[:0], r.Taken[:0]
+	r.Keys, r.Passes, r.Stock, r.Taken = r.Keys[:0], r.Passes[:0], r.Stock[:0], r.Taken[:0]
 	r.Claims, r.Sales, r.Acts = r.Claims[:0], r.Sales[:0], r.Acts[:0]
 	r.Joins, r.Waiters = r.Joins[:0], r.Waiters[:0]
 }
@@ -74,6 +77,7 @@ func place[K comparable](at map[K]int, list *[]K, k K) int {
 }
 
 func (w *work) needKey(k driver.Key) int        { return place(w.keyAt, &w.reads.Keys, k) }
+func (w *work) needPass(p driver.PassRef) int   { return place(w.passAt, &w.reads.Passes, p) }
 func (w *work) needLevel(k driver.StockRef) int { return place(w.stockAt, &w.reads.Stock, k) }
 func (w *work) needTaken(k driver.TakenRef) int { return place(w.takenAt, &w.reads.Taken, k) }
 func (w *work) needClaim(id ident.ID) int       { return place(w.claimAt, &w.reads.Claims, id) }
@@ -90,7 +94,7 @@ func (w *work) needAct(id string) int {
 // load takes a fresh state; anything decided before is forgotten.
 func (w *work) load(st *driver.State) {
 	w.now, w.won = st.Now, 0
-	w.known = append(w.known[:0], st.Known...)
+	w.known, w.used = append(w.known[:0], st.Known...), append(w.used[:0], st.Used...)
 	w.taken = append(w.taken[:0], st.Taken...)
 	w.acts = append(w.acts[:0], st.Acts...)
 	w.claims, w.levels, w.sales = w.claims[:0], w.levels[:0], w.sales[:0]

@@ -72,9 +72,17 @@ type StockRef struct{ Sale, SKU string }
 // TakenRef names an allowance: how many units a user holds or has bought of a SKU in a sale.
 type TakenRef struct{ Sale, SKU, User string }
 
+// PassRef names a pass: its user and the entry of a line of the sale, 1 to 1<<63 − 1, that it was made for. Lines begin anew
+// where a stock database is copied, so that an entry alone is not enough.
+type PassRef struct {
+	Sale, User string
+	Entry      uint64
+}
+
 // Reads is what a decision needs to see. Duplicates are allowed.
 type Reads struct {
 	Keys   []Key
+	Passes []PassRef
 	Stock  []StockRef
 	Taken  []TakenRef
 	Claims []ident.ID
@@ -89,8 +97,10 @@ type Reads struct {
 // State answers Reads, index by index. A missing row is nil (zero for Taken).
 type State struct {
 	// Now is the time of the stock database, read once for the transaction.
-	Now    time.Time
-	Known  []*Attempt
+	Now   time.Time
+	Known []*Attempt
+	// Used says whether an answer was bound under the pass. In a sale that has ended it may be false all the same.
+	Used   []bool
 	Stock  []*Stock
 	Taken  []int64
 	Claims []*Attempt
@@ -109,7 +119,7 @@ type Changes struct {
 	// Sales are inserted or replaced by id. Version must be one more than the version read (1 for a new sale).
 	Sales []Sale
 	// Stock rows are inserted or replaced. Sale and stock versions, conservation (Offered − Withdrawn = Available + Held + Sold,
-	// none negative), a key bound before or twice, a move from another state and a repeated audit id are refused, and nothing
+	// none negative), a key bound or a pass used before or twice, a move from another state and a repeated audit id are refused, and nothing
 	// is written. Version must be one more than the version read (1 for a new row).
 	Stock []Stock
 	// Attempts are newly bound answers: wins (with a claim per line) and final noes. The driver gives them their Seq.
@@ -171,7 +181,12 @@ type Attempt struct {
 	Why string
 	// Trace is the W3C traceparent of the call that was answered, or "".
 	Trace string
+	// Pass is the entry whose pass the attempt used up, or 0.
+	Pass uint64
 }
+
+// PassRef names the pass that the attempt used up.
+func (a *Attempt) PassRef() PassRef { return PassRef{a.Key.Sale, a.Key.User, a.Pass} }
 
 // Won reports whether the attempt took stock.
 func (a *Attempt) Won() bool { return a.Reason == "" }

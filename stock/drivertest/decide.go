@@ -106,6 +106,7 @@ func rowsComeBackAsWritten(t testing.TB, h Harness) {
 	w.At, w.PayBefore, w.ReleaseAt = start.Add(time.Millisecond), start.Add(2*time.Millisecond), start.Add(3*time.Millisecond)
 	w.Body = [16]byte{0, 255, 1, 254, 15: 7}
 	l := d.losing(driver.Key{Sale: s.ID, User: "v", Key: "k"}, errs.LimitReached, line("z", 1<<62), line("a", 1))
+	w.Pass, l.Pass = 1<<63-1, 1
 	r := readsOf(w)
 	d.mustDecide(r, func(st *driver.State) *driver.Changes {
 		ch, err := binding(r, st, w)
@@ -169,14 +170,15 @@ func brokenGuardWritesNothing(t testing.TB, h Harness) {
 	for _, b := range guards {
 		d := newDB(t, h)
 		g := &guarded{sale: d.sale("s", map[string]int64{"a": 5, "b": 5})}
-		g.held = d.win(driver.Key{Sale: "s", User: "u", Key: "k"}, line("a", 1))
+		g.held = d.winPass(driver.Key{Sale: "s", User: "u", Key: "k"}, 7, line("a", 1))
 		g.gone = d.win(driver.Key{Sale: "s", User: "u", Key: "gone"}, line("a", 1))
 		d.move(g.gone, driver.Released, "cancelled")
 		d.act("first")
 		before := d.dump()
 		w := d.winning(driver.Key{Sale: "s", User: "v", Key: "new"}, line("b", 1))
 		r := readsOf(w)
-		r.Keys, r.Claims = append(r.Keys, g.held.Key), []ident.ID{g.held.ID, g.gone.ID, 42}
+		r.Keys, r.Passes = append(r.Keys, g.held.Key), []driver.PassRef{g.held.PassRef()}
+		r.Claims = []ident.ID{g.held.ID, g.gone.ID, 42}
 		err := d.decide(r, func(st *driver.State) *driver.Changes {
 			ch, err := binding(r, st, w)
 			if err != nil {
@@ -229,6 +231,15 @@ var guards = []struct {
 	{"a key bound twice in one decision", func(_ *guarded, ch *driver.Changes) {
 		again := *ch.Attempts[0]
 		again.ID, again.Reason = again.ID+1, errs.SoldOut
+		ch.Attempts = append(ch.Attempts, &again)
+	}},
+	{"a pass used again", func(g *guarded, ch *driver.Changes) {
+		ch.Attempts[0].Key.User, ch.Attempts[0].Pass = g.held.Key.User, g.held.Pass
+	}},
+	{"a pass used twice in one decision", func(_ *guarded, ch *driver.Changes) {
+		again := *ch.Attempts[0]
+		again.ID, again.Key.Key, again.Reason = again.ID+1, "again", errs.SoldOut
+		ch.Attempts[0].Pass, again.Pass = 8, 8
 		ch.Attempts = append(ch.Attempts, &again)
 	}},
 	{"a move from another state", func(g *guarded, ch *driver.Changes) {

@@ -83,6 +83,7 @@ func DriverCases() []Case {
 		{"users compare as bytes", usersCompareAsBytes},
 		{"sales and skus compare as bytes", salesAndSKUsCompareAsBytes},
 		{"parts of a key do not run together", keyPartsDoNotRunTogether},
+		{"a pass is used once", passIsUsedOnce},
 		{"moves change claim and allowance", movesChangeClaimAndAllowance},
 		{"due lists held claims earliest first", dueListsEarliestFirst},
 		{"unsent lists the user's wins in order", unsentListsWinsInOrder},

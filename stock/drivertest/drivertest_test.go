@@ -88,6 +88,8 @@ func TestDriverCasesCatchMistakes(t *testing.T) {
 		"units are not counted":               "a broken guard writes nothing",
 		"sale versions are not checked":       "a broken guard writes nothing",
 		"a key may come twice in a batch":     "a broken guard writes nothing",
+		"a pass may be used twice":            "a broken guard writes nothing",
+		"passes are forgotten":                "a pass is used once",
 		"moves are not checked":               "a broken guard writes nothing",
 		"decisions run side by side":          "decisions run one at a time",
 		"times lose their milliseconds":       "rows come back as written",

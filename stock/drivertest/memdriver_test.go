@@ -31,6 +31,7 @@ type tables struct {
 	stock   map[driver.StockRef]driver.Stock
 	taken   map[driver.TakenRef]int64
 	keys    map[driver.Key]ident.ID
+	used    map[driver.PassRef]bool
 	bound   map[ident.ID]driver.Attempt
 	offered map[driver.Key]driver.Offer
 	entries []driver.Entry
@@ -62,7 +63,7 @@ func memHarness(mistake string) Harness {
 		Open: func(_ testing.TB, clk clock.Clock, f *fault.Points) driver.Driver {
 			return &memDriver{clk: clk, faults: f, mistake: mistake, tables: &tables{
 				sales: map[string]driver.Sale{}, stock: map[driver.StockRef]driver.Stock{}, taken: map[driver.TakenRef]int64{},
-				keys: map[driver.Key]ident.ID{}, bound: map[ident.ID]driver.Attempt{}, offered: map[driver.Key]driver.Offer{},
+				keys: map[driver.Key]ident.ID{}, used: map[driver.PassRef]bool{}, bound: map[ident.ID]driver.Attempt{}, offered: map[driver.Key]driver.Offer{},
 			}}
 		},
 		Reopen: again,
@@ -173,6 +174,9 @@ func (m *memDriver) state(r *driver.Reads) *driver.State {
 		}
 		st.Known = append(st.Known, known)
 	}
+	for _, p := range r.Passes {
+		st.Used = append(st.Used, m.used[p] && !m.has("passes are forgotten"))
+	}
 	for _, ref := range r.Stock {
 		var row *driver.Stock
 		if s, ok := m.stock[ref]; ok {
@@ -241,13 +245,18 @@ func (m *memDriver) guard(ch *driver.Changes) error {
 			return fmt.Errorf("act %q twice", a.ID)
 		}
 	}
-	seen := map[driver.Key]bool{}
+	seen, spent := map[driver.Key]bool{}, map[driver.PassRef]bool{}
 	for _, a := range ch.Attempts {
 		k := m.key(a.Key)
 		if m.keys[k] != 0 || seen[k] && !m.has("a key may come twice in a batch") {
 			return fmt.Errorf("key %q bound already", k)
 		}
 		seen[k] = true
+		p := a.PassRef()
+		if a.Pass != 0 && (m.used[p] || spent[p]) && !m.has("a pass may be used twice") {
+			return fmt.Errorf("pass %v used already", p)
+		}
+		spent[p] = true
 	}
 	if err := m.waitGuard(ch); err != nil {
 		return err
@@ -308,6 +317,9 @@ func (m *memDriver) bind(now time.Time, a driver.Attempt) uint64 {
 		a.PayBefore = a.PayBefore.Truncate(time.Second)
 	}
 	m.keys[m.key(a.Key)], m.bound[a.ID] = a.ID, a
+	if a.Pass != 0 {
+		m.used[a.PassRef()] = true
+	}
 	kind := driver.Refuse
 	if a.Won() {
 		kind = driver.Hold

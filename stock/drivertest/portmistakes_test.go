@@ -216,6 +216,7 @@ func TestPortCasesCatchDriverMistakes(t *testing.T) {
 	t.Parallel()
 	for mistake, name := range map[string]string{
 		"release keeps the allowance":  "released units can be bought again",
+		"passes are forgotten":         "a pass binds one key",
 		"opening forgets allowances":   "answers survive a restart",
 		"a crash loses the last entry": "answers survive a restart",
 		"offers leave no key":          "an offer counts once and never takes what is held",

@@ -19,6 +19,7 @@ func PortCases() []Case {
 		{"the order of items does not make another body", itemOrderIsNoOtherBody},
 		{"the same key of another user or sale is another key", keysHaveAScope},
 		{"refusals come in the order of the rules", refusalsFollowPriority},
+		{"a pass binds one key", passBindsOneKey},
 		{"a cart is all or nothing", cartIsAllOrNothing},
 		{"a sale is open from start to before end", saleIsOpenFromStartToEnd},
 		{"released units can be bought again", releasedUnitsReturn},

@@ -15,7 +15,7 @@ import (
 // changes anything else, depends on the rows as they are, and is decided under their locks.
 //
 // What a late decision was made by is asserted when it is written: units by the row's guards, allowances by the count of the
-// rows that were new and by reading the others again, keys by their index, sales by the edition.
+// rows that were new and by reading the others again, keys and passes by their indexes, sales by the edition.
 
 // errLock says that a decision needs the stock rows locked first.
 var errLock = errors.New("the decision needs its stock rows locked")

@@ -196,7 +196,7 @@ func wrongDatabasesAreRefused(t *testing.T, e *env) {
 		name, spoil, want string
 		o                 mysqlstock.Options
 	}{
-		{"newer", "INSERT INTO penstock_schema (name, step, checksum, at) VALUES ('stock', 3, 'x', 0)", "newer release", slow()},
+		{"newer", "INSERT INTO penstock_schema (name, step, checksum, at) VALUES ('stock', 4, 'x', 0)", "newer release", slow()},
 		{"changed", "UPDATE penstock_schema SET checksum = 'x' WHERE name = 'stock'", "was changed after it was applied", slow()},
 		{"another engine", "ALTER TABLE audit ENGINE=MyISAM", "table audit has the engine MyISAM", slow()},
 		{"another charset", "ALTER TABLE sale CONVERT TO CHARACTER SET latin1", "table sale has the collation latin1", slow()},

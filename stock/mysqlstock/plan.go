@@ -184,7 +184,18 @@ func (p *plan) planAttempts(reads *driver.Reads, st *driver.State, delta map[dri
 	for i, k := range reads.Keys {
 		bound[k] = st.Known[i] != nil
 	}
+	used := make(map[driver.PassRef]bool, len(reads.Passes))
+	for i, pass := range reads.Passes {
+		used[pass] = st.Used[i]
+	}
 	for _, a := range p.changes.Attempts {
+		if a.Pass != 0 {
+			pass := a.PassRef()
+			if used[pass] {
+				return fmt.Errorf("%w: pass %+v is used already", errGuard, pass)
+			}
+			used[pass] = true
+		}
 		if bound[a.Key] || a.Key.User == "" || len(a.Lines) == 0 {
 			return fmt.Errorf("%w: key %+v is bound already, has no user or binds no lines", errGuard, a.Key)
 		}
@@ -207,9 +218,16 @@ func (p *plan) planAttempts(reads *driver.Reads, st *driver.State, delta map[dri
 	return nil
 }
 
-// planTaken asserts that no allowance that was read goes below zero.
+// planTaken asserts that no allowance that was read goes below zero. What a closed sale has forgotten is not taken off any more: see prune.go.
 func (p *plan) planTaken(reads *driver.Reads, st *driver.State, delta map[driver.TakenRef]int64) error {
+	closed := map[string]bool{}
+	for i, s := range st.Sales {
+		closed[reads.Sales[i]] = s != nil && !s.ClosedAt.IsZero()
+	}
 	for i, ref := range reads.Taken {
+		if st.Taken[i] == 0 && delta[ref] < 0 && closed[ref.Sale] {
+			delete(delta, ref)
+		}
 		if st.Taken[i]+delta[ref] < 0 {
 			return fmt.Errorf("%w: allowance %+v goes from %d to %d", errGuard, ref, st.Taken[i], st.Taken[i]+delta[ref])
 		}

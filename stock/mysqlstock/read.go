@@ -147,7 +147,7 @@ func (d *DB) Journal(ctx context.Context, after uint64, limit int) ([]driver.Ent
 }
 
 const attemptColumnsOf = `a.id, a.user, a.sale, a.akey, a.body, a.at, a.reason, a.sku, a.remaining, a.items, a.amount, a.currency,
-	a.pay_before, a.release_at, a.state, a.why, a.trace`
+	a.pay_before, a.release_at, a.state, a.why, a.trace, a.pass`
 
 func scanEntry(rows *sql.Rows) (driver.Entry, error) {
 	var e driver.Entry

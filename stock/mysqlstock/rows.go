@@ -17,21 +17,21 @@ const nowMicros = mysql.NowMicros
 
 const (
 	attemptColumns = `a.id, j.seq, a.user, a.sale, a.akey, a.body, a.at, a.reason, a.sku, a.remaining, a.items, a.amount, a.currency,
-	a.pay_before, a.release_at, a.state, a.why, a.trace`
+	a.pay_before, a.release_at, a.state, a.why, a.trace, a.pass`
 	// The number of an attempt is in its journal entry, because it is given after the attempt is written.
 	attempts = "SELECT " + attemptColumns + " FROM attempt a JOIN journal j ON j.ref = a.id AND j.kind IN (1, 2) WHERE "
 )
 
 // attemptRow is a row of attempt with its number, as scanned; all is NULL where a join found none.
 type attemptRow struct {
-	id, seq, at, remaining, amount, payBefore, releaseAt, state sql.NullInt64
-	user, sale, key, reason, sku, currency, why, trace          sql.NullString
-	body, items                                                 []byte
+	id, seq, at, remaining, amount, payBefore, releaseAt, state, pass sql.NullInt64
+	user, sale, key, reason, sku, currency, why, trace                sql.NullString
+	body, items                                                       []byte
 }
 
 func (r *attemptRow) fields() []any {
 	return []any{&r.id, &r.seq, &r.user, &r.sale, &r.key, &r.body, &r.at, &r.reason, &r.sku, &r.remaining, &r.items, &r.amount, &r.currency,
-		&r.payBefore, &r.releaseAt, &r.state, &r.why, &r.trace}
+		&r.payBefore, &r.releaseAt, &r.state, &r.why, &r.trace, &r.pass}
 }
 
 func (r *attemptRow) attempt() (*driver.Attempt, error) {
@@ -39,7 +39,7 @@ func (r *attemptRow) attempt() (*driver.Attempt, error) {
 		ID: ident.ID(r.id.Int64), Seq: uint64(r.seq.Int64), Key: driver.Key{Sale: r.sale.String, User: r.user.String, Key: r.key.String},
 		At: fromMicro(r.at.Int64), Reason: errs.Code(r.reason.String), SKU: r.sku.String, Left: r.remaining.Int64, Amount: r.amount.Int64,
 		Currency: r.currency.String, PayBefore: fromMicro(r.payBefore.Int64), ReleaseAt: fromMicro(r.releaseAt.Int64),
-		State: driver.ClaimState(r.state.Int64), Why: r.why.String, Trace: r.trace.String,
+		State: driver.ClaimState(r.state.Int64), Why: r.why.String, Trace: r.trace.String, Pass: uint64(r.pass.Int64),
 	}
 	copy(a.Body[:], r.body)
 	if err := json.Unmarshal(r.items, &a.Lines); err != nil {

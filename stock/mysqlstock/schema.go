@@ -149,4 +149,18 @@ SET @penstock_step = IF((SELECT COUNT(*) FROM information_schema.columns WHERE t
 PREPARE penstock_step FROM @penstock_step;
 EXECUTE penstock_step;
 DEALLOCATE PREPARE penstock_step;
+`, `
+SET @penstock_step = IF((SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'attempt'
+	AND column_name = 'pass') = 0, 'ALTER TABLE attempt ADD COLUMN pass BIGINT NULL, ADD COLUMN passer VARBINARY(255) NULL', 'DO 0');
+PREPARE penstock_step FROM @penstock_step;
+EXECUTE penstock_step;
+DEALLOCATE PREPARE penstock_step;
+
+UPDATE attempt SET pass = CAST(SUBSTRING(akey, 8) AS SIGNED), passer = user WHERE reason = 'pass-used' AND akey LIKE '·pass:%';
+
+SET @penstock_step = IF((SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'attempt'
+	AND index_name = 'attempt_pass') = 0, 'ALTER TABLE attempt ADD UNIQUE KEY attempt_pass (pass, sale, passer)', 'DO 0');
+PREPARE penstock_step FROM @penstock_step;
+EXECUTE penstock_step;
+DEALLOCATE PREPARE penstock_step;
 `}

@@ -34,7 +34,7 @@ func (r *reader) writer(p *plan) *writer {
 // lock, so that what is read afterwards stays true until the commit. Sales are not locked: the edition they were read at is
 // asserted when the decision is written.
 func (r *reader) read(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{r.stock, r.moment, r.taken, r.keys, r.claims, r.sales, r.acts, r.waiting} {
+	for _, step := range []func(context.Context) error{r.stock, r.moment, r.taken, r.keys, r.passes, r.claims, r.sales, r.acts, r.waiting} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -58,6 +58,10 @@ func compareTaken(a, b driver.TakenRef) int {
 
 func compareKeys(a, b driver.Key) int {
 	return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Sale, b.Sale), cmp.Compare(a.Key, b.Key))
+}
+
+func comparePasses(a, b driver.PassRef) int {
+	return cmp.Or(cmp.Compare(a.Sale, b.Sale), cmp.Compare(a.Entry, b.Entry), cmp.Compare(a.User, b.User))
 }
 
 const (
@@ -154,6 +158,26 @@ func (r *reader) keys(ctx context.Context) error {
 	r.state.Known = make([]*driver.Attempt, len(r.reads.Keys))
 	for i, k := range r.reads.Keys {
 		r.state.Known[i] = found[k]
+	}
+	return err
+}
+
+func (r *reader) passes(ctx context.Context) error {
+	refs := distinct(r.reads.Passes, comparePasses)
+	found := make(map[driver.PassRef]bool, len(refs))
+	wanted := list{len(refs), "SELECT sale, passer, pass FROM attempt FORCE INDEX (attempt_pass) WHERE (pass, sale, passer) IN (", ")",
+		func(t *text, i int) {
+			t.raw("(").num(int64(refs[i].Entry)).raw(",").bytes(refs[i].Sale).raw(",").bytes(refs[i].User).raw(")")
+		}}
+	err := wanted.query(ctx, r.tx, func(rows *sql.Rows) error {
+		var p driver.PassRef
+		err := rows.Scan(&p.Sale, &p.User, &p.Entry)
+		found[p] = true
+		return err
+	})
+	r.state.Used = make([]bool, len(r.reads.Passes))
+	for i, p := range r.reads.Passes {
+		r.state.Used[i] = found[p]
 	}
 	return err
 }

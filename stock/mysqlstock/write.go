@@ -120,13 +120,18 @@ func (w *writer) attempts(ctx context.Context) error {
 }
 
 const insertAttempt = `INSERT INTO attempt (id, user, sale, akey, body, at, reason, sku, remaining, items, amount, currency, pay_before,
-	release_at, state, why, trace) VALUES `
+	release_at, state, why, trace, pass, passer) VALUES `
 
 func putAttempt(t *text, a *driver.Attempt, items []byte) {
 	t.raw("(").num(int64(a.ID)).raw(",").bytes(a.Key.User).raw(",").bytes(a.Key.Sale).raw(",").bytes(a.Key.Key).raw(",")
 	t.bytes(string(a.Body[:])).raw(",").num(toMicro(a.At)).raw(",").bytes(string(a.Reason)).raw(",").bytes(a.SKU).raw(",").num(a.Left)
 	t.raw(",").bytes(string(items)).raw(",").num(a.Amount).raw(",").bytes(a.Currency).raw(",").num(toMicro(a.PayBefore)).raw(",")
-	t.num(toMicro(a.ReleaseAt)).raw(",").num(int64(a.State)).raw(",").bytes(a.Why).raw(",").bytes(a.Trace).raw(")")
+	t.num(toMicro(a.ReleaseAt)).raw(",").num(int64(a.State)).raw(",").bytes(a.Why).raw(",").bytes(a.Trace)
+	if a.Pass == 0 { // also no user, so that the index of passes grows at its end where none is used
+		t.raw(",NULL,NULL)")
+	} else {
+		t.raw(",").num(int64(a.Pass)).raw(",").bytes(a.Key.User).raw(")")
+	}
 }
 
 // head reserves the numbers and asserts that no sale has changed since it was read.

@@ -35,7 +35,7 @@ func (d *Driver) Archive(ctx context.Context) (int, error) {
 // open a sale that no longer knows its buyers.
 func (d *Driver) forget(ctx context.Context, id string) error {
 	closed := *d.mem.sales[id]
-	closed.archived, closed.keys, closed.more, closed.taken, closed.noes = true, nil, nil, nil, nil
+	closed.archived, closed.keys, closed.more, closed.taken, closed.noes, closed.used = true, nil, nil, nil, nil, nil
 	closed.lists = nil
 	if closed.doc.ClosedAt.IsZero() {
 		closed.doc.ClosedAt = closed.doc.EndsAt

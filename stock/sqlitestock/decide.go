@@ -49,7 +49,7 @@ func (d *Driver) Decide(ctx context.Context, reads *driver.Reads, decide func(*d
 func (d *Driver) read(ctx context.Context, r *driver.Reads, now time.Time) error {
 	st, m := &d.state, d.mem // the writer may read memory without the lock: only it writes
 	st.Now = now
-	st.Known, st.Stock, st.Taken = st.Known[:0], st.Stock[:0], st.Taken[:0]
+	st.Known, st.Used, st.Stock, st.Taken = st.Known[:0], st.Used[:0], st.Stock[:0], st.Taken[:0]
 	st.Claims, st.Sales, st.Acts = st.Claims[:0], st.Sales[:0], st.Acts[:0]
 	for _, k := range r.Keys {
 		a, err := d.attempt(ctx, d.own, k)
@@ -57,6 +57,9 @@ func (d *Driver) read(ctx context.Context, r *driver.Reads, now time.Time) error
 			return err
 		}
 		st.Known = append(st.Known, a)
+	}
+	for _, p := range r.Passes {
+		st.Used = append(st.Used, m.passUsed(p))
 	}
 	for _, ref := range r.Stock {
 		st.Stock = append(st.Stock, m.levels[ref])

@@ -10,7 +10,7 @@ import (
 
 // A sale or a release carries the claim it moved, from the row of the hold.
 const readJournal = `SELECT ` + journalColumns + `, h.seq, h.kind, h.at, h.sale, h.user, h.key, h.body, h.id, h.sku, h.quantity,
-	h.price, h.lines, h.amount, h.currency, h.pay_before, h.release_at, h.state, h.ref, h.why, h.trace
+	h.price, h.lines, h.amount, h.currency, h.pay_before, h.release_at, h.state, h.ref, h.why, h.trace, h.pass
 	FROM journal j LEFT JOIN journal h ON h.seq = j.ref WHERE j.seq > ? ORDER BY j.seq LIMIT ?`
 
 // Journal reads one short page. It holds a read transaction only while it reads.

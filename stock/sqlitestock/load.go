@@ -117,9 +117,9 @@ func (m *memory) loadTail(ctx context.Context, db *sql.DB) error {
 
 // brief is what the start needs of a journal row.
 type brief struct {
-	seq, kind, sale, id, quantity, releaseAt, state int64
-	user, key, sku                                  string
-	lines                                           []byte
+	seq, kind, sale, id, quantity, releaseAt, state, pass int64
+	user, key, sku                                        string
+	lines                                                 []byte
 }
 
 const chunkRows = 16384
@@ -159,7 +159,7 @@ func (m *memory) loadJournal(ctx context.Context, db *sql.DB, from uint64, learn
 }
 
 func readChunk(ctx context.Context, db *sql.DB, lo uint64) ([]brief, error) {
-	rows, err := db.QueryContext(ctx, `SELECT seq, kind, sale, ifnull(id, 0), ifnull(quantity, 0), ifnull(release_at, 0), ifnull(state, 0),
+	rows, err := db.QueryContext(ctx, `SELECT seq, kind, sale, ifnull(id, 0), ifnull(quantity, 0), ifnull(release_at, 0), ifnull(state, 0), ifnull(pass, 0),
 		ifnull(user, ''), ifnull(key, ''), ifnull(sku, ''), lines FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq`, int64(lo), int64(lo+chunkRows))
 	if err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func readChunk(ctx context.Context, db *sql.DB, lo uint64) ([]brief, error) {
 	page := make([]brief, 0, chunkRows)
 	for rows.Next() {
 		var b brief
-		err := rows.Scan(&b.seq, &b.kind, &b.sale, &b.id, &b.quantity, &b.releaseAt, &b.state, &b.user, &b.key, &b.sku, &b.lines)
+		err := rows.Scan(&b.seq, &b.kind, &b.sale, &b.id, &b.quantity, &b.releaseAt, &b.state, &b.pass, &b.user, &b.key, &b.sku, &b.lines)
 		if err != nil {
 			return nil, err
 		}
@@ -202,6 +202,7 @@ func (m *memory) learnRow(b *brief, sent uint64, sums map[driver.StockRef]*drive
 	case driver.Hold, driver.Refuse:
 		m.addKey(s, b.user, b.key, uint64(b.seq))
 		m.addID(ident.ID(b.id), uint64(b.seq))
+		m.usePass(s, b.user, uint64(b.pass))
 	}
 	if kind == driver.Refuse {
 		s.noes[b.user]++

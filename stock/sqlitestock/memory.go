@@ -39,12 +39,14 @@ type sale struct {
 	more  map[uint64][]uint64
 	taken map[string]map[string]int64 // sku → user → units held and sold
 	noes  map[string]int              // user → final noes bound
+	used  map[passKey]struct{}        // passes used up
 	lists *lists                      // nil without a waiting list
 }
 
 func newSale(num int64, first uint64) *sale {
 	return &sale{
 		num: num, first: first, keys: map[uint64]uint64{}, more: map[uint64][]uint64{}, taken: map[string]map[string]int64{}, noes: map[string]int{},
+		used: map[passKey]struct{}{},
 	}
 }
 
@@ -118,6 +120,23 @@ func (s *sale) take(sku, user string, n int64) {
 	} else {
 		delete(users, user)
 	}
+}
+
+// passKey is a pass with its user by a 64-bit hash: only users of one entry could be taken for each other.
+type passKey struct{ entry, user uint64 }
+
+func (m *memory) usePass(s *sale, user string, entry uint64) {
+	if entry != 0 {
+		s.used[passKey{entry, m.hash(user, "")}] = struct{}{}
+	}
+}
+
+// passUsed reports whether an answer was bound under the pass; a sale that is archived does not know.
+func (m *memory) passUsed(p driver.PassRef) (used bool) {
+	if s := m.sales[p.Sale]; s != nil {
+		_, used = s.used[passKey{p.Entry, m.hash(p.User, "")}]
+	}
+	return used
 }
 
 func millis(id ident.ID) int64 { return id.Time().UnixMilli() }

@@ -58,7 +58,8 @@ type Driver struct {
 	failed atomic.Bool // broken, for those who do not hold the lock
 	args   []sqldriver.NamedValue
 	state  driver.State
-	fresh  map[driver.Key]struct{} // keys bound by the decision at hand
+	fresh  map[driver.Key]struct{}     // keys bound by the decision at hand
+	spent  map[driver.PassRef]struct{} // passes used by it
 
 	// life is held by whoever reads the file, and by the one who reopens it: a read never meets a file that is being closed.
 	life sync.RWMutex
@@ -86,7 +87,7 @@ func Open(ctx context.Context, path string, o Options) (*Driver, error) {
 	if o.ArchiveAfter == 0 {
 		o.ArchiveAfter = time.Hour
 	}
-	d := &Driver{path: path, opt: o, fresh: map[driver.Key]struct{}{}}
+	d := &Driver{path: path, opt: o, fresh: map[driver.Key]struct{}{}, spent: map[driver.PassRef]struct{}{}}
 	if err := d.open(ctx); err != nil {
 		return nil, err
 	}

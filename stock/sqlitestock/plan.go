@@ -120,9 +120,10 @@ func (p *plan) planOffers(m *memory, now func(delta int64) bool) error {
 	return nil
 }
 
-// unbound asserts that no key is bound twice. A key that is not in memory costs one look.
+// unbound asserts that no key is bound and no pass used twice. A key that is not in memory costs one look.
 func (d *Driver) unbound(ctx context.Context, attempts []*driver.Attempt) error {
 	clear(d.fresh)
+	clear(d.spent)
 	for _, a := range attempts {
 		known, err := d.attempt(ctx, d.own, a.Key)
 		if err != nil {
@@ -132,6 +133,14 @@ func (d *Driver) unbound(ctx context.Context, attempts []*driver.Attempt) error 
 			return fmt.Errorf("%w: key %+v is bound already", errGuard, a.Key)
 		}
 		d.fresh[a.Key] = struct{}{}
+		if a.Pass == 0 {
+			continue
+		}
+		p := a.PassRef()
+		if _, twice := d.spent[p]; twice || d.mem.passUsed(p) {
+			return fmt.Errorf("%w: pass %+v is used already", errGuard, p)
+		}
+		d.spent[p] = struct{}{}
 	}
 	return nil
 }
@@ -235,6 +244,7 @@ func (p *plan) apply(m *memory) {
 func (m *memory) learn(a *driver.Attempt, s *sale) {
 	m.addKey(s, a.Key.User, a.Key.Key, a.Seq)
 	m.addID(a.ID, a.Seq)
+	m.usePass(s, a.Key.User, a.Pass)
 	if !a.Won() {
 		s.noes[a.Key.User]++
 		return

@@ -14,19 +14,19 @@ import (
 )
 
 const journalColumns = `j.seq, j.kind, j.at, j.sale, j.user, j.key, j.body, j.id, j.sku, j.quantity, j.price, j.lines, j.amount,
-	j.currency, j.pay_before, j.release_at, j.state, j.ref, j.why, j.trace`
+	j.currency, j.pay_before, j.release_at, j.state, j.ref, j.why, j.trace, j.pass`
 
 // row is a journal row as scanned.
 type row struct {
-	seq, kind, at, sale                                           int64
-	user, key, sku, lines, currency, why, trace                   sql.NullString
-	body                                                          []byte
-	id, quantity, price, amount, payBefore, releaseAt, state, ref sql.NullInt64
+	seq, kind, at, sale                                                 int64
+	user, key, sku, lines, currency, why, trace                         sql.NullString
+	body                                                                []byte
+	id, quantity, price, amount, payBefore, releaseAt, state, ref, pass sql.NullInt64
 }
 
 func (r *row) fields() []any {
 	return []any{&r.seq, &r.kind, &r.at, &r.sale, &r.user, &r.key, &r.body, &r.id, &r.sku, &r.quantity, &r.price, &r.lines, &r.amount,
-		&r.currency, &r.payBefore, &r.releaseAt, &r.state, &r.ref, &r.why, &r.trace}
+		&r.currency, &r.payBefore, &r.releaseAt, &r.state, &r.ref, &r.why, &r.trace, &r.pass}
 }
 
 // attempt turns a hold or refuse row, or an operator's keyed offer, into the bound answer.
@@ -34,7 +34,7 @@ func (r *row) attempt(saleID string) (*driver.Attempt, error) {
 	a := &driver.Attempt{
 		ID: ident.ID(r.id.Int64), Seq: uint64(r.seq), Key: driver.Key{Sale: saleID, User: r.user.String, Key: r.key.String},
 		At: fromMicro(r.at), Amount: r.amount.Int64, Currency: r.currency.String, PayBefore: fromMicro(r.payBefore.Int64),
-		ReleaseAt: fromMicro(r.releaseAt.Int64), State: driver.ClaimState(r.state.Int64), Trace: r.trace.String,
+		ReleaseAt: fromMicro(r.releaseAt.Int64), State: driver.ClaimState(r.state.Int64), Trace: r.trace.String, Pass: uint64(r.pass.Int64),
 	}
 	copy(a.Body[:], r.body)
 	if driver.Kind(r.kind) == driver.Refuse {

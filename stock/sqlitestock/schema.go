@@ -88,4 +88,8 @@ CREATE TABLE closed_wait (
 	seq  INTEGER NOT NULL,
 	PRIMARY KEY (sale, user, key)
 ) WITHOUT ROWID;
+`, `
+-- The entry of a line whose pass the attempt used up; NULL without one. It was a refusal of its own under a key of its own.
+ALTER TABLE journal ADD COLUMN pass INTEGER;
+UPDATE journal SET pass = CAST(substr(key, 7) AS INTEGER) WHERE kind = 2 AND key LIKE '·pass:%';
 `}

@@ -158,7 +158,7 @@ func (d *Driver) writeWaiting(ctx context.Context, p *plan, at int64) error {
 	for _, j := range p.joins {
 		w := j.w
 		err := d.exec(ctx, insertJournal, 1, int64(w.Seq), int64(driver.Wait), w.At.UnixMicro(), j.sale.num, w.Key.User, w.Key.Key, nil, nil,
-			w.SKU, w.Quantity, nil, nil, nil, nil, nil, nil, int64(w.State), nil, nil, nil)
+			w.SKU, w.Quantity, nil, nil, nil, nil, nil, nil, int64(w.State), nil, nil, nil, nil)
 		if err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func (d *Driver) writeQuit(ctx context.Context, q *quitRow, at int64) error {
 		return err
 	}
 	return d.exec(ctx, insertJournal, 1, int64(q.seq), int64(driver.Quit), at, q.sale.num, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
-		nil, nil, nil, int64(q.s.Seq), text(q.s.Why), nil)
+		nil, nil, nil, int64(q.s.Seq), text(q.s.Why), nil, nil)
 }
 
 func (p *plan) applyWaiting() {

@@ -14,7 +14,7 @@ import (
 
 const (
 	insertJournal = `INSERT INTO journal (seq, kind, at, sale, user, key, body, id, sku, quantity, price, lines, amount, currency,
-		pay_before, release_at, state, ref, why, trace) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+		pay_before, release_at, state, ref, why, trace, pass) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 	assertEpoch = `UPDATE meta SET sent = sent WHERE one = 1 AND epoch = ?`
 	putSale     = `INSERT INTO sale (n, id, doc, version, first_seq, archived) VALUES (?,?,?,?,?,0)
 		ON CONFLICT (n) DO UPDATE SET doc = excluded.doc, version = excluded.version`
@@ -82,7 +82,7 @@ func (d *Driver) writeRows(ctx context.Context, p *plan) error {
 			kind = driver.Withdraw
 		}
 		err := d.exec(ctx, insertJournal, 1, int64(o.seq), int64(kind), at, o.sale.num, "", key, nil, nil, o.offer.SKU, o.offer.Delta,
-			nil, nil, nil, nil, nil, nil, nil, nil, text(o.offer.Why), nil)
+			nil, nil, nil, nil, nil, nil, nil, nil, text(o.offer.Why), nil, nil)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (d *Driver) writeAttempt(ctx context.Context, h *heldRow) error {
 	if !a.Won() {
 		return d.exec(ctx, insertJournal, 1, int64(a.Seq), int64(driver.Refuse), a.At.UnixMicro(), h.sale.num, a.Key.User, a.Key.Key,
 			a.Body[:], int64(a.ID), a.SKU, a.Left, nil, string(h.lines), nil, text(a.Currency), nil, nil, int64(driver.None), nil,
-			string(a.Reason), text(a.Trace))
+			string(a.Reason), text(a.Trace), pass(a))
 	}
 	var sku, quantity, price, lines any
 	if h.lines != nil {
@@ -122,7 +122,7 @@ func (d *Driver) writeAttempt(ctx context.Context, h *heldRow) error {
 	}
 	return d.exec(ctx, insertJournal, 1, int64(a.Seq), int64(driver.Hold), a.At.UnixMicro(), h.sale.num, a.Key.User, a.Key.Key,
 		a.Body[:], int64(a.ID), sku, quantity, price, lines, a.Amount, a.Currency, a.PayBefore.UnixMicro(), a.ReleaseAt.UnixMicro(),
-		int64(a.State), nil, nil, text(a.Trace))
+		int64(a.State), nil, nil, text(a.Trace), pass(a))
 }
 
 func (d *Driver) writeMove(ctx context.Context, m *moveRow, at int64) error {
@@ -135,7 +135,14 @@ func (d *Driver) writeMove(ctx context.Context, m *moveRow, at int64) error {
 		return err
 	}
 	return d.exec(ctx, insertJournal, 1, int64(m.seq), int64(kind), at, m.sale.num, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
-		nil, nil, nil, int64(m.claim.Seq), text(m.move.Why), text(m.move.Trace))
+		nil, nil, nil, int64(m.claim.Seq), text(m.move.Why), text(m.move.Trace), nil)
+}
+
+func pass(a *driver.Attempt) any {
+	if a.Pass == 0 {
+		return nil
+	}
+	return int64(a.Pass)
 }
 
 // text keeps empty strings out of the rows.
