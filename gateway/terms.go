@@ -9,7 +9,7 @@ import (
 // terms are what a refusal says about coming again, beside its type: the same for every answer of a code. docs/answers.md has
 // them as a table, which a test writes.
 type terms struct {
-	// wait is the Retry-After of an answer that knows no better; 0 means that there is none then.
+	// wait is the least Retry-After, whatever the answer says; 0 means that there is none where the answer has none.
 	wait time.Duration
 	// may lets an answer say a Retry-After that it knows. Else there is none, whatever the answer says: coming again with the
 	// same call changes nothing.
@@ -59,10 +59,7 @@ func (c *Call) comeAgain(code errs.Code, said time.Duration) {
 	} else {
 		c.W.Header()["Cache-Control"] = c.g.fixed.noStore
 	}
-	wait := max(said, 0)
-	if wait == 0 {
-		wait = t.wait
-	}
+	wait := max(said, t.wait)
 	switch {
 	case !t.may || wait == 0:
 		delete(c.W.Header(), "Retry-After")

@@ -196,3 +196,17 @@ func TestServicesBehindDecideForTheirPages(t *testing.T) {
 		t.Errorf("the shared value was written to: %v", g.fixed.content)
 	}
 }
+
+// What the table calls the least Retry-After holds also where the room behind says less.
+func TestLeastRetryAfter(t *testing.T) {
+	t.Parallel()
+	for _, code := range []errs.Code{errs.StockHeld, errs.SalePaused} {
+		b := setup(t, Options{Random: func() uint64 { return 0 }}, nil)
+		b.room.answer = func(stock.Request) stock.Answer {
+			return stock.Answer{State: stock.Lost, Reason: code, RetryAfter: time.Second}
+		}
+		if got := b.attempt(oneItem).Header().Get("Retry-After"); got != "2" {
+			t.Errorf("%s: Retry-After is %q, the table says at least 2 s", code, got)
+		}
+	}
+}
