@@ -56,6 +56,8 @@ func (g *Gateway) allowed(c *Call, who auth.Identity) error {
 		return errs.New(errs.Forbidden, "this call is for apps")
 	case c.attempt:
 		return AllowSale(who, c.Sale)
+	case c.plan.admit != nil:
+		return c.plan.admit(who)
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+
+	"penstock/auth"
 )
 
 // plan is the chain of one route, made when a policy comes into use: it holds the stages that have something to do, and no
@@ -11,6 +13,7 @@ type plan struct {
 	name     string
 	access   Access
 	rule     Rule
+	admit    func(auth.Identity) error
 	validate func(r *http.Request) error
 	run      Handler
 }
@@ -77,7 +80,7 @@ func (g *Gateway) compile(r Route, rule Rule) *plan {
 	if rule.MaxBody == 0 {
 		rule.MaxBody = g.o.MaxBody
 	}
-	p := &plan{name: r.Name, access: r.Access, rule: rule, validate: r.Validate, run: g.dispatch}
+	p := &plan{name: r.Name, access: r.Access, rule: rule, admit: r.Admit, validate: r.Validate, run: g.dispatch}
 	for i := len(g.stages) - 1; i >= 0; i-- {
 		if s := g.stages[i]; s.runs(p) {
 			p.run = s.wrap(p.run)

@@ -137,11 +137,20 @@ func (x *Explanation) business(c *Call) {
 	case x.Verdict == Refuses:
 		o.Verdict, o.Detail = Waiting, ""
 	case c.Route == Unmatched:
-		x.refuse(&o, errs.New(errs.NotFound, "no route takes this method and path"))
+		x.refuse(&o, unmatched(c))
 	default:
 		x.Summary = "every stage passes; " + o.Detail
 	}
 	x.Opinions = append(x.Opinions, o)
+}
+
+// unmatched is what the router says to a call that no route takes: there is no such path, or it has other methods.
+func unmatched(c *Call) error {
+	c.handler.ServeHTTP(c, c.R.WithContext(context.WithValue(c.R.Context(), callKey{}, c)))
+	if c.Status == http.StatusMethodNotAllowed {
+		return errs.New(errs.MethodNotAllowed, "allowed here: %s", c.Header().Get("Allow"))
+	}
+	return errs.New(errs.NotFound, "no route takes this method and path")
 }
 
 // String returns the name that explanations use.

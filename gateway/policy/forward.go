@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"penstock/auth"
 	"penstock/breaker"
 	"penstock/gateway"
 	"penstock/gateway/upstream"
@@ -19,7 +20,13 @@ var access = map[upstream.Access]gateway.Access{
 }
 
 func route(e upstream.Entry) gateway.Route {
-	return gateway.Route{Name: e.Name, Access: access[e.Access], Handler: e.Handler, Validate: e.Validate}
+	r := gateway.Route{Name: e.Name, Access: access[e.Access], Handler: e.Handler, Validate: e.Validate}
+	if e.Admit != nil {
+		r.Admit = func(who auth.Identity) error {
+			return e.Admit(upstream.Caller{User: who.User, App: who.App, Role: who.Role, Sandbox: who.Sandbox, Pass: who.Sale != ""})
+		}
+	}
+	return r
 }
 
 // Routes lists them all.

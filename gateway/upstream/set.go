@@ -102,6 +102,8 @@ type Entry struct {
 	Access   Access
 	Handler  http.Handler
 	Validate func(*http.Request) error // nil without a document
+	// Admit refuses callers that the service behind is not for; errors carry forbidden.
+	Admit func(Caller) error
 }
 
 // Set is all routes of one policy.
@@ -162,7 +164,7 @@ func (s *Set) add(key string, spec Route) error {
 	}
 	s.routes[spec.Match] = r
 	// The mux hands a pattern's requests on with the values of its wildcards; nothing else does.
-	s.entries[spec.Match] = Entry{Name: spec.Match, Access: cmp.Or(spec.Access, "user"), Handler: s.mux, Validate: r.validator()}
+	s.entries[spec.Match] = Entry{Name: spec.Match, Access: cmp.Or(spec.Access, "user"), Handler: s.mux, Validate: r.validator(), Admit: r.admit}
 	return nil
 }
 
