@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"penstock/balance"
 	"penstock/errs"
 	"penstock/saga/barrier"
@@ -58,4 +60,25 @@ func (a *App) coordinates(ctx context.Context, transaction string) (bool, error)
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// pruneSales returns the work that forgets what nobody needs of sales that ended long ago, in short transactions between decisions.
+func (a *App) pruneSales() func(context.Context) error {
+	pruned := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "penstock_pruned_total", Help: "What this process removed of sales that ended longer ago than sales.keep: sales gone through, final refusals with their keys, limits in use.",
+	}, []string{"what"})
+	a.metrics.Registry().MustRegister(pruned)
+	return func(ctx context.Context) error {
+		if a.stock == nil || a.cfg.Sales.Keep == 0 || !a.leader.leads() {
+			return nil
+		}
+		p, err := a.stock.Prune(ctx, a.opt.Clock.Now().Add(-a.cfg.Sales.Keep), pruneRounds)
+		for what, n := range map[string]int{"sales": p.Sales, "refusals": p.Noes, "limits": p.Allowances} {
+			pruned.WithLabelValues(what).Add(float64(n))
+		}
+		if p.Noes+p.Allowances+p.Sales > 0 {
+			a.log.Info("what nobody needs of old sales was removed", "sales", p.Sales, "refusals", p.Noes, "limits", p.Allowances)
+		}
+		return err
+	}
 }

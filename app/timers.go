@@ -66,6 +66,7 @@ func (a *App) housekeep() (stop func()) {
 		loop(leaderTerm/5, a.leader.campaign)
 		loop(housekeepEvery, a.pruneTransactions)
 		loop(housekeepEvery, a.pruneBarriers)
+		loop(housekeepEvery, a.pruneSales())
 	}
 	loop(housekeepEvery, func(context.Context) error {
 		for _, sweep := range a.sweeps {

@@ -30,6 +30,7 @@ type Config struct {
 	Line           Line
 	TrustedProxies []netip.Prefix
 	Payment        Payment
+	Sales          Sales
 	Transactions   Transactions
 	Identity       Identity
 	Webhooks       Webhooks
@@ -102,6 +103,11 @@ type Webhooks struct {
 type Apps struct {
 	Key      string // seals signing secrets; "" means that one is made and kept in the data directory
 	TokenTTL time.Duration
+}
+
+// Sales is about sales that have ended.
+type Sales struct {
+	Keep time.Duration // of final noes and limits in use; 0 means for ever
 }
 
 // Transactions is about transactions across services.

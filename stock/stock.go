@@ -98,6 +98,8 @@ type Stock struct {
 	before  int           // calls in the batch before; owned by the committer
 	work    work          // owned by the committer
 
+	pruning map[string]pruning // owned by Prune
+
 	complaint struct { // what was not said yet about batches that failed; owned by the committer
 		at    time.Time
 		calls int

@@ -54,6 +54,11 @@ func (id ID) Time() time.Time {
 	return time.UnixMilli(int64(id>>(slotBits+nodeBits+seqBits)) + epochMS).UTC()
 }
 
+// First returns the least id that can be made at a time.
+func First(t time.Time) ID {
+	return ID(max(t.UnixMilli()-epochMS, 0) << (slotBits + nodeBits + seqBits))
+}
+
 // SlotOf returns the virtual slot of a user: the low ten bits of xxHash64 over the bytes of the user's id.
 func SlotOf(user string) int { return int(xxhash.Sum64String(user) & (Slots - 1)) }
 

@@ -220,6 +220,8 @@ type Sale struct {
 	Paused    bool
 	// ClosedAt is when an operator closed the sale before its end; zero otherwise.
 	ClosedAt time.Time
+	// PrunedAt is when its final noes and allowances had been removed; see Pruner.
+	PrunedAt time.Time `json:",omitzero"`
 	// SoldOut is set by an operator's force_sold_out and cleared by resume.
 	SoldOut bool
 	// WaitingList says that buyers may wait for units that come back.

@@ -12,7 +12,7 @@ import (
 
 // The driver keeps the contract of the stock port, unchanged.
 func conformance(t *testing.T, e *env) {
-	drivertest.Run(t, drivertest.Harness{
+	h := drivertest.Harness{
 		Open: func(t testing.TB, clk clock.Clock, p *fault.Points) driver.Driver {
 			return e.open(t, e.server.Database(t), mysqlstock.Options{Clock: clk, Fault: p})
 		},
@@ -24,5 +24,7 @@ func conformance(t *testing.T, e *env) {
 			return e.open(t, e.urlOf(old), mysqlstock.Options{Clock: clk, Fault: p})
 		},
 		FaultCommits: []string{mysqlstock.FaultCommit, mysqlstock.FaultCommitted},
-	})
+	}
+	drivertest.Run(t, h)
+	t.Run("pruning", func(t *testing.T) { drivertest.Pruning(t, h) })
 }

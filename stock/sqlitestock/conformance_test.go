@@ -60,7 +60,7 @@ func copyFiles(t testing.TB, from, to string) {
 // The SQLite driver keeps the contract of the stock port.
 func TestConformance(t *testing.T) {
 	f := &files{paths: map[driver.Driver]string{}}
-	drivertest.Run(t, drivertest.Harness{
+	h := drivertest.Harness{
 		Open: func(t testing.TB, clk clock.Clock, p *fault.Points) driver.Driver {
 			return f.open(t, filepath.Join(t.TempDir(), "stock.db"), clk, p)
 		},
@@ -78,5 +78,7 @@ func TestConformance(t *testing.T) {
 			}
 		},
 		FaultCommits: []string{sqlitestock.FaultCommit, sqlitestock.FaultCommitted},
-	})
+	}
+	drivertest.Run(t, h)
+	t.Run("pruning", func(t *testing.T) { drivertest.Pruning(t, h) })
 }
