@@ -52,7 +52,7 @@ func (c *Cluster) hear(ctx context.Context, addr string, err error) error {
 	settings.ServerName, _, _ = net.SplitHostPort(addr)
 	heard := secure.Ask(ctx, addr, settings, time.Second)
 	if _, said := c.cfg.files.Explain(heard); said {
-		return fmt.Errorf("%w: %w", err, heard)
+		return fmt.Errorf("%w, after %w", heard, err)
 	}
 	return err
 }

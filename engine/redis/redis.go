@@ -164,7 +164,7 @@ func (c *Client) connect(ctx context.Context) error {
 	}
 	if err != nil {
 		r.Close()
-		return c.explain(err)
+		return c.explain(c.hear(ctx, settings, err))
 	}
 	for _, w := range info.Warnings {
 		c.opt.Logger.Warn("redis: "+w, "redis", c.cfg.String())
@@ -195,7 +195,8 @@ func (c *Client) connectLate(ctx context.Context) {
 
 // hear adds to a failed connection what a server has against this side's certificate, or that it has none.
 func (c *Client) hear(ctx context.Context, settings *tls.Config, err error) error {
-	if _, said := c.cfg.Files.Explain(err); said || settings == nil {
+	_, answered := rueidis.IsRedisErr(err)
+	if _, said := c.cfg.Files.Explain(err); said || answered || errors.Is(err, errServer) || settings == nil {
 		return err
 	}
 	for _, addr := range c.cfg.servers() {
@@ -203,7 +204,7 @@ func (c *Client) hear(ctx context.Context, settings *tls.Config, err error) erro
 		one.ServerName, _, _ = net.SplitHostPort(addr)
 		heard := secure.Ask(ctx, addr, one, c.opt.Dial)
 		if _, said := c.cfg.Files.Explain(heard); said {
-			return fmt.Errorf("%w: %w", err, heard)
+			return fmt.Errorf("%w, after %w", heard, err)
 		}
 	}
 	return err

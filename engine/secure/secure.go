@@ -94,7 +94,7 @@ func Ask(ctx context.Context, addr string, c *tls.Config, within time.Duration) 
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for range asks {
-		if err = ask(ctx, addr, c); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		if err = ask(ctx, addr, c); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, io.EOF) {
 			break
 		}
 	}
@@ -110,7 +110,7 @@ func ask(ctx context.Context, addr string, c *tls.Config) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	_, err = conn.Read(make([]byte, 1))
-	if late, ok := errors.AsType[net.Error](err); errors.Is(err, io.EOF) || (ok && late.Timeout()) {
+	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
 		return nil
 	}
 	return err
