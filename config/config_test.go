@@ -99,6 +99,8 @@ func TestRefusals(t *testing.T) {
 		"same address twice": {env: "PENSTOCK_LISTEN_ADMIN=127.0.0.1:8080", want: []string{"listen.admin", "address of listen.public"}},
 		"batch over attempt": {flags: map[string]string{"batch.wait": "50ms", "timeouts.attempt": "50ms"}, want: []string{"batch.wait", "timeouts.attempt"}},
 		"not yaml":           {file: "data: [\n", want: []string{"not YAML", "line"}},
+		"two documents":      {file: "data: a\n---\ndata: b\n", want: []string{"more than one YAML document"}},
+		"list for a value":   {file: "data: [a, b]\n", want: []string{"data", "is a list where one value belongs", `"a, b"`}},
 		"key twice":          {file: "data: a\ndata: b\n", want: []string{"not YAML", "data"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,8 +3,10 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
+	yamlv3 "go.yaml.in/yaml/v3"
 )
 
 const envPrefix = "PENSTOCK_"
@@ -69,7 +72,29 @@ func fromFile(path string) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config file %s is not YAML: %s", path, strings.ReplaceAll(err.Error(), "\n", " "))
 	}
+	if err := single(path); err != nil {
+		return nil, err
+	}
 	return k.All(), nil
+}
+
+// single refuses a file of several YAML documents: only the first was read.
+func single(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("config file %s cannot be read: %w", path, err)
+	}
+	defer f.Close()
+	d := yamlv3.NewDecoder(f)
+	for n := 0; ; n++ {
+		var document yamlv3.Node
+		switch err := d.Decode(&document); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil || n > 0:
+			return fmt.Errorf("config file %s is more than one YAML document: a line --- may only come first", path)
+		}
+	}
 }
 
 // foreign matches what container platforms add to the environment for a service that happens to be called penstock…, and
@@ -118,6 +143,9 @@ func apply(keys map[string]Key, layer map[string]any, source string) Problems {
 			continue
 		}
 		written, err := asText(raw)
+		if _, list := raw.([]any); list && !k.takesList() {
+			err = errors.New("is a list where one value belongs")
+		}
 		if err == nil {
 			err = k.v.set(written)
 		}
@@ -155,6 +183,12 @@ func unknownKey(keys map[string]Key, name string, raw any, source string) Proble
 		}
 	}
 	return p
+}
+
+// takesList tells keys whose text is several values with commas between them.
+func (k *Key) takesList() bool {
+	_, servers := k.v.(engine)
+	return servers || strings.HasPrefix(k.v.kind(), "list of ")
 }
 
 // asText writes a value of the file the way one would write it in the environment.
