@@ -2,6 +2,8 @@ package storm
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"penstock/internal/clock"
@@ -71,6 +73,9 @@ const (
 	defaultMaxInFlight = 20_000
 )
 
+// outcomes are what the sandbox provider does on request.
+var outcomes = []string{"capture", "fail", "lose", "duplicate", "reorder", "wrong_amount"}
+
 // Validate names the field that is wrong and what is allowed.
 func (c *Config) Validate() error {
 	for _, s := range []struct {
@@ -90,6 +95,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("rate is %v arrivals a second, more than 0 is allowed (there is no closed loop)", c.Rate)
 	case c.Users < 1 || c.Users > 50_000_000:
 		return fmt.Errorf("users is %d, 1 to 50,000,000 are allowed", c.Users)
+	case c.Conns < 0:
+		return fmt.Errorf("conns is %d, 1 or more is allowed", c.Conns)
 	case c.Quantity < 0:
 		return fmt.Errorf("quantity is %d, 1 or more is allowed", c.Quantity)
 	case c.Identity == nil:
@@ -97,10 +104,23 @@ func (c *Config) Validate() error {
 	case c.For < 0 || c.Linger < 0 || c.Settle < 0 || c.Timeout < 0 || c.Think < 0:
 		return fmt.Errorf("durations must not be negative")
 	}
+	return c.weigh()
+}
+
+// weigh looks at the outcomes.
+func (c *Config) weigh() error {
+	sum := 0.0
 	for name, w := range c.Outcomes {
-		if !(w >= 0) {
-			return fmt.Errorf("outcome %s has weight %v, 0 or more is allowed", name, w)
+		if !slices.Contains(outcomes, name) {
+			return fmt.Errorf("outcome %q is none of %s", name, strings.Join(outcomes, ", "))
 		}
+		if !(w >= 0 && w <= 1e9) {
+			return fmt.Errorf("outcome %s has weight %v, 0 to 1e9 is allowed", name, w)
+		}
+		sum += w
+	}
+	if c.Outcomes != nil && sum == 0 {
+		return fmt.Errorf("outcomes have no weight: one of them must be more than 0")
 	}
 	return nil
 }

@@ -23,6 +23,9 @@ import (
 // ErrUnreachable says that the server could not be reached before the stampede began.
 var ErrUnreachable = check.ErrUnreachable
 
+// ErrNotOffered says that the server does not have what the buyers were to come for.
+var ErrNotOffered = errors.New("not on offer")
+
 // person is an identity with its address and, if it was exchanged in time, the pass for this sale.
 type person struct {
 	Identity
@@ -173,6 +176,9 @@ func (s *storm) scout(ctx context.Context) (opens time.Duration, err error) {
 	if err := s.client.Do(ctx, &wire.Request{Method: "GET", Path: s.salePath, Token: who.Token, From: address(0)}, &resp); err != nil {
 		return 0, fmt.Errorf("%w: %s: %w", ErrUnreachable, s.cfg.URL, err)
 	}
+	if resp.Status == http.StatusNotFound {
+		return 0, fmt.Errorf("%w: the server at %s has no sale %q", ErrNotOffered, s.cfg.URL, s.cfg.Sale)
+	}
 	if resp.Status != http.StatusOK {
 		return 0, fmt.Errorf("%w: GET %s answered %d: %.300s", ErrUnreachable, s.salePath, resp.Status, resp.Body)
 	}
@@ -192,7 +198,7 @@ func (s *storm) scout(ctx context.Context) (opens time.Duration, err error) {
 		}
 	}
 	if len(s.skus) == 0 {
-		return 0, fmt.Errorf("sku is %q, the sale does not sell it", s.cfg.SKU)
+		return 0, fmt.Errorf("%w: sku is %q, the sale does not sell it", ErrNotOffered, s.cfg.SKU)
 	}
 	return sale.StartsAt.Sub(sale.ServerTime), nil
 }

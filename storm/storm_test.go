@@ -191,9 +191,12 @@ func TestRefusesToStart(t *testing.T) {
 		{func(c *Config) { c.Retry = 2 }, "retry is 2"},
 		{func(c *Config) { c.Users = 0 }, "users is 0"},
 		{func(c *Config) { c.Sale = "" }, "sale must be given"},
+		{func(c *Config) { c.Conns = -1 }, "conns is -1"},
+		{func(c *Config) { c.Outcomes = map[string]float64{"captured": 1} }, `"captured" is none of capture,`},
+		{func(c *Config) { c.Outcomes = map[string]float64{"lose": 0} }, "no weight"},
 		{func(c *Config) { c.SKU = "hat" }, "does not sell it"},
 		{func(c *Config) { c.URL = "http://127.0.0.1:1" }, "source unreachable"},
-		{func(c *Config) { c.Sale = "other" }, "answered 404"},
+		{func(c *Config) { c.Sale = "other" }, `has no sale "other"`},
 	} {
 		cfg := good
 		c.change(&cfg)

@@ -19,6 +19,7 @@ import (
 	"penstock/config"
 	"penstock/internal/owner"
 	"penstock/order/shard"
+	"penstock/storm"
 )
 
 // checkFlags say what to check and against what.
@@ -105,6 +106,9 @@ func runCheck(ctx context.Context, e *env, o *operator, f *checkFlags) (err erro
 
 // explain gives an error of a check its exit code.
 func explain(err error) error {
+	if errors.Is(err, storm.ErrNotOffered) {
+		return usage("`penstock sale list` shows what is on offer", "%w", err)
+	}
 	if errors.Is(err, check.ErrUnreachable) {
 		return unreachable("is the server running? --url names its admin listener, --data its directory", "%w", err)
 	}

@@ -50,7 +50,23 @@ func newRoot(e *env) *cobra.Command {
 		newConfig(e),
 		newVersion(e),
 	)
+	root.SetHelpCommand(newHelp(root))
 	return root
+}
+
+// newHelp is the help command, which unlike the library's refuses a word that is no command.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [command]", Short: "help about any command", Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, words []string) error {
+			c, rest, err := root.Find(words)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(c, append(rest, words...)[0])
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
+	}
 }
 
 // group returns a command that only holds others.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -117,9 +118,28 @@ func (f *stormFlags) finish() error {
 	if err != nil {
 		return err
 	}
+	for _, path := range []string{f.json, f.report, f.cfg.History} {
+		if err := placeFor(path); err != nil {
+			return err
+		}
+	}
 	f.cfg.Outcomes, f.cfg.Route = outcomes, shard.First().Route
 	if err := f.cfg.Validate(); err != nil {
 		return usage("`penstock storm --help` lists the flags", "%w", err)
+	}
+	return nil
+}
+
+// placeFor finds out before the stampede whether its result will have a place. A path of "" or "-" is none.
+func placeFor(path string) error {
+	if path == "" || path == "-" {
+		return nil
+	}
+	if at, err := os.Stat(path); err == nil && at.IsDir() {
+		return usage("name a file in it", "the result cannot be written: %s is a directory", path)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return usage("name a file in a directory that exists", "the result cannot be written: %w", err)
 	}
 	return nil
 }
