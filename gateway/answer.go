@@ -17,8 +17,8 @@ const timeLayout = "2006-01-02T15:04:05.999Z"
 
 // details are what the problems of the attempt path say.
 var details = map[errs.Code]string{
-	errs.SoldOut:         "sold out; this is final",
-	errs.LimitReached:    "your allowance for this SKU in this sale is used up; this is final for this key",
+	errs.SoldOut:         "sold out: nothing is free and nothing is held",
+	errs.LimitReached:    "you would have more of this SKU in this sale than one buyer may; this is final for this key",
 	errs.StockHeld:       "nothing is free now, but unpaid holds exist; the same key may be tried again",
 	errs.NotEnoughLeft:   "fewer units are left than were asked for",
 	errs.KeyInProgress:   "a call with this key is running; ask again for its answer",
