@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"slices"
@@ -27,8 +28,21 @@ type policyView struct {
 		Route, Access, Class, Breaker string
 		Off, APIs, Limits             []string
 	}
-	Breakers map[string]struct{ State string }
+	Breakers map[string]breakerView
 	Shedding *struct{ Limit, Running, Queued int64 }
+}
+
+// breakerView is a breaker as a shell shows it.
+type breakerView struct {
+	Breaker, State string
+	Forced         bool
+}
+
+func (b breakerView) String() string {
+	if b.Forced {
+		return b.State + ", tripped by hand until it is reset"
+	}
+	return b.State
 }
 
 func policyRows(v policyView) [][]string {
@@ -40,7 +54,7 @@ func policyRows(v policyView) [][]string {
 		rows = append(rows, []string{"not in use", v.LastError})
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.Breakers)) {
-		rows = append(rows, []string{"breaker " + name, v.Breakers[name].State})
+		rows = append(rows, []string{"breaker " + name, v.Breakers[name].String()})
 	}
 	if s := v.Shedding; s != nil {
 		rows = append(rows, []string{"shedding", fmt.Sprintf("%d of at most %d run, %d wait", s.Running, s.Limit, s.Queued)})
@@ -77,7 +91,9 @@ func newGateway(e *env) *cobra.Command {
 	look := act{use: "show", short: "look at the policy in use", run: func(ctx context.Context, o *operator, _ []string) error {
 		return show(ctx, o, call{method: http.MethodGet, path: gatewayPath}, policyRows)
 	}}
-	return group("gateway", "the policy of the public listener: who gets in, how fast, in what order", look.command(e), reloadGateway().command(e), explainCall().command(e), checkPolicy(e))
+	return group("gateway", "the policy of the public listener: who gets in, how fast, in what order", look.command(e), reloadGateway().command(e),
+		forceBreaker("trip", "stop all calls that a breaker guards, in this process, until it is reset").command(e),
+		forceBreaker("reset", "close a breaker, in this process; it counts anew").command(e), explainCall().command(e), checkPolicy(e))
 }
 
 func reloadGateway() act {
@@ -86,6 +102,18 @@ func reloadGateway() act {
 		reason: allowed,
 		run: func(ctx context.Context, o *operator, _ []string) error {
 			return show(ctx, o, call{method: http.MethodPost, path: gatewayPath + "/reload", body: map[string]string{"reason": o.reason}}, policyRows)
+		},
+	}
+}
+
+func forceBreaker(action, short string) act {
+	return act{
+		use: action + " BREAKER", short: short, args: []string{"BREAKER"}, reason: needed,
+		run: func(ctx context.Context, o *operator, given []string) error {
+			path := gatewayPath + "/breakers/" + url.PathEscape(given[0])
+			return show(ctx, o, call{method: http.MethodPost, path: path, body: map[string]string{"action": action, "reason": o.reason}}, func(b breakerView) [][]string {
+				return [][]string{{"breaker " + b.Breaker, b.State}}
+			})
 		},
 	}
 }

@@ -19,9 +19,11 @@ func TestGatewayCalls(t *testing.T) {
 		seen = r.Method + " " + r.URL.EscapedPath() + " " + string(body)
 		_, _ = io.WriteString(w, answers)
 	}
-	const policy = `{"file":"","version":4,"hash":"aa","breakers":{"pay":{"state":"open"}},"routes":[{"route":"GET /v1/orders","access":"user","class":"reading-won","limits":["ip"],"apis":["orders.read"],"off":["shedding"]}]}`
+	const policy = `{"file":"","version":4,"hash":"aa","breakers":{"pay":{"state":"open","forced":true}},"routes":[{"route":"GET /v1/orders","access":"user","class":"reading-won","limits":["ip"],"apis":["orders.read"],"off":["shedding"]}]}`
 	for words, c := range map[string]struct{ answer, call, out string }{
-		"gateway show":                   {policy, "GET /admin/v1/gateway ", "breaker pay"},
+		"gateway show":                   {policy, "GET /admin/v1/gateway ", "open, tripped by hand until it is reset"},
+		"gateway trip pay --reason slow": {`{"breaker":"pay","state":"open"}`, `POST /admin/v1/gateway/breakers/pay {"action":"trip","reason":"slow"}`, "open"},
+		"gateway reset pay --reason ok":  {`{"breaker":"pay","state":"closed"}`, `POST /admin/v1/gateway/breakers/pay {"action":"reset","reason":"ok"}`, "closed"},
 		"gateway reload --reason friday": {policy, `POST /admin/v1/gateway/reload {"reason":"friday"}`, "built in"},
 		"gateway explain get /v1/orders --as tok --from 192.0.2.1": {
 			`{"route":"GET /v1/orders","access":"user","summary":"refused by the stage lists","stages":[{"stage":"lists","verdict":"refuse","detail":"no","problem":"forbidden","status":403}]}`,
