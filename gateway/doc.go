@@ -1,7 +1,7 @@
-// Package gateway is what a call passes before a room sees it: the chain of stages (one file each, order in [Gateway.stages]),
+// Package gateway is what a call passes before a room sees it: the chain of stages (one file each; their order is in gateway.go, chain),
 // the attempt path, the problem format and the HTTP server around them.
 //
-// It promises that every answer but 2xx and 304 is an RFC 9457 problem with a listed type, that no panic, hostile byte or slow
+// It promises that every answer of our own but 2xx and 3xx is an RFC 9457 problem with a listed type, that no panic, hostile byte or slow
 // client gets further than its own call, and that a refusal by a stage means: not executed. It decides nothing about stock.
 //
 // The attempt path is a plain handler with its own JSON reader and writer. Bodies of won answers and of final noes are made

@@ -74,6 +74,8 @@ type Shedder interface {
 
 // Breaker stops calls to what fails; *breaker.Breaker is one.
 type Breaker interface {
+	// Allow lets a call go on, or refuses it with reduced-capacity and when to come back. Whoever is let on calls done once, with
+	// how the call ended and how long it took.
 	Allow() (done func(err error, took time.Duration), err error)
 	// State tells operators how it stands.
 	State() breaker.State

@@ -51,7 +51,7 @@ type Limiter[K comparable] struct {
 	shards   [shardCount]shard[K]
 }
 
-// New returns a limiter of the rate.
+// New returns a limiter of the rate. Options out of range are taken as 0.
 func New[K comparable](rate Rate, o Options) *Limiter[K] {
 	if o.Clock == nil {
 		o.Clock = clock.Real{}

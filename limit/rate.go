@@ -1,12 +1,16 @@
-// Package limit counts calls in this process and refuses those over a rate.
+// Package limit counts calls and refuses those over a rate.
 //
-// The window slides: in no stretch of time as long as the period are more calls allowed than the rate says, and a refused call
+// A [Limiter] applies one rate to each key, in this process. A [Set] takes several rules at once, each by its own dimensions and
+// algorithm, in this process or, with SetOptions.Shared, for all instances together.
+//
+// The window of a Limiter, and of the algorithm sliding-window, slides: in no stretch of time as long as the period are more calls allowed than the rate says, and a refused call
 // does not count, so that hammering does not prolong a refusal. Up to 16 calls per period the count is exact; above that it is
 // kept in fifteenths of the period and errs on the strict side, so that evenly spaced traffic gets at least 15/16 of the rate.
 //
 // Memory is bounded: idle keys are swept, and when the bound is reached the key that was used longest ago is forgotten (it
-// then starts afresh). Nothing is shared between processes and nothing survives a restart. Time is monotonic. Everything is
-// safe for concurrent use; keys are spread over shards with a lock each.
+// then starts afresh). What is counted in this process is lost with it; what is shared lasts as its driver says. Time is
+// monotonic. Everything is safe for concurrent use; keys are spread over shards with a lock each. DESIGN.md has the algorithms
+// and how wrong a count can be while the shared counters are away.
 package limit
 
 import (

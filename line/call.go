@@ -127,9 +127,9 @@ const listing = 2 * time.Second
 // publicValue is what a draw waited for.
 type publicValue struct{ text string }
 
-// Give gives the public value to the draws of a sale. The same value again changes nothing; another is a conflict. Before the list of
-// a pot has been out for a moment it is illegal-transition, because then it would be no later value: whoever knew it could still try
-// out lists.
+// Give gives the public value, of 1 to 1024 bytes, to the draws of a sale. The same value again changes nothing; another, or any
+// where there is no draw, is a conflict. Before the list of a pot has been out for a moment it is illegal-transition, because then
+// it would be no later value: whoever knew it could still try out lists.
 func (l *Lines) Give(ctx context.Context, saleID, value string) error {
 	doc, err := l.admits(saleID)
 	if err != nil {

@@ -104,7 +104,8 @@ func (l *Lines) Look(ctx context.Context, saleID, user string, id ID) (Entry, er
 	return l.entry(b, id.Seq)
 }
 
-// Leave ends a live entry of the user, for good. Leaving twice is one.
+// Leave ends a live entry of the user, for good, and returns it as it is then: one that has ended stays as it ended. Any other
+// user's entry is not-found; the store's errors are reduced-capacity and unknown-outcome, after which leaving again is safe.
 func (l *Lines) Leave(ctx context.Context, saleID, user string, id ID) (Entry, error) {
 	b, _, err := l.seen(saleID, user, id)
 	if err != nil {

@@ -247,7 +247,8 @@ func (l *Lines) Left(number uint64) bool {
 	return id.Seq > 0 && int(id.Seq) <= len(b.entries) && b.entries[id.Seq-1].state == left
 }
 
-// Draws returns what may be published of a sale's draws now, in the order of its items.
+// Draws returns what may be published of a sale's draws now, in the order of its items. Errors: not-found, and no-line where the
+// sale has no draw.
 func (l *Lines) Draws(ctx context.Context, saleID string) (draw.Documents, error) {
 	doc, err := l.admits(saleID)
 	if err != nil {
@@ -269,7 +270,8 @@ func (l *Lines) Draws(ctx context.Context, saleID string) (draw.Documents, error
 	return all, nil
 }
 
-// Standing returns the lines of a sale as operators see them, in the order of its items.
+// Standing returns the lines of a sale as operators see them, in the order of its items. Errors: not-found, and no-line where the
+// sale admits everybody.
 func (l *Lines) Standing(ctx context.Context, saleID string) ([]Line, error) {
 	doc, err := l.admits(saleID)
 	if err != nil {

@@ -30,24 +30,24 @@ type Signer interface {
 
 // Rules are the defaults for sales that do not say themselves.
 type Rules struct {
-	// Reach closes a line that has this many entries per unit that is not sold; at least 1.
+	// Reach closes a line that has this many entries per unit that is not sold; at least 1, 0 means 2.
 	Reach float64
-	// Rate is the most entries to call in a second.
+	// Rate is the most entries to call in a second; 0 means 500.
 	Rate int
-	// Pass is how long a pass is good for, Away how long a user may be silent and still be called.
+	// Pass is how long a pass is good for, 0 means 2 min; Away how long a user may be silent and still be called, 0 means 20 s.
 	Pass, Away time.Duration
-	// ProofBits is the work to be done before joining; 0 is none.
+	// ProofBits is the work to be done before joining, in leading zero bits of a SHA-256, at most 30; 0 is none.
 	ProofBits int
 }
 
-// Observer is told what happens; each field may be nil.
+// Observer is told what happens, from several goroutines; it must not block. Each field may be nil.
 type Observer struct {
 	Joined, Called, Refused Counter
 	// Waited is how long an entry waited until it was called.
 	Waited func(time.Duration)
 }
 
-// Counter counts.
+// Counter takes how many more there are.
 type Counter func(n int)
 
 func (c Counter) add(n int) {
@@ -63,7 +63,8 @@ type Options struct {
 	Rules  Rules
 	// Target is the time that a decision may take before fewer are called; 0 means 50 ms.
 	Target time.Duration
-	// Tick is the pause between two rounds of calling, Look that between two looks at what other processes did.
+	// Tick is the pause between two rounds of calling, 0 means 100 ms; Look that between two looks at what other processes did,
+	// 0 means 200 ms.
 	Tick, Look time.Duration
 	// Calls lets this process call entries; without it another one must.
 	Calls bool

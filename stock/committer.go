@@ -10,9 +10,9 @@ import (
 	"penstock/stock/driver"
 )
 
-// call is one thing to decide, in its phase of the batch. need and decide run in the committer, inside one batch; decide may run more than once and must
-// start from the work given to it each time. finish is called exactly once: with nil after the commit is durable, else with
-// the reason why nothing was written or why the outcome stays unknown.
+// call is one thing to decide, in its phase of the batch. need and decide run in the committer, inside one batch; decide may run
+// more than once and must start from the work given to it each time. finish is called exactly once: with nil after the commit is
+// durable, else with the reason why nothing was written or why the outcome stays unknown.
 type call interface {
 	need(w *work)
 	phase() phase

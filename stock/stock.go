@@ -24,7 +24,8 @@ type Options struct {
 	Node int
 	// MaxBatch is how many calls one transaction decides at most; 0 means 512.
 	MaxBatch int
-	// Linger is how long a batch waits for company while there is a crowd; an idle writer commits at once, whatever it says.
+	// Linger is how long a batch waits for company while there is a crowd; an idle writer commits at once, whatever it says. 0
+	// means not at all.
 	Linger time.Duration
 	// Queue is how many calls may wait for the writer; more are refused as reduced-capacity. 0 means 16384.
 	Queue int
@@ -77,7 +78,11 @@ func setDefault[T comparable](v *T, d T) {
 	}
 }
 
-// Stock decides attempts over one stock database.
+// Stock decides attempts over one stock database. Safe for concurrent use, Prune by one caller at a time.
+//
+// Beside what a method names it fails with errs.ReducedCapacity when nothing was executed because the queue is full, the stock is
+// closing or the database is away; with errs.Unknown when a change was not settled within Options.Deadline or before ctx ended: it
+// goes on, and the same call again tells; and with ctx's own error when that had ended before.
 type Stock struct {
 	drv  driver.Driver
 	opt  Options

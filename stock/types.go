@@ -49,8 +49,8 @@ type Answer struct {
 	Attempt *driver.Attempt
 	// Replayed is true when the key had been bound before this call.
 	Replayed bool
-	// SKU and Left explain not-enough-left, limit-reached and stock-held: which line, and how many units (of stock, or of the
-	// user's allowance) are left.
+	// SKU is the line that decided, for sold-out, not-enough-left, limit-reached and stock-held. Left is how many units (of
+	// stock, or of the user's allowance) are left of it.
 	SKU  string
 	Left int64
 	// OpensAt is set for sale-not-open.
