@@ -113,6 +113,43 @@ describe('a buyer', () => {
     await eve.leave()
   })
 
+  it('has a clock that is hours off, buys when the sale opens, and is the same person after a reload', async () => {
+    await house.sale({ id: 'clocks', stock: 5, opens: 3000 })
+    for (const [user, hours] of [
+      ['ahead', 9],
+      ['behind', -7],
+    ] as const) {
+      const p = await Person.come(browser, { width: 390 })
+      await p.page.addInitScript(ms => {
+        const real = Date.now
+        Date.now = () => real() + ms
+      }, hours * 3_600_000)
+      await p.visit(house, '/shop/sales/clocks', house.buyer(user))
+      await p.page.locator('[data-testid=buy-teapot][aria-disabled=false]').click()
+      await p.says('answer', 'won')
+      await p.page.reload()
+      await p.says('answer', 'won')
+      expect(await p.at('who').getAttribute('data-value')).toBe(user)
+      await p.leave()
+    }
+    await until('both orders are written', async () => (await orders('clocks')).items.length === 2)
+  })
+
+  it('sees that a sale was closed before its time, and is not offered anything there', async () => {
+    await house.sale({ id: 'closes', stock: 5 })
+    await house.admin('POST', '/sales/closes/actions', { action: 'close', reason: 'the kiln has cracked' })
+    const p = await Person.come(browser, { width: 320 })
+    await p.visit(house, '/shop/sales/closes', house.buyer('late'))
+    await p.says('sale-state', 'closed')
+    expect(await p.at('buy-teapot').count()).toBe(0)
+    expect(await p.at('countdown').innerText()).toBe('') // its end by the plan is no longer true
+    await p.page.goto(`${house.shop}/shop/sales/never-was`)
+    await p.at('error').waitFor()
+    await p.page.locator('main a').click() // the way back
+    await p.at('sale-closes').waitFor()
+    await p.leave()
+  })
+
   it('is one of two who want the last unit: one wins, one is told the truth, on both screens', async () => {
     await house.sale({ id: 'last', stock: 1 })
     const two = await Promise.all(

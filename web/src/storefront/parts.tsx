@@ -30,7 +30,16 @@ export function useTitle(title: string): void {
 export function Waiting({ failed }: { failed?: Exclude<Result<unknown>, { kind: 'ok' }> | undefined }) {
   const { say, words } = useFrame()
   if (!failed) return <p role="status">{say('loading')}</p>
-  if (failed.kind === 'problem' && failed.problem.status === 404) return <h1 data-testid="error">{say('gone')}</h1>
+  if (failed.kind === 'problem' && failed.problem.status === 404) {
+    return (
+      <>
+        <h1 data-testid="error">{say('gone')}</h1>
+        <p>
+          <Go to={{ at: 'sales' }}>{say('back')}</Go>
+        </p>
+      </>
+    )
+  }
   const why = failed.kind === 'lost' ? say('reason.network') : reason(say, words, failed.code)
   return (
     <p role="alert" class="notice bad" data-testid="error">

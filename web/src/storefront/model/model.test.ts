@@ -171,9 +171,9 @@ describe('my orders', () => {
   })
 })
 
-const tokenOf = (sub: string, exp = 4e9) => `h.${btoa(JSON.stringify({ sub, exp })).replaceAll('=', '')}.s`
+const tokenOf = (sub: string, exp = 4e9, iat?: number) => `h.${btoa(JSON.stringify({ sub, exp, iat })).replaceAll('=', '')}.s`
 
-function session(fragment: string, o: { login?: string; tab?: string; kept?: string } = {}) {
+function session(fragment: string, o: { login?: string; tab?: string; kept?: string; now?: () => number } = {}) {
   const [keep, tab] = [new MemoryKeep(), new MemoryKeep()]
   if (o.tab) tab.set('token', o.tab)
   if (o.kept) keep.set('token', o.kept)
@@ -183,7 +183,7 @@ function session(fragment: string, o: { login?: string; tab?: string; kept?: str
     tab,
     login: o.login ?? '',
     fragment,
-    now: () => 1e12,
+    now: o.now ?? (() => 1e12),
     clearFragment: () => {
       cleared = true
     },
@@ -212,6 +212,31 @@ describe('who buys', () => {
     const { s, keep } = session('', { login: 'demo', kept: tokenOf('old', 1) })
     await s.start()
     expect([s.who.get()?.user, keep.get('token')]).toEqual(['visitor-1', tokenOf('visitor-1')])
+  })
+
+  // A clock that is hours ahead of the server's makes nobody somebody else; a token that has been here for as long as it lives is over.
+  it('keeps who is here though the clock is wrong', async () => {
+    let now = 1e12
+    const old = tokenOf('ann', 1000, 400) // for ten minutes, by a server that is decades behind
+    const { s, tab } = session(`#token=${old}`, { login: 'demo', now: () => now })
+    await s.start()
+    const again = async () => {
+      const next = new Session({
+        keep: new MemoryKeep(),
+        tab,
+        login: '',
+        fragment: '',
+        now: () => now,
+        clearFragment: () => {},
+        fetch: async () => new Response('', { status: 404 }),
+      })
+      await next.start()
+      return next.who.get()?.user
+    }
+    now += 599_000
+    expect(await again()).toBe('ann')
+    now += 2000
+    expect(await again()).toBeUndefined()
   })
 
   // Where there is no login, nobody is asked.

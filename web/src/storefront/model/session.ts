@@ -20,12 +20,18 @@ export interface SessionDeps {
   now: () => number
 }
 
+interface Claims {
+  sub?: string
+  iat?: number
+  exp?: number
+}
+
 /** Reads what a token says about itself. It proves nothing: the server does. */
-export function claims(token: string): { sub?: string; exp?: number } {
+export function claims(token: string): Claims {
   try {
     const part = (token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/')
     const bytes = Uint8Array.from(atob(part), c => c.charCodeAt(0))
-    return JSON.parse(new TextDecoder().decode(bytes)) as { sub?: string; exp?: number }
+    return JSON.parse(new TextDecoder().decode(bytes)) as Claims
   } catch {
     return {}
   }
@@ -54,6 +60,7 @@ export class Session {
       const demo = here?.user.startsWith('visitor-') && !this.d.tab.get('token')
       if (user && (!here || demo || here.user === user)) {
         this.d.tab.set('token', handed)
+        this.lives(this.d.tab, claims(handed))
         this.who.set({ user, token: handed })
         return
       }
@@ -81,10 +88,23 @@ export class Session {
   private stored(): Who | undefined {
     for (const k of [this.d.tab, this.d.keep]) {
       const token = k.get<string>('token')
-      const { sub, exp } = token ? claims(token) : {}
-      if (token && sub && (exp === undefined || exp * 1000 > this.d.now())) return { user: sub, token }
+      const c = token ? claims(token) : {}
+      if (token && c.sub && this.lives(k, c)) return { user: c.sub, token }
     }
     return undefined
+  }
+
+  /**
+   * Whether a token may still be good. Its times are the server's and the clock here may be hours off, so what counts is how long it has been
+   * here. Past that the server decides.
+   */
+  private lives(k: Keep, { sub, iat, exp }: Claims): boolean {
+    if (exp === undefined) return true
+    if (iat === undefined) return exp * 1000 > this.d.now()
+    const met = k.get<{ sub: string; exp: number; at: number }>('token-met')
+    if (met?.sub === sub && met?.exp === exp) return this.d.now() - met.at < (exp - iat) * 1000
+    k.set('token-met', { sub, exp, at: this.d.now() })
+    return true
   }
 
   private async demo(): Promise<boolean> {

@@ -23,7 +23,7 @@ export function Buy({ view, item, mine }: Props) {
   return (
     <>
       {admission && <Line view={view} sku={item.sku} mine={mine} />}
-      {mayBuy && <Button view={view} item={item} mine={mine} intent={intent} />}
+      {mayBuy && view.state !== 'closed' && <Button view={view} item={item} mine={mine} intent={intent} />}
       <Answer view={view} item={item} mine={mine} intent={intent} />
       {view.waitingList && <Waitlist view={view} item={item} mine={mine} intent={intent} />}
     </>
@@ -36,7 +36,7 @@ function Button({ view, item, mine, intent }: Props & { intent: Intent | undefin
   const [quantity, setQuantity] = useState(1)
   const early = now < Date.parse(view.startsAt)
   const busy = intent !== undefined && isOpen(intent)
-  const over = view.state === 'closed' || now >= Date.parse(view.endsAt)
+  const over = now >= Date.parse(view.endsAt)
   const most = Math.min(item.limitPerUser > 0 ? item.limitPerUser : 10, 10)
   const label = early ? say('buy.soon', { when: moment(view.startsAt, lang) }) : say(intent?.state === 'won' ? 'buy.again' : 'buy')
   return (

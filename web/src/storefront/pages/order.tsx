@@ -1,4 +1,4 @@
-import { useCallback, useState } from 'preact/hooks'
+import { useCallback, useRef, useState } from 'preact/hooks'
 import { getOrder, type Order as OrderData } from '../../api/api'
 import type { Result } from '../../shared/http'
 import { type Act, busy, type Outcome } from '../model/acts'
@@ -55,7 +55,7 @@ export function Order({ mine, id }: { mine: Mine; id: string }) {
         {order.events.map(e => (
           <li key={e.n}>
             <span>{isState(e.to) ? say(`order.${e.to}`) : e.to}</span> <span class="quiet">{moment(e.at, lang)}</span>
-            <div class="quiet small">{e.why}</div>
+            {e.why !== e.to && <div class="quiet small">{e.why}</div>}
           </li>
         ))}
       </ol>
@@ -72,10 +72,11 @@ function Pay({ mine, order }: { mine: Mine; order: OrderData }) {
   const now = useNow(shop.clock)
   const act = useCell(mine.acts.cell('pay', order.id))
   const [outcome, choose] = useState<Outcome>('capture')
+  const here = useRef<HTMLElement>(null)
   const left = Date.parse(order.payBefore) - now
   const open = (order.state === 'pending_payment' || order.state === 'accepted') && left > 0
   return (
-    <section class="card" aria-label={say('pay', { amount: money(order.amount, order.currency, lang) })}>
+    <section class="card" ref={here} tabIndex={-1} aria-label={say('pay', { amount: money(order.amount, order.currency, lang) })}>
       {open && (
         <p class="big countdown" role="timer">
           {say('order.payIn', { time: duration(left, lang) })}
@@ -100,7 +101,10 @@ function Pay({ mine, order }: { mine: Mine; order: OrderData }) {
             type="button"
             class="buy"
             data-testid="pay"
-            onClick={() => mine.acts.begin({ kind: 'pay', order: order.id, outcome, afterMs: 0 })}
+            onClick={() => {
+              mine.acts.begin({ kind: 'pay', order: order.id, outcome, afterMs: 0 })
+              here.current?.focus({ preventScroll: true }) // the button goes away, and the focus would with it
+            }}
           >
             {say('pay', { amount: money(order.amount, order.currency, lang) })}
           </button>
@@ -116,7 +120,8 @@ const moneyIsIn: readonly string[] = ['paid', 'fulfilled', 'refunded']
 function PaymentState({ act, order }: { act: Act; order: OrderData }) {
   const { say, words } = useFrame()
   const told = act.payment?.state
-  const state = told === 'pending' && moneyIsIn.includes(order.state) ? 'captured' : told
+  const back = order.state === 'refunded' && (told === 'captured' || told === 'pending')
+  const state = back ? 'refunded' : told === 'pending' && moneyIsIn.includes(order.state) ? 'captured' : told
   const over = state === 'pending' && order.state !== 'pending_payment' && order.state !== 'accepted'
   const text =
     act.state === 'open'

@@ -17,7 +17,11 @@ export function Orders({ mine }: { mine: Mine }) {
     <>
       <h1>{say('orders')}</h1>
       {live === 'waiting' && <p role="status">{say('live.waiting')}</p>}
-      {orders.length === 0 && <p>{say('empty.orders')}</p>}
+      {orders.length === 0 && live !== 'waiting' && (
+        <p>
+          {say('empty.orders')} <Go to={{ at: 'sales' }}>{say('back')}</Go>
+        </p>
+      )}
       <ul class="cards" data-testid="orders">
         {orders.map(o => (
           <li key={o.id}>

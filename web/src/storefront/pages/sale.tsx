@@ -5,7 +5,7 @@ import { Go, useTitle, Waiting } from '../parts'
 import { type Mine, useCell, useFrame, usePoll } from '../shop'
 import { money } from '../words/format'
 import { Buy } from './buy'
-import { Countdown } from './sales'
+import { Countdown, useShown } from './sales'
 
 /** One sale with its items. */
 export function Sale({ id }: { id: string }) {
@@ -30,6 +30,12 @@ export function Sale({ id }: { id: string }) {
     return () => clearTimeout(timer)
   }, [edge, shop])
   if (!view) return <Waiting failed={failed} />
+  return <Shown view={view} mine={mine} failed={failed} />
+}
+
+function Shown({ view, mine, failed }: { view: View; mine: Mine | undefined; failed: Parameters<typeof Waiting>[0]['failed'] }) {
+  const { say } = useFrame()
+  const state = useShown(view)
   return (
     <>
       <p>
@@ -37,11 +43,11 @@ export function Sale({ id }: { id: string }) {
       </p>
       <h1 data-testid="sale-title">{view.title}</h1>
       <p class="row">
-        <span class={`badge ${view.state}`} data-testid="sale-state" data-value={view.state}>
-          {say(`state.${view.state}`)}
+        <span class={`badge ${state}`} data-testid="sale-state" data-value={state}>
+          {say(`state.${state}`)}
         </span>
         <Countdown view={view} testid="countdown" />
-        <span class="quiet small">{say('clock')}</span>
+        {state !== 'closed' && <span class="quiet small">{say('clock')}</span>}
       </p>
       {failed && <Waiting failed={failed} />}
       <ul class="items">
@@ -71,9 +77,11 @@ function Item({ view, item, mine }: { view: View; item: ItemView; mine: Mine | u
         <h2>{item.title}</h2>
         <p class="price">{money(item.price, item.currency, lang)}</p>
         <p class="row">
-          <span class={`badge ${item.availability}`} data-testid={`availability-${item.sku}`} data-value={item.availability}>
-            {say(`availability.${item.availability as 'plenty' | 'few' | 'held' | 'none'}`)}
-          </span>
+          {view.state !== 'closed' && (
+            <span class={`badge ${item.availability}`} data-testid={`availability-${item.sku}`} data-value={item.availability}>
+              {say(`availability.${item.availability as 'plenty' | 'few' | 'held' | 'none'}`)}
+            </span>
+          )}
           {item.limitPerUser > 0 && <span class="quiet">{say('limit', { n: item.limitPerUser })}</span>}
         </p>
         {mine ? <Buy view={view} item={item} mine={mine} /> : <p class="quiet">{say('who.need')}</p>}

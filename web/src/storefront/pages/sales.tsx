@@ -28,7 +28,7 @@ export function Sales() {
       {failed && <Waiting failed={failed} />}
       {views.length === 0 && <p>{say('empty.sales')}</p>}
       <ul class="cards" data-testid="sales">
-        {views.map(v => (
+        {inOrder(views).map(v => (
           <li key={v.id}>
             <Card view={v} />
           </li>
@@ -38,16 +38,32 @@ export function Sales() {
   )
 }
 
+const ranks: readonly View['state'][] = ['open', 'paused', 'scheduled', 'sold_out', 'closed']
+
+/** What can be bought first, then what comes, the soonest first; what is over last. */
+const inOrder = (views: readonly View[]): View[] =>
+  [...views].sort(
+    (a, b) => ranks.indexOf(a.state) - ranks.indexOf(b.state) || Date.parse(a.startsAt) - Date.parse(b.startsAt) || (a.id < b.id ? -1 : 1),
+  )
+
+/** The state to show: a sale opens by the clock, and what was told of it may be seconds old. */
+export function useShown(view: View): View['state'] {
+  const { shop } = useFrame()
+  const now = useNow(shop.clock)
+  return view.state === 'scheduled' && now >= Date.parse(view.startsAt) ? 'open' : view.state
+}
+
 function Card({ view }: { view: View }) {
   const { say, lang } = useFrame()
   const first = view.items?.[0]
+  const state = useShown(view)
   return (
     <article class="card">
       <Go to={{ at: 'sale', sale: view.id }} class="title" testid={`sale-${view.id}`}>
         {view.title}
       </Go>
       <p class="row">
-        <span class={`badge ${view.state}`}>{say(`state.${view.state}`)}</span>
+        <span class={`badge ${state}`}>{say(`state.${state}`)}</span>
         <Countdown view={view} />
       </p>
       {first && (
@@ -66,7 +82,9 @@ export function Countdown({ view, testid }: { view: View; testid?: string }) {
   const [starts, ends] = [Date.parse(view.startsAt), Date.parse(view.endsAt)]
   const text =
     view.state === 'closed'
-      ? say('ended', { when: moment(view.endsAt, lang) })
+      ? now < ends // somebody closed it before its time
+        ? ''
+        : say('ended', { when: moment(view.endsAt, lang) })
       : now < starts
         ? say('opens.in', { time: duration(starts - now, lang) })
         : say('closes.in', { time: duration(ends - now, lang) })
