@@ -137,20 +137,26 @@ func (x *Explanation) business(c *Call) {
 	case x.Verdict == Refuses:
 		o.Verdict, o.Detail = Waiting, ""
 	case c.Route == Unmatched:
-		x.refuse(&o, unmatched(c))
+		x.unmatched(&o, c)
 	default:
 		x.Summary = "every stage passes; " + o.Detail
 	}
 	x.Opinions = append(x.Opinions, o)
 }
 
-// unmatched is what the router says to a call that no route takes: there is no such path, or it has other methods.
-func unmatched(c *Call) error {
+// unmatched tells what the router itself says: there is no such path, it has other methods, or the call is sent on, as from / to the
+// pages.
+func (x *Explanation) unmatched(o *Opinion, c *Call) {
 	c.handler.ServeHTTP(c, c.R.WithContext(context.WithValue(c.R.Context(), callKey{}, c)))
-	if c.Status == http.StatusMethodNotAllowed {
-		return errs.New(errs.MethodNotAllowed, "allowed here: %s", c.Header().Get("Allow"))
+	switch {
+	case c.Status == http.StatusMethodNotAllowed:
+		x.refuse(o, errs.New(errs.MethodNotAllowed, "allowed here: %s", c.Header().Get("Allow")))
+	case c.Status >= 300 && c.Status < 400:
+		o.Detail = fmt.Sprintf("the call is sent on to %s with %d", c.Header().Get("Location"), c.Status)
+		x.Summary = "every stage passes; " + o.Detail
+	default:
+		x.refuse(o, errs.New(errs.NotFound, "no route takes this method and path"))
 	}
-	return errs.New(errs.NotFound, "no route takes this method and path")
 }
 
 // String returns the name that explanations use.

@@ -354,3 +354,27 @@ func TestExplain(t *testing.T) {
 		t.Errorf("a path without a slash: %v", err)
 	}
 }
+
+// To a call that no route takes explain says what the router says: a redirect, another method, or no such path.
+func TestExplainUnmatched(t *testing.T) {
+	t.Parallel()
+	for want, h := range map[string]http.HandlerFunc{
+		"every stage passes; the call is sent on to /shop with 302":                             http.RedirectHandler("/shop", http.StatusFound).ServeHTTP,
+		"refused by the stage business with 405 method-not-allowed: allowed here: GET":          func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Allow", "GET"); w.WriteHeader(405) },
+		"refused by the stage business with 404 not-found: no route takes this method and path": http.NotFound,
+	} {
+		g, err := New(nil, astray{h}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x, err := g.Explain(t.Context(), Question{Method: "PUT", Path: "/"}); err != nil || x.Summary != want {
+			t.Errorf("%v: %q, want %q", err, x.Summary, want)
+		}
+	}
+}
+
+type astray struct{ h http.Handler }
+
+func (a astray) Route(*http.Request) Route {
+	return Route{Name: Unmatched, Access: ByAnyone, Handler: a.h}
+}
