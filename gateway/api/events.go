@@ -91,13 +91,7 @@ func (s *surface) watch(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	_ = st.conn.SetReadDeadline(time.Time{}) // else the server takes the silence of a listener for slowness
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-	gateway.FromContext(r.Context()).Streams()
+	st.begin(r)
 	for i := len(present) - 1; i >= 0; i-- {
 		if st.order(present[i]) != nil {
 			return
@@ -153,6 +147,17 @@ type stream struct {
 	conn  *http.ResponseController
 	clock clock.Clock
 	sent  map[string]int64
+}
+
+// begin sends the head of the answer; from then on the call lasts as long as its client wants.
+func (st *stream) begin(r *http.Request) {
+	_ = st.conn.SetReadDeadline(time.Time{}) // else the server takes the silence of a listener for slowness
+	h := st.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+	st.w.WriteHeader(http.StatusOK)
+	gateway.FromContext(r.Context()).Streams()
 }
 
 func (st *stream) order(o order.Order) error {

@@ -242,13 +242,7 @@ const lineEvery = time.Second
 // watchEntry streams the entry as it changes, until it has ended.
 func (s *surface) watchEntry(w http.ResponseWriter, r *http.Request, e line.Entry) {
 	st := &stream{w: w, conn: http.NewResponseController(w), clock: s.d.Gateway.Clock}
-	_ = st.conn.SetReadDeadline(time.Time{}) // else the server takes the silence of a listener for slowness
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-	gateway.FromContext(r.Context()).Streams()
+	st.begin(r)
 	user, shown := gateway.FromContext(r.Context()).Who.User, ""
 	for {
 		text := []byte(":\n\n")

@@ -3,8 +3,6 @@ package api
 import (
 	"bufio"
 	"context"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -69,18 +67,7 @@ func (r linesRoom) Give(_ context.Context, who, saleID, value, reason string) er
 func TestEventStreamShowsPlaces(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
-	srv := httptest.NewServer(h.public)
-	defer srv.Close()
-	r, err := http.NewRequest("GET", srv.URL+"/v1/events", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+h.tokens["user"])
-	res, err := srv.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
+	res := h.listen(t, h.serve(t), "")
 	in := bufio.NewScanner(res.Body)
 	next := func() (event, data string) {
 		for in.Scan() && in.Text() != "" {

@@ -59,13 +59,7 @@ func (s *surface) liveCalls() {
 // live writes what the watch tells until the client, its session or the server ends.
 func (s *surface) live(w http.ResponseWriter, r *http.Request, watch *console.Watch) {
 	st := &stream{w: w, conn: http.NewResponseController(w), clock: s.d.Gateway.Clock}
-	_ = st.conn.SetReadDeadline(time.Time{}) // else the server takes the silence of a listener for slowness
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-	gateway.FromContext(r.Context()).Streams()
+	st.begin(r)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	go func() { // a server that drains ends its streams

@@ -174,21 +174,8 @@ func TestExportIsWholeOrBroken(t *testing.T) {
 func TestEventStream(t *testing.T) {
 	t.Parallel()
 	h := setup(t, func(d *Deps) { d.StreamsPerUser = 1 })
-	srv := httptest.NewServer(h.public)
-	defer srv.Close()
-	open := func() *http.Response {
-		r, err := http.NewRequest("GET", srv.URL+"/v1/events", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer "+h.tokens["user"])
-		r.Header.Set("Last-Event-ID", "123456789012345678:0")
-		res, err := srv.Client().Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res
-	}
+	srv := h.serve(t)
+	open := func() *http.Response { return h.listen(t, srv, "123456789012345678:0") }
 	res := open()
 	defer res.Body.Close()
 	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" {
@@ -239,18 +226,7 @@ func TestEventStream(t *testing.T) {
 func TestEventStreamEndsWithItsToken(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
-	srv := httptest.NewServer(h.public)
-	defer srv.Close()
-	r, err := http.NewRequest("GET", srv.URL+"/v1/events", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+h.tokens["user"])
-	res, err := srv.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
+	res := h.listen(t, h.serve(t), "")
 	first := make([]byte, 3)
 	if _, err := io.ReadFull(res.Body, first); err != nil {
 		t.Fatal(err)

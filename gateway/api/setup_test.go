@@ -392,3 +392,30 @@ func object(t testing.TB, w *httptest.ResponseRecorder, status int) map[string]a
 	}
 	return o
 }
+
+// serve listens for the public calls until the test ends.
+func (h *house) serve(t *testing.T) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewServer(h.public)
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// listen opens the user's stream of events, until the test ends; last is the id of the event seen last, or "".
+func (h *house) listen(t *testing.T, srv *httptest.Server, last string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequest("GET", srv.URL+"/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+h.tokens["user"])
+	if last != "" {
+		r.Header.Set("Last-Event-ID", last)
+	}
+	res, err := srv.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = res.Body.Close() })
+	return res
+}
