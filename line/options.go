@@ -1,6 +1,7 @@
 package line
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -93,21 +94,14 @@ func (o *Options) Validate() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	set(&r.Reach, 2)
-	set(&r.Rate, 500)
-	set(&r.Pass, 2*time.Minute)
-	set(&r.Away, 20*time.Second)
-	set(&o.Target, 50*time.Millisecond)
-	set(&o.Tick, 100*time.Millisecond)
-	set(&o.Look, 200*time.Millisecond)
+	r.Reach = cmp.Or(r.Reach, 2)
+	r.Rate = cmp.Or(r.Rate, 500)
+	r.Pass = cmp.Or(r.Pass, 2*time.Minute)
+	r.Away = cmp.Or(r.Away, 20*time.Second)
+	o.Target = cmp.Or(o.Target, 50*time.Millisecond)
+	o.Tick = cmp.Or(o.Tick, 100*time.Millisecond)
+	o.Look = cmp.Or(o.Look, 200*time.Millisecond)
 	return nil
-}
-
-func set[T comparable](v *T, to T) {
-	var zero T
-	if *v == zero {
-		*v = to
-	}
 }
 
 // of returns the rules of a sale.

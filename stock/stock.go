@@ -1,6 +1,7 @@
 package stock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,18 +65,11 @@ func (o *Options) Validate() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	setDefault(&o.MaxBatch, 512)
-	setDefault(&o.Queue, 16384)
-	setDefault(&o.Deadline, 2*time.Second)
-	setDefault(&o.HeldRetry, time.Second)
+	o.MaxBatch = cmp.Or(o.MaxBatch, 512)
+	o.Queue = cmp.Or(o.Queue, 16384)
+	o.Deadline = cmp.Or(o.Deadline, 2*time.Second)
+	o.HeldRetry = cmp.Or(o.HeldRetry, time.Second)
 	return nil
-}
-
-func setDefault[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
 }
 
 // Stock decides attempts over one stock database. Safe for concurrent use, Prune by one caller at a time.

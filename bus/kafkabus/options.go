@@ -1,6 +1,7 @@
 package kafkabus
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -86,26 +87,10 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Partitions == 0 {
-		o.Partitions = 12
-	}
-	if o.Batch == 0 {
-		o.Batch = 5000
-	}
-	for _, d := range []struct {
-		set  *time.Duration
-		zero time.Duration
-	}{
-		{&o.Retention, 7 * 24 * time.Hour}, {&o.Session, 30 * time.Second}, {&o.Rebalance, 60 * time.Second},
-		{&o.Idle, 500 * time.Millisecond}, {&o.Timeout, 30 * time.Second}, {&o.Lease, 30 * time.Second},
-		{&o.Quiet, 100 * time.Millisecond}, {&o.Sent, time.Second},
-	} {
-		if *d.set == 0 {
-			*d.set = d.zero
-		}
-	}
-	if o.Heartbeat == 0 {
-		o.Heartbeat = min(8*time.Second, o.Session/3)
-	}
+	o.Partitions, o.Batch = cmp.Or(o.Partitions, 12), cmp.Or(o.Batch, 5000)
+	o.Retention, o.Session, o.Rebalance = cmp.Or(o.Retention, 7*24*time.Hour), cmp.Or(o.Session, 30*time.Second), cmp.Or(o.Rebalance, 60*time.Second)
+	o.Idle, o.Timeout, o.Lease = cmp.Or(o.Idle, 500*time.Millisecond), cmp.Or(o.Timeout, 30*time.Second), cmp.Or(o.Lease, 30*time.Second)
+	o.Quiet, o.Sent = cmp.Or(o.Quiet, 100*time.Millisecond), cmp.Or(o.Sent, time.Second)
+	o.Heartbeat = cmp.Or(o.Heartbeat, min(8*time.Second, o.Session/3))
 	return o
 }

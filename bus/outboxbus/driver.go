@@ -16,6 +16,7 @@
 package outboxbus
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -76,18 +77,8 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Partitions == 0 {
-		o.Partitions = 12
-	}
-	if o.Lease == 0 {
-		o.Lease = 30 * time.Second
-	}
-	if o.Heartbeat == 0 {
-		o.Heartbeat = min(8*time.Second, o.Lease/3)
-	}
-	if o.Idle == 0 {
-		o.Idle = 500 * time.Millisecond
-	}
+	o.Partitions, o.Lease, o.Idle = cmp.Or(o.Partitions, 12), cmp.Or(o.Lease, 30*time.Second), cmp.Or(o.Idle, 500*time.Millisecond)
+	o.Heartbeat = cmp.Or(o.Heartbeat, min(8*time.Second, o.Lease/3))
 	return o
 }
 
