@@ -11,7 +11,7 @@ func (a *App) Source() check.Source {
 	return check.Source{
 		Export: a.Write,
 		Snapshot: func(ctx context.Context) (check.Snapshot, error) {
-			snap, err := a.stock.Snapshot(ctx)
+			snap, err := a.stock.Stored(ctx)
 			if err != nil {
 				return check.Snapshot{}, err
 			}

@@ -24,8 +24,18 @@ type stockDB struct {
 	repair func(context.Context) error
 	// archive lets keys of closed sales leave memory; nil where they are not in it.
 	archive func(context.Context) (int, error)
+	// stored is a snapshot that looks into the database; nil where every snapshot does.
+	stored func(context.Context) (*driver.Snapshot, error)
 	// shared is the same database where other processes use it too, else nil.
 	shared sharedStock
+}
+
+// Stored is what [penstock/stock.Stock.Stored] asks for.
+func (s stockDB) Stored(ctx context.Context) (*driver.Snapshot, error) {
+	if s.stored == nil {
+		return s.Snapshot(ctx)
+	}
+	return s.stored(ctx)
 }
 
 func (a *App) sqliteStock(ctx context.Context) (stockDB, error) {
@@ -33,7 +43,7 @@ func (a *App) sqliteStock(ctx context.Context) (stockDB, error) {
 	if err != nil {
 		return stockDB{}, err
 	}
-	return stockDB{Driver: db, ready: db.Ready, repair: db.Repair, archive: db.Archive}, nil
+	return stockDB{Driver: db, ready: db.Ready, repair: db.Repair, archive: db.Archive, stored: db.Stored}, nil
 }
 
 func (a *App) sqliteOrders(ctx context.Context) (orderdriver.Store, error) {

@@ -5,6 +5,8 @@ import (
 
 	"penstock/reconcile"
 	"penstock/sale"
+	"penstock/stock"
+	"penstock/stock/driver"
 )
 
 // monitorName is who pauses a sale when the monitor does.
@@ -24,9 +26,14 @@ func (a *App) startMonitor(ctx context.Context) (func(context.Context) error, er
 	if a.cfg.Monitor.Freeze {
 		o.Freeze = a.freeze
 	}
-	m := reconcile.NewMonitor(a.stock, o)
+	m := reconcile.NewMonitor(rows{a.stock}, o)
 	return func(context.Context) error { m.Stop(); return nil }, m.Start(ctx)
 }
+
+// rows shows the stock rows as the database has them.
+type rows struct{ *stock.Stock }
+
+func (r rows) Snapshot(ctx context.Context) (*driver.Snapshot, error) { return r.Stored(ctx) }
 
 // freeze pauses a sale as an operator does.
 func (a *App) freeze(ctx context.Context, id, reason string) error {

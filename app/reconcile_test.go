@@ -234,6 +234,30 @@ func those(repaired map[string]bool) (out []string) {
 	return out
 }
 
+// A stock row that somebody changes behind a running server is told as the file has it, so that whoever judges sees it; the rows
+// that nobody touched are told as ever, also while they are sold.
+func TestPlantedStockRowIsSeenAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := start(t, dir)
+	h.createSale("s", 3)
+	h.createSale("other", 3)
+	h.buy("other", "ann")
+	level := func(id string) map[string]any {
+		return h.want(200, "admin", h.operator, "GET", "/admin/v1/stock?sale="+id, "", nil)["items"].([]any)[0].(map[string]any)
+	}
+	if l := level("s"); l["available"] != 3.0 || l["sold"] != 0.0 {
+		t.Errorf("before: %v", l)
+	}
+	plant(t, filepath.Join(dir, "stock.db")+"?_pragma=busy_timeout(60000)", "UPDATE stock SET available = available - 1, sold = sold + 1 WHERE sale = (SELECT n FROM sale WHERE id = 's')")
+	if l := level("s"); l["available"] != 2.0 || l["sold"] != 1.0 {
+		t.Errorf("after: %v", l)
+	}
+	if l := level("other"); l["available"] != 2.0 || l["held"] != 1.0 {
+		t.Errorf("the other sale: %v", l)
+	}
+}
+
 // A stock row that was changed in the file of a stopped server keeps the server from starting, and it says which and why.
 func TestPlantedStockRowIsRefusedAtStart(t *testing.T) {
 	t.Parallel()

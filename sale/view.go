@@ -116,9 +116,9 @@ func (s *Sales) detail(doc *driver.Sale, levels []driver.Stock) Detail {
 	return d
 }
 
-// Levels returns one snapshot of the stock rows of a sale, or of all sales for "".
+// Levels returns one snapshot of the stock rows of a sale, or of all sales for "", as the database has them.
 func (s *Sales) Levels(ctx context.Context, id string) ([]driver.Stock, error) {
-	snap, err := s.stock.Snapshot(ctx)
+	snap, err := s.stock.Stored(ctx)
 	if err != nil {
 		return nil, err
 	}
