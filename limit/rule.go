@@ -113,10 +113,22 @@ func (r Rule) validateRates() error {
 	if err := r.validRate(r.Rate); err != nil {
 		return fmt.Errorf("limit %s: rate: %w", r.Name, err)
 	}
-	for value, rate := range r.Overrides {
-		if _, err := r.values(value); err != nil {
+	type of struct {
+		ip             netip.Addr
+		user, app, api string
+	}
+	seen := map[of]string{}
+	for _, value := range slices.Sorted(maps.Keys(r.Overrides)) {
+		rate := r.Overrides[value]
+		who, err := r.values(value)
+		if err != nil {
 			return fmt.Errorf("limit %s: overrides: %q: %w", r.Name, value, err)
 		}
+		k := of{who.IP, who.User, who.App, who.API}
+		if other, twice := seen[k]; twice {
+			return fmt.Errorf("limit %s: overrides: %q and %q are counted as one; write one of them", r.Name, other, value)
+		}
+		seen[k] = value
 		if err := r.validRate(rate); err != nil {
 			return fmt.Errorf("limit %s: overrides: %q: %w", r.Name, value, err)
 		}

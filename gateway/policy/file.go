@@ -53,7 +53,7 @@ type Rule struct {
 
 // Shedding are the settings of the shedder. What is left out has the shedder's default.
 type Shedding struct {
-	Capacity float64            `yaml:"capacity" json:"capacity"`
+	Capacity Capacity           `yaml:"capacity" json:"capacity"`
 	InFlight int                `yaml:"inFlight" json:"inFlight"`
 	Floor    int                `yaml:"floor" json:"floor"`
 	Target   Duration           `yaml:"target" json:"target"`
@@ -63,12 +63,28 @@ type Shedding struct {
 
 func (s Shedding) options() shed.Options {
 	o := shed.Options{
-		Capacity: s.Capacity, InFlight: s.InFlight, Floor: s.Floor, Target: time.Duration(s.Target), Waiting: s.Waiting,
+		Capacity: float64(s.Capacity), InFlight: s.InFlight, Floor: s.Floor, Target: time.Duration(s.Target), Waiting: s.Waiting,
 	}
 	for class, d := range s.Patience {
 		o.Patience[class] = time.Duration(d)
 	}
 	return o
+}
+
+// Capacity is a number of calls a second, 0 for off.
+type Capacity float64
+
+// UnmarshalText reads a number from 1, or off.
+func (c *Capacity) UnmarshalText(text []byte) error {
+	v, err := strconv.ParseFloat(string(text), 64)
+	switch {
+	case string(text) == "off":
+		v = 0
+	case err != nil || !(v >= 1):
+		return fmt.Errorf("is neither a number of calls a second, from 1, nor off")
+	}
+	*c = Capacity(v)
+	return nil
 }
 
 // Breaker are the settings of a breaker. What is left out has the breaker's default.

@@ -57,6 +57,7 @@ func TestBadUpstreamsSayWhy(t *testing.T) {
 	const up = "upstreams:\n  shop: {targets: [\"http://h:1\"]}\n"
 	for text, want := range map[string]string{
 		"upstreams:\n  shop: {targets: [h:1]}":                                                                                                    `line 2: upstreams.shop.targets[0]: "h:1" is no target`,
+		"upstreams:\n  shop: {targets: [\"http://h:99999\"]}":                                                                                     "a port is from 1 to 65535",
 		"upstreams:\n  shop: {}":                                                                                                                  "line 2: upstreams.shop: has no targets; write for example targets: [",
 		"upstreams:\n  shop: {target: []}":                                                                                                        "did you mean targets?",
 		"upstreams:\n  shop: {targets: [\"http://h:1\"], protocol: spdy}":                                                                         `line 2: upstreams.shop.protocol: "spdy" is none of http1, http2`,

@@ -169,6 +169,11 @@ func (t *Target) UnmarshalText(text []byte) error {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return fmt.Errorf("is no target: scheme, host and port, and no more, such as http://10.0.0.5:9000")
 	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("is no target: a port is from 1 to 65535")
+		}
+	}
 	u.Path, u.RawPath = "", ""
 	*t = Target(*u)
 	return nil
