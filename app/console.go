@@ -130,9 +130,10 @@ type stockNow struct {
 	Withdrawn int64  `json:"withdrawn"`
 }
 
-// answersNow are of the attempts that came to this process; Scope says so.
+// answersNow are of the attempts that came to this process; Scope says so, and Others how many processes beside it may answer too.
 type answersNow struct {
-	Scope string `json:"scope"`
+	Scope  string `json:"scope"`
+	Others int    `json:"others"`
 	console.Answers
 }
 
@@ -155,7 +156,7 @@ func (a *App) saleTopic(ctx context.Context, id string) (console.Source, func(),
 		}
 		now := saleNow{
 			ID: d.ID, Title: d.Title, State: d.State, StartsAt: d.StartsAt.UTC(), EndsAt: d.EndsAt.UTC(), Admission: d.Admission, Version: d.Version,
-			Paused: d.Paused, ForcedSoldOut: d.ForcedSoldOut, Answers: answersNow{"process", answers()}, Lamp: a.lampNow(),
+			Paused: d.Paused, ForcedSoldOut: d.ForcedSoldOut, Answers: answersNow{"process", a.others(ctx), answers()}, Lamp: a.lampNow(),
 		}
 		for _, l := range d.Levels {
 			now.Stock = append(now.Stock, stockNow{l.SKU, l.Offered, l.Available, l.Held, l.Sold, l.Withdrawn})
@@ -163,6 +164,18 @@ func (a *App) saleTopic(ctx context.Context, id string) (console.Source, func(),
 		now.Line, err = a.lineNow(ctx, id)
 		return now, err
 	}, closed, nil
+}
+
+// others counts the processes beside this one; 0 also where that cannot be asked now, because the figures are shown all the same.
+func (a *App) others(ctx context.Context) int {
+	if a.stockDB.shared == nil {
+		return 0
+	}
+	_, n, err := a.stockDB.shared.Others(ctx)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // lineNow is how long the line or draw of a sale is, over its SKUs.

@@ -6,6 +6,7 @@ import (
 	"penstock/internal/ident"
 	"penstock/order"
 	"penstock/order/payment"
+	"penstock/stock"
 	"penstock/telemetry"
 )
 
@@ -51,11 +52,17 @@ func (a *App) paymentOptions() payment.Options {
 	}
 }
 
-// stockLevels reads the gate's copy of the stock rows for the metrics.
+// stockLevels reads the gate's copy of the stock rows for the metrics. A sale that is over has no series: one would be added each day.
 func (a *App) stockLevels() []telemetry.StockCount {
 	var all []telemetry.StockCount
-	for _, l := range a.gate.Levels() {
-		all = append(all, telemetry.StockCount{Sale: l.Sale, SKU: l.SKU, Available: l.Available})
+	now := a.opt.Clock.Now()
+	for _, doc := range a.gate.Sales() {
+		if !now.Before(stock.EndOf(doc)) {
+			continue
+		}
+		for _, l := range a.gate.LevelsOf(doc.ID) {
+			all = append(all, telemetry.StockCount{Sale: l.Sale, SKU: l.SKU, Available: l.Available})
+		}
 	}
 	return all
 }

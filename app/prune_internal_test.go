@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 	"penstock/internal/clock"
 	"penstock/saga"
 	"penstock/saga/participant"
+	"penstock/sale"
+	"penstock/stock/driver"
 )
 
 // Housekeeping removes a transaction once it has ended for longer than it is kept, and its participant elsewhere was called with
@@ -105,5 +108,40 @@ func TestPrunesBarriers(t *testing.T) {
 	})
 	if err != nil || len(left) != 1 || left[0] != "young" {
 		t.Errorf("left are %v, %v", left, err)
+	}
+}
+
+// A sale has its series of stock until it is over: a shop with a sale a day does not gather them, and its next sale has its own.
+func TestSalesThatAreOverHaveNoSeries(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.Data = t.TempDir()
+	cfg.Listen = config.Listen{Public: "127.0.0.1:0", Admin: "127.0.0.1:0", Probe: "127.0.0.1:0", Sandbox: "127.0.0.1:0"}
+	a, err := New(t.Context(), cfg, Options{Log: io.Discard})
+	if err == nil {
+		err = a.Start(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Stop(t.Context()) })
+	for _, id := range []string{"over", "now", "next"} {
+		def := sale.Definition{ID: id, Title: id, StartsAt: time.Now().Add(-time.Hour), EndsAt: time.Now().Add(time.Hour), Admission: driver.AdmitOpen, Items: []sale.ItemDefinition{{SKU: "a", Title: "A", Price: 1, Currency: "EUR", Stock: 7}}}
+		if id == "next" {
+			def.StartsAt = time.Now().Add(time.Minute)
+		}
+		if _, err := a.sales.Create(t.Context(), "op", def); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := a.sales.Act(t.Context(), "op", "over", sale.DoClose, "over"); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range a.stockLevels() {
+		got = append(got, c.Sale)
+	}
+	if slices.Sort(got); !slices.Equal(got, []string{"next", "now"}) {
+		t.Errorf("series of %v", got)
 	}
 }

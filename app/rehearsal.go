@@ -39,11 +39,13 @@ type rehearsals struct {
 	url  string // of the listener; "" until the first rehearsal
 	shut func(context.Context) error
 	all  []*api.Rehearsal // newest last
+	left map[string]*remnant
 }
 
 const (
 	rehearsalsKept = 20
 	rehearsalWho   = "rehearsal"
+	rehearsalTitle = "Rehearsal of "
 	rehearsalTail  = 2 * time.Minute // the copy's life beyond the arrivals
 	rehearsalPay   = 0.8
 	rehearsalP99   = 1000.0 // milliseconds
@@ -54,8 +56,9 @@ func (a *App) rehearsals() *rehearsals {
 	if !a.cfg.Has(config.RoleSale) || !a.cfg.Has(config.RoleOrder) || !a.cfg.Has(config.RoleAdmin) {
 		return nil
 	}
-	r := &rehearsals{App: a}
+	r := &rehearsals{App: a, left: map[string]*remnant{}}
 	r.life, r.stop = context.WithCancel(context.Background())
+	r.watch()
 	return r
 }
 
@@ -193,6 +196,9 @@ func (r *rehearsals) run(one *api.Rehearsal, d sale.Detail) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.life), time.Minute)
 	defer cancel()
 	cleaned := r.clean(ctx, one)
+	if cleaned == nil {
+		cleaned = r.stock.Record(ctx, driver.Audit{Who: rehearsalWho, Act: "sale.rehearsal.end", Object: "sale/" + one.Sale, Why: "the rehearsal is over", ID: "rehearsal-end-" + one.ID})
+	}
 	if err = errors.Join(err, cleaned); err != nil {
 		r.log.Warn("a rehearsal could not be finished", "rehearsal", one.ID, "sale", one.Sale, "error", err.Error())
 	}
@@ -261,7 +267,7 @@ func (r *rehearsals) progress(one *api.Rehearsal, p storm.Progress) {
 func shadowOf(one *api.Rehearsal, d sale.Detail, now time.Time) sale.Definition {
 	none := int64(0)
 	def := sale.Definition{
-		ID: one.Shadow, Title: "Rehearsal of " + d.ID, StartsAt: now.Add(-time.Second), EndsAt: now.Add(time.Duration(one.Plan.Seconds*float64(time.Second)) + rehearsalTail),
+		ID: one.Shadow, Title: rehearsalTitle + d.ID, StartsAt: now.Add(-time.Second), EndsAt: now.Add(time.Duration(one.Plan.Seconds*float64(time.Second)) + rehearsalTail),
 		PaymentWindowSeconds: 60, GraceSeconds: &none, Admission: driver.AdmitOpen, WaitingList: d.WaitingList,
 	}
 	if d.Admission == driver.AdmitLine {

@@ -28,6 +28,8 @@ export const kinds = ['won', 'lost', 'refused', 'throttled', 'shed', 'unknown', 
 export type Kind = (typeof kinds)[number]
 
 export interface Answers {
+  /** Processes beside the one that tells: what they answer is not in these figures. */
+  others?: number
   perSecond: Record<Kind, number>
   latencyMs: { p50: number; p99: number } | null
   reasons: { reason: string; n: number }[]

@@ -106,6 +106,17 @@ const calm: Record<(typeof kinds)[number], string> = {
   failed: 'bad',
 }
 
+/** Says that rates, latency and reasons are those of one process of several. */
+function Elsewhere({ others }: { others: number }) {
+  const { t } = useText()
+  if (others === 0) return null
+  return (
+    <p className="muted" role="note" data-testid="elsewhere">
+      {t('answers.elsewhere', { n: others })}
+    </p>
+  )
+}
+
 /** The figures of this second. Each has its place from the beginning. */
 function Figures({ now }: { now: SaleNow | undefined }) {
   const { t, lang } = useText()
@@ -129,6 +140,7 @@ function Figures({ now }: { now: SaleNow | undefined }) {
       <Figure name={t('latency.p50')} hint={t('latency.hint')} testId="latency-p50" value={ms(now?.answers.latencyMs?.p50)} />
       <Figure name={t('latency.p99')} hint={t('latency.hint')} testId="latency-p99" value={ms(now?.answers.latencyMs?.p99)} />
       <Figure name={t('line.length')} hint={t('line.hint')} testId="line-length" value={now?.line ? <Count n={now.line.waiting} /> : '–'} />
+      {now && <Elsewhere others={now.answers.others ?? 0} />}
     </div>
   )
 }

@@ -211,6 +211,7 @@ export const en = {
   'report.noneRefused': 'Nobody, by this process since it started.',
   'refusals.none': 'Nobody was refused in the last minute.',
   'chart.stock': 'Stock over time',
+  'answers.elsewhere': 'Rates, latency and reasons are of this process only; {n} more may answer too. Stock, line and orders are of all.',
   'chart.answers': 'Answers per second',
   'chart.latency': 'Latency',
   rehearse: 'Rehearse',
@@ -671,7 +672,8 @@ export const en = {
   'problem.unauthenticated': 'not logged in',
   'problem.forbidden': 'not allowed',
   // rehearsals
-  'rehearse.note': 'A storm of pretended buyers against a copy of this sale. The sale itself is not touched, no money moves.',
+  'rehearse.note':
+    'A storm of pretended buyers against a copy of this sale. The sale itself is not touched, no money moves. The buyers come to the process that serves this page; with several processes the others are not tried.',
   'rehearse.none': 'Nothing was rehearsed yet.',
   'rehearse.start': 'Start a rehearsal',
   'rehearse.rate': 'Buyers per second',

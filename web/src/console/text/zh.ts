@@ -212,6 +212,7 @@ export const zh: Record<keyof typeof en, string> = {
   'report.noneRefused': '本进程启动以来没有人被拒绝。',
   'refusals.none': '最近一分钟没有人被拒绝。',
   'chart.stock': '库存变化',
+  'answers.elsewhere': '速率、延迟和原因仅统计本进程；另有 {n} 个进程也可能应答。库存、排队和订单为全部进程的数据。',
   'chart.answers': '每秒应答',
   'chart.latency': '延迟',
   rehearse: '演练',
@@ -666,7 +667,8 @@ export const zh: Record<keyof typeof en, string> = {
   'problem.unauthenticated': '未登录',
   'problem.forbidden': '不允许',
   // rehearsals
-  'rehearse.note': '模拟买家对本活动的副本发起冲击。活动本身不受影响，不涉及真实资金。',
+  'rehearse.note':
+    '模拟买家对本活动的副本发起冲击。活动本身不受影响，不涉及真实资金。买家只进入提供本页面的进程；有多个进程时，其他进程不参与演练。',
   'rehearse.none': '还没有演练。',
   'rehearse.start': '开始演练',
   'rehearse.rate': '每秒买家数',
