@@ -56,8 +56,10 @@ func (g *Gateway) allowed(c *Call, who auth.Identity) error {
 		return errs.New(errs.Forbidden, "this call is for apps")
 	case c.attempt:
 		return AllowSale(who, c.Sale)
-	case c.plan.admit != nil:
-		return c.plan.admit(who)
+	case who.Sandbox && c.plan.noSandbox:
+		return errs.New(errs.Forbidden, "a sandbox app does not reach this service")
+	case who.Sale != "" && c.plan.noPass:
+		return errs.New(errs.Forbidden, "a pass opens its sale only")
 	}
 	return nil
 }

@@ -3,19 +3,18 @@ package gateway
 import (
 	"fmt"
 	"net/http"
-
-	"penstock/auth"
 )
 
 // plan is the chain of one route, made when a policy comes into use: it holds the stages that have something to do, and no
 // other.
 type plan struct {
-	name     string
-	access   Access
-	rule     Rule
-	admit    func(auth.Identity) error
-	validate func(r *http.Request) error
-	run      Handler
+	name      string
+	access    Access
+	rule      Rule
+	noPass    bool
+	noSandbox bool
+	validate  func(r *http.Request) error
+	run       Handler
 }
 
 // plans is a policy in use. It is never changed.
@@ -80,7 +79,7 @@ func (g *Gateway) compile(r Route, rule Rule) *plan {
 	if rule.MaxBody == 0 {
 		rule.MaxBody = g.o.MaxBody
 	}
-	p := &plan{name: r.Name, access: r.Access, rule: rule, admit: r.Admit, validate: r.Validate, run: g.dispatch}
+	p := &plan{name: r.Name, access: r.Access, rule: rule, noPass: r.NoPass, noSandbox: r.NoSandbox, validate: r.Validate, run: g.dispatch}
 	for i := len(g.stages) - 1; i >= 0; i-- {
 		if s := g.stages[i]; s.runs(p) {
 			p.run = s.wrap(p.run)

@@ -56,9 +56,8 @@ type Route struct {
 	Name    string
 	Access  Access
 	Handler http.Handler
-	// Admit refuses callers that Access alone would let in; nil refuses nobody. Errors carry forbidden. It is not asked where Access is
-	// [ByAnyone], since nobody is known there.
-	Admit func(auth.Identity) error
+	// NoPass and NoSandbox refuse passes and sandbox apps: whoever answers could not tell them from other users and apps.
+	NoPass, NoSandbox bool
 	// Validate refuses a request that does not follow the route's published schema; its body can be read as often as wanted.
 	// nil means that the handler validates. Errors carry invalid-request.
 	Validate func(r *http.Request) error

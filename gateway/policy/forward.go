@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"penstock/auth"
 	"penstock/breaker"
 	"penstock/gateway"
 	"penstock/gateway/upstream"
@@ -20,13 +19,9 @@ var access = map[upstream.Access]gateway.Access{
 }
 
 func route(e upstream.Entry) gateway.Route {
-	r := gateway.Route{Name: e.Name, Access: access[e.Access], Handler: e.Handler, Validate: e.Validate}
-	if e.Admit != nil {
-		r.Admit = func(who auth.Identity) error {
-			return e.Admit(upstream.Caller{User: who.User, App: who.App, Role: who.Role, Sandbox: who.Sandbox, Pass: who.Sale != ""})
-		}
+	return gateway.Route{
+		Name: e.Name, Access: access[e.Access], Handler: e.Handler, Validate: e.Validate, NoPass: !e.Passes, NoSandbox: !e.Sandbox,
 	}
-	return r
 }
 
 // Routes lists them all.
@@ -94,7 +89,7 @@ func (b *built) upstreams() gateway.Upstreams {
 func caller(r *http.Request) upstream.Caller {
 	c := gateway.FromContext(r.Context())
 	return upstream.Caller{
-		User: c.Who.User, App: c.Who.App, Role: c.Who.Role, Sandbox: c.Who.Sandbox, Pass: c.Who.Sale != "", Expires: c.Who.Expires,
+		User: c.Who.User, App: c.Who.App, Role: c.Who.Role, Sandbox: c.Who.Sandbox, Expires: c.Who.Expires,
 		RequestID: c.RequestID, Trace: c.Trace, Client: c.Client,
 	}
 }

@@ -204,23 +204,9 @@ func (r *route) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 
 func jobOf(r *http.Request) *job { return r.Context().Value(jobKey{}).(*job) }
 
-// admit refuses those whom the service behind could not tell from others.
-func (r *route) admit(c Caller) error {
-	switch {
-	case c.Sandbox && !r.Sandbox:
-		return errs.New(errs.Forbidden, "a sandbox app does not reach this service")
-	case c.Pass && r.Credentials != "pass":
-		return errs.New(errs.Forbidden, "a pass opens its sale only")
-	}
-	return nil
-}
-
 // admit judges a call before anything is sent, and prepares its body.
 func (j *job) admit() error {
 	in, r := j.in, j.route
-	if err := r.admit(j.caller); err != nil {
-		return err
-	}
 	if _, err := url.ParseQuery(in.URL.RawQuery); err != nil {
 		return errs.New(errs.Invalid, "the query is malformed")
 	}

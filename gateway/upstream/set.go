@@ -25,8 +25,8 @@ const defaultTimeout = 15 * time.Second
 type Caller struct {
 	// User, App and Role are "" where nobody must be known.
 	User, App, Role string
-	// Sandbox marks a sandbox app, Pass a caller whose pass opens one sale only.
-	Sandbox, Pass bool
+	// Sandbox marks a sandbox app.
+	Sandbox bool
 	// Expires ends streams; zero means never.
 	Expires   time.Time
 	RequestID string
@@ -102,8 +102,9 @@ type Entry struct {
 	Access   Access
 	Handler  http.Handler
 	Validate func(*http.Request) error // nil without a document
-	// Admit refuses callers that the service behind is not for; errors carry forbidden.
-	Admit func(Caller) error
+	// Passes and Sandbox say whether callers by a pass and sandbox apps may be let in: the service behind takes passes for what they
+	// are, or knows what a sandbox is.
+	Passes, Sandbox bool
 }
 
 // Set is all routes of one policy.
@@ -164,7 +165,7 @@ func (s *Set) add(key string, spec Route) error {
 	}
 	s.routes[spec.Match] = r
 	// The mux hands a pattern's requests on with the values of its wildcards; nothing else does.
-	s.entries[spec.Match] = Entry{Name: spec.Match, Access: cmp.Or(spec.Access, "user"), Handler: s.mux, Validate: r.validator(), Admit: r.admit}
+	s.entries[spec.Match] = Entry{Name: spec.Match, Access: cmp.Or(spec.Access, "user"), Handler: s.mux, Validate: r.validator(), Passes: spec.Credentials == "pass", Sandbox: spec.Sandbox}
 	return nil
 }
 
