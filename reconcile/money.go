@@ -24,6 +24,7 @@ const transactionKey = "·tx:"
 type paymentLine struct {
 	Order              ident.ID `json:"order,string"`
 	State              string
+	Late               bool
 	Captured, Refunded int64
 	At                 time.Time
 }
@@ -46,12 +47,15 @@ func (l *look) comparePayments(ctx context.Context) error {
 			s = &purse{}
 			purses[p.Order] = s
 		}
+		if p.Late { // it pays no order: it goes back, or is a case that an operator decides or has decided
+			return
+		}
 		switch p.State {
-		case "captured", "refunded":
+		case "captured", "refunded", "refunding": // a bank can take days for a refund: the sums agree all the while
 			s.captured, s.refunded = s.captured+p.Captured, s.refunded+p.Refunded
-			s.moving = s.moving || l.at.Sub(p.At) < settled
+			s.moving = s.moving || p.State == "refunding" || l.at.Sub(p.At) < settled
 		case "failed":
-		default: // pending, refunding, mismatch
+		default: // pending, mismatch
 			s.moving = true
 		}
 	})

@@ -156,6 +156,9 @@ func testLateCaseIsResolved(t *testing.T, on engine) {
 		t.Errorf("accepting what was refunded: %v", err)
 	}
 	w.openCases(0)
+	if w.lateOf(payment.LateReclaimed) != 1 || w.lateOf(payment.LateRefunded) != 1 {
+		t.Errorf("what became of it is counted as %v", w.late)
+	}
 	if p := w.payment(second); p.State != payment.Refunded || p.Refunded != price || w.order(two).State != order.Expired {
 		t.Errorf("the refunded payment is %+v, its order %s", p, w.order(two).State)
 	}

@@ -46,6 +46,9 @@ func (p *Payments) refundCase(ctx context.Context, c Case, q Resolution) error {
 	if err != nil || id == 0 {
 		return err
 	}
+	if c.Kind == CaseLate {
+		p.o.Lately(LateRefunded)
+	}
 	if err := p.resumeRefund(ctx, id); err != nil {
 		p.o.Logger.Warn("refund goes on later", "refund", id.String(), "case", c.Seq, "error", err)
 	}

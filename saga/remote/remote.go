@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -118,11 +119,14 @@ func (p *Participant) call(ctx context.Context, op barrier.Op, b participant.Bra
 	if res.StatusCode/100 == 2 {
 		return nil
 	}
-	err = errs.New(errs.Conflict, "%s answered %d: %s", op, res.StatusCode, detail(told))
-	if res.StatusCode == http.StatusConflict {
-		return participant.Refuse(err)
+	said := fmt.Sprintf("%s answered %d", op, res.StatusCode)
+	if text := detail(told); text != "" {
+		said += ": " + text
 	}
-	return err
+	if res.StatusCode == http.StatusConflict {
+		return participant.Refuse(errs.New(errs.Conflict, "%s", said))
+	}
+	return errors.New(said)
 }
 
 // detail is the problem's text, or the beginning of what was said.
