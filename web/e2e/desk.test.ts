@@ -160,6 +160,21 @@ describe('the desk', () => {
     await p.leave()
   })
 
+  it('says what a role lacks instead of showing forms that lead nowhere', async () => {
+    house.person('vito', 'viewer', first)
+    const p = await Person.come(browser, { lang: 'zh-CN', width: 390 })
+    await p.page.goto(`${house.console}/sales/new`)
+    await p.logIn('vito', first)
+    await p.at('role-needed').waitFor()
+    for (const path of ['/sales/new', '/exports', '/people', '/clients', '/statements', '/audit']) {
+      await p.page.goto(`${house.console}${path}`)
+      await p.at('role-needed').waitFor()
+    }
+    await p.page.goto(`${house.console}/orders/1`)
+    expect(await p.at('error').innerText()).toContain('未找到') // what kind of problem, in the language of the page
+    await p.leave()
+  })
+
   it('has tables that can be read at every width, and acts that a thumb reaches', async () => {
     await house.sale({ id: 'wide', stock: 5 })
     for (const width of [320, 390, 768, 1024, 1440]) {

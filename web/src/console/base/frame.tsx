@@ -1,12 +1,12 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { Button, Drawer, Dropdown, Modal, Skeleton } from 'antd'
+import { Alert, Button, Drawer, Dropdown, Modal, Skeleton } from 'antd'
 import { Suspense, useContext, useEffect, useState } from 'react'
 import { Navigate, NavLink, Outlet, useLocation, useNavigate } from 'react-router'
 import { getMe } from '../../api/api'
 import { type Key, useText } from '../text'
 import { api, good, loggedOut, statusOf } from './call'
 import { ConfirmProvider } from './confirm'
-import type { Role } from './legal'
+import { type Role, reaches } from './legal'
 import { LiveProvider, useLiveState } from './live'
 import { LoginForm } from './loginform'
 import { useNarrow } from './narrow'
@@ -58,6 +58,32 @@ const entries: { text: Key; entries: Entry[] }[] = [
     ],
   },
 ]
+
+/** The role that a page needs; what is written needs more than what is read. */
+const needed = (path: string): Role => {
+  if (/^\/sales\/(new$|[^/]+\/edit$)/.test(path)) return 'operator'
+  const room = path.split('/')[1] ?? ''
+  return entries.flatMap(g => g.entries).find(e => e.to === room)?.needs ?? 'viewer'
+}
+
+/** The page, or why somebody of this role does not get it. */
+function Page({ path }: { path: string }) {
+  const { t, w } = useText()
+  const me = useContext(MeContext)
+  const needs = needed(path)
+  if (reaches(me.role, needs)) return <Outlet />
+  return (
+    <>
+      <h1>{t('role.title')}</h1>
+      <Alert
+        type="info"
+        showIcon
+        data-testid="role-needed"
+        title={t('role.needed', { needs: w('role', needs), have: w('role', me.role) })}
+      />
+    </>
+  )
+}
 
 /** The frame of every page: who is there, where one can go. Without a login it leads to it. */
 export function Frame() {
@@ -159,7 +185,7 @@ function Framed() {
       )}
       <main id="main" tabIndex={-1}>
         <Suspense fallback={<Skeleton active paragraph={{ rows: 10 }} />}>
-          <Outlet />
+          <Page path={where.pathname} />
         </Suspense>
       </main>
     </div>

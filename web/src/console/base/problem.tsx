@@ -2,17 +2,23 @@ import { Alert, Button } from 'antd'
 import { useText } from '../text'
 import { CallError } from './call'
 
+const detailOf = (p: { detail: string } | null): string => p?.detail ?? ''
+
 /**
  * Says what went wrong: title and detail as the server told them, each finding, and the page of the problem's type. After a lost answer to an
  * act nobody knows whether it was done, and this says so.
  */
 export function ProblemBox({ error, retry, acting }: { error: unknown; retry?: (() => void) | undefined; acting?: boolean }) {
-  const { t } = useText()
+  const { t, w, lang } = useText()
   if (!error) return null
   const r = error instanceof CallError ? error.result : null
   const p = r?.kind === 'problem' ? r.problem : null
   const gone = r?.kind === 'lost'
-  const title = gone ? t('problem.lost') : (p?.title ?? t('problem.here'))
+  // The server speaks English: what kind of problem it is, is said in the language of the page where the page knows the kind.
+  const kind = lang === 'en' || !r || r.kind !== 'problem' ? undefined : w('problem', r.code)
+  const known = kind && r?.kind === 'problem' && kind !== r.code ? kind : undefined
+  const title = gone ? t('problem.lost') : (known ?? p?.title ?? t('problem.here'))
+  const findings = (p?.errors ?? []).filter(e => !e.detail || !detailOf(p).endsWith(e.detail))
   const detail = gone ? t(acting ? 'problem.unknown' : 'problem.unread') : (p?.detail ?? String(error))
   return (
     <Alert
@@ -25,9 +31,9 @@ export function ProblemBox({ error, retry, acting }: { error: unknown; retry?: (
       description={
         <>
           <p className="pre">{detail}</p>
-          {p?.errors && p.errors.length > 0 && (
+          {findings.length > 0 && (
             <ul>
-              {p.errors.map(e => (
+              {findings.map(e => (
                 <li key={`${e.pointer} ${e.detail}`}>
                   <code>{e.pointer}</code> {e.detail}
                 </li>

@@ -10,7 +10,6 @@ import { ListGrid, useFilters } from '../base/list'
 import { Card, Facts, Head, Money } from '../base/parts'
 import { ProblemBox } from '../base/problem'
 import { hand } from '../base/save'
-import { useMay } from '../base/session'
 import { compare, type Found, type Statement, type Sums } from '../statement/compare'
 import { readStatement, Unreadable } from '../statement/read'
 import { type Speech, useText } from '../text'
@@ -23,7 +22,6 @@ type Run = { state: 'none' } | { state: 'running'; done: number; of: number } | 
 /** A provider's statement, held against what we learned of its money. */
 export default function Statements() {
   const { t } = useText()
-  const may = useMay()('operator')
   const ask = useConfirm()
   const cache = useQueryClient()
   const [filters, set] = useFilters(spec)
@@ -34,7 +32,6 @@ export default function Statements() {
   const [error, setError] = useState<unknown>(null)
   const stop = useRef(new AbortController())
   useEffect(() => () => stop.current.abort(), [])
-  if (!may) return <Refused />
   const badDay = day !== '' && !isDay(day)
   const start = async () => {
     if (!file) return
@@ -131,16 +128,6 @@ export default function Statements() {
         <Progress percent={Math.round((100 * run.done) / Math.max(1, run.of))} aria-label={t('exports.progress')} />
       )}
       {run.state === 'done' && <Told run={run} />}
-    </>
-  )
-}
-
-function Refused() {
-  const { t } = useText()
-  return (
-    <>
-      <Head title={t('nav.statements')} note={t('statements.note')} />
-      <Alert type="info" showIcon title={t('statements.role')} />
     </>
   )
 }

@@ -55,7 +55,6 @@ export const en = {
   'effect.client.delete': 'The system is taken away for good, with everything it was granted.',
   'effect.clients.keys': 'All systems get ID tokens signed with new keys after ten seconds. The old keys are shown two days more.',
   'statements.note': 'Hold what a payment provider says it moved against what we know.',
-  'statements.role': 'Comparing statements needs the role operator.',
   'statements.file': 'The statement',
   'statements.file.hint':
     'CSV with a header or one JSON object a line: type, ref, payment, refund, amount (minor units), currency, state, at. The file stays in this browser; its lines are sent to be compared.',
@@ -118,4 +117,14 @@ export const en = {
   'statement.do.other-state':
     'Compare again and learn from it. If it stays, ask the provider in writing which is right before anything is given back.',
   'statement.do.duplicate': 'Have the provider take the second line back, and see that the account was not debited twice.',
+  'problem.not-found': 'not found',
+  'problem.conflict': 'there already',
+  'problem.illegal-transition': 'not possible in this state',
+  'problem.stock-in-use': 'units in use',
+  'problem.version-mismatch': 'changed by somebody else meanwhile',
+  'problem.refund-too-large': 'more than was paid',
+  'problem.internal': 'an error of ours',
+  'problem.request-timeout': 'too slow',
+  'role.title': 'Not for your role',
+  'role.needed': 'This page needs the role “{needs}”; yours is “{have}”.',
 } as const

@@ -55,7 +55,6 @@ export const zh: Record<keyof typeof en, string> = {
   'effect.client.delete': '该系统及其获得的一切授权将永久删除。',
   'effect.clients.keys': '十秒后，所有系统的 ID 令牌改用新密钥签名。旧密钥再公布两天。',
   'statements.note': '将支付渠道所称的资金变动与我们的记录核对。',
-  'statements.role': '核对对账单需要“运营”角色。',
   'statements.file': '对账单文件',
   'statements.file.hint':
     '带表头的 CSV，或每行一个 JSON 对象：type、ref、payment、refund、amount（最小货币单位）、currency、state、at。文件留在此浏览器中，只发送各行用于核对。',
@@ -113,4 +112,14 @@ export const zh: Record<keyof typeof en, string> = {
   'statement.do.other-amount': '与银行账户核对。收款金额有误属于支付问题单；对账单有误由渠道更正。',
   'statement.do.other-state': '选择“据此更新”再次核对；若仍不同，先书面询问渠道孰对孰错，再决定是否退款。',
   'statement.do.duplicate': '要求渠道撤销重复的一行，并确认账户未被扣款两次。',
+  'problem.not-found': '未找到',
+  'problem.conflict': '已存在',
+  'problem.illegal-transition': '当前状态不允许',
+  'problem.stock-in-use': '库存已被占用',
+  'problem.version-mismatch': '已被他人修改',
+  'problem.refund-too-large': '超过已付金额',
+  'problem.internal': '系统错误',
+  'problem.request-timeout': '请求超时',
+  'role.title': '您的角色无权访问',
+  'role.needed': '此页面需要“{needs}”角色，您的角色是“{have}”。',
 }
