@@ -105,7 +105,7 @@ func (l lined) Attempt(ctx context.Context, r stock.Request) stock.Answer {
 	begin := time.Now()
 	a := l.attempts.Attempt(ctx, r)
 	l.lines.Decided(time.Since(begin))
-	if a.Attempt != nil && !a.Replayed {
+	if a.Attempt != nil && a.Attempt.Pass == r.Pass && (!a.Replayed || l.lines.Out(r.Pass)) { // a kill may have lost the word of its use
 		var units int64
 		if a.State == stock.Won {
 			units = r.Items[0].Quantity

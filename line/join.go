@@ -187,7 +187,7 @@ func (l *Lines) wait(out *Entry, b *book, s sight) {
 	}
 	ahead := b.ahead.before(b.placeOf(out.ID.Seq))
 	out.Position, out.Reach = ahead+1, s.reaches(ahead)
-	if out.Reach != Gone {
+	if out.Reach == InReach || out.Reach == Unlikely && s.budget() > 0 { // without a free unit it depends on who pays
 		out.Wait, out.Error = b.flow.estimate(s.now, s.doc.StartsAt, ahead, s.planned())
 	}
 }
@@ -206,9 +206,12 @@ func (s sight) holds() Reach {
 	return Gone
 }
 
-// poll is when to look again: soon when the turn is near, and often enough to be seen.
+// poll is when to look again: soon when the turn is near, and often enough to be seen. 0 is never: the entry has ended.
 func (l *Lines) poll(e *Entry, s sight) time.Duration {
 	most := max(s.rules.Away/3, time.Second)
+	if e.Ended() {
+		return 0
+	}
 	if e.State != waiting.String() || e.Wait < 0 {
 		return most
 	}

@@ -236,7 +236,12 @@ func (l *Lines) Used(number uint64, units int64) {
 }
 
 // Left says whether the pass of an entry was given back: its user has left, as far as this process knows.
-func (l *Lines) Left(number uint64) bool {
+func (l *Lines) Left(number uint64) bool { return l.is(number, bit(left)) }
+
+// Out says whether a pass counts as not used yet, as far as this process knows.
+func (l *Lines) Out(number uint64) bool { return l.is(number, bit(called, passed)) }
+
+func (l *Lines) is(number uint64, states uint8) bool {
 	id := idOf(number)
 	b := l.of(id)
 	if b == nil {
@@ -244,7 +249,7 @@ func (l *Lines) Left(number uint64) bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return id.Seq > 0 && int(id.Seq) <= len(b.entries) && b.entries[id.Seq-1].state == left
+	return id.Seq > 0 && int(id.Seq) <= len(b.entries) && bit(b.entries[id.Seq-1].state)&states != 0
 }
 
 // Draws returns what may be published of a sale's draws now, in the order of its items. Errors: not-found, and no-line where the

@@ -157,6 +157,8 @@ func testPasses(t *testing.T, e engine) {
 	w.rounds(w.Lines, 10)
 	if got := w.looks(w.Lines, name(2), ids[2]); got.State != "waiting" || got.Position != 1 {
 		t.Fatalf("three passes for two units: %s", got.State)
+	} else if got.Wait >= 0 || got.Error >= 0 || got.Poll <= 0 {
+		t.Errorf("no unit is free for the next, and he is told to wait %v ± %v", got.Wait, got.Error)
 	}
 	w.clk.Advance(20 * time.Second)
 	w.shop.sell(1)
@@ -164,6 +166,8 @@ func testPasses(t *testing.T, e engine) {
 	w.background.Wait()
 	if got := w.looks(w.Lines, name(0), ids[0]); got.State != "used" || got.Pass != "" {
 		t.Errorf("after its use: %s", got.State)
+	} else if got.Poll != 0 {
+		t.Errorf("an entry that has ended is to be looked at again in %v", got.Poll)
 	}
 	w.clk.Advance(10 * time.Second)
 	w.rounds(w.Lines, 10)
@@ -539,4 +543,25 @@ func (l *Lines) ours() bool {
 		}
 	}
 	return false
+}
+
+// Out is about passes that are not used yet, in the eyes of the line.
+func TestOut(t *testing.T) {
+	t.Parallel()
+	w := setup(t, onSQLite(), newShop(2, driver.AdmitLine, &driver.LineRules{AwaySeconds: 7200}))
+	id := w.joins(w.Lines, name(0)).ID
+	if w.Out(id.Number()) || w.Out(ID{id.Line, 99}.Number()) || w.Out(ID{7, 1}.Number()) {
+		t.Error("a pass that nobody got counts")
+	}
+	w.clk.Advance(time.Hour)
+	w.rounds(w.Lines, 10)
+	w.looks(w.Lines, name(0), id)
+	if !w.Out(id.Number()) {
+		t.Error("a pass that was collected does not count")
+	}
+	w.Used(id.Number(), 1)
+	w.background.Wait()
+	if w.Out(id.Number()) {
+		t.Error("a used pass counts")
+	}
 }

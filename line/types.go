@@ -51,6 +51,11 @@ func idOf(number uint64) ID { return ID{int64(number >> seqBits), number & (1<<s
 
 func (i ID) String() string { return fmt.Sprintf("%d-%d", i.Line, i.Seq) }
 
+// Ended says that nothing will become of the entry any more: who wants to buy joins again.
+func (e *Entry) Ended() bool {
+	return e.State == used.String() || e.State == expired.String() || e.State == left.String()
+}
+
 // ParseID reads what String wrote, and nothing else.
 func ParseID(text string) (ID, bool) {
 	a, b, _ := strings.Cut(text, "-")
@@ -88,7 +93,7 @@ type Entry struct {
 	// Pass admits one attempt until Expires, from the start of the sale on.
 	Pass    string
 	Expires time.Time
-	// Poll is when to look again.
+	// Poll is when to look again; 0 when the entry has ended.
 	Poll time.Duration
 	// Entrant and Salt let the user of a draw find himself: Entrant is SHA-256 of Salt and his id, as the list has it.
 	Entrant, Salt string

@@ -65,7 +65,7 @@ type LineEntry struct {
 	JoinedAt  time.Time  `json:"joinedAt"`
 	Pass      string     `json:"pass,omitempty" doc:"bearer for one attempt at this SKU"`
 	ExpiresAt *time.Time `json:"passExpiresAt,omitempty"`
-	Poll      float64    `json:"pollAfterSeconds" doc:"look again after this; who is silent much longer is passed over and keeps his place"`
+	Poll      float64    `json:"pollAfterSeconds,omitempty" doc:"look again after this; who is silent much longer is passed over and keeps his place. Left out when the entry has ended"`
 	Entrant   string     `json:"entrant,omitempty" doc:"SHA-256 of salt and user id: how the list of the draw has you"`
 	Salt      string     `json:"salt,omitempty" doc:"hex"`
 }
@@ -227,7 +227,9 @@ func (s *surface) lineEntry(open *streams, w http.ResponseWriter, r *http.Reques
 	h := w.Header()
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", "private, no-cache")
-	h.Set("Retry-After", strconv.Itoa(max(int(e.Poll/time.Second), 1)))
+	if e.Poll > 0 {
+		h.Set("Retry-After", strconv.Itoa(max(int(e.Poll/time.Second), 1)))
+	}
 	if r.Header.Get("If-None-Match") == tag {
 		w.WriteHeader(http.StatusNotModified)
 		return
@@ -249,7 +251,7 @@ func (s *surface) watchEntry(w http.ResponseWriter, r *http.Request, e line.Entr
 		if body, event := entryEvent(e); body != shown {
 			shown, text = body, event
 		}
-		if st.write(text) != nil || ended(e) || !s.pause(r, e) {
+		if st.write(text) != nil || e.Ended() || !s.pause(r, e) {
 			return
 		}
 		var err error
@@ -266,7 +268,6 @@ func entryEvent(e line.Entry) (body string, event []byte) {
 }
 
 // ended says that nothing more will become of an entry.
-func ended(e line.Entry) bool { return e.State == "used" || e.State == "expired" || e.State == "left" }
 
 // pause waits for a change of the line, at least a second and no longer than until the next sign of life.
 func (s *surface) pause(r *http.Request, e line.Entry) bool {

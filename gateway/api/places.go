@@ -41,7 +41,7 @@ func (p places) changed(ctx context.Context, st *stream) error {
 		if err != nil {
 			continue
 		}
-		if p.shown[at] = was; ended(e) {
+		if p.shown[at] = was; e.Ended() {
 			delete(p.shown, at)
 		}
 		body, event := entryEvent(e)
@@ -51,7 +51,7 @@ func (p places) changed(ctx context.Context, st *stream) error {
 		if err := st.write(event); err != nil {
 			return err
 		}
-		if !ended(e) {
+		if !e.Ended() {
 			p.shown[at] = body
 		}
 	}

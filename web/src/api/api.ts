@@ -458,8 +458,8 @@ export interface LineEntry {
   /** bearer for one attempt at this SKU */
   pass?: string
   passExpiresAt?: string
-  /** look again after this; who is silent much longer is passed over and keeps his place */
-  pollAfterSeconds: number
+  /** look again after this; who is silent much longer is passed over and keeps his place. Left out when the entry has ended */
+  pollAfterSeconds?: number
   /** 1 is the next; only while waiting. Who is silent is not counted */
   position?: number
   reach?: "in-reach" | "unlikely" | "gone"
@@ -1131,7 +1131,7 @@ export interface SecondFactor {
 }
 
 export interface SheddingView {
-  capacity: number
+  capacity: string
   floor: number
   inFlight: number
   limit: number
