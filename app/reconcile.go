@@ -8,14 +8,14 @@ import (
 	"penstock/stock/driver"
 )
 
-// gateLag is more than the pause in which a gate reads what other processes committed.
+// gateLag is more than the pause in which a gate reads what other processes committed, or hears of a commit of its own.
 const gateLag = 1500 * time.Millisecond
 
 // reconciler compares what the rooms of this process have written down.
 func (a *App) reconciler() *reconcile.Reconciler {
 	d := reconcile.Deps{
 		Stock: a.stock, Gate: a.gate, Orders: a.orders, Rows: a.rows, Clock: a.opt.Clock, Backlog: a.backlog,
-		Letters: a.bus.DeadLetters(), Group: orderGroup,
+		Letters: a.bus.DeadLetters(), Group: orderGroup, GateLag: gateLag,
 	}
 	if a.payments != nil {
 		d.Payments = a.payments.Export
@@ -24,7 +24,7 @@ func (a *App) reconciler() *reconcile.Reconciler {
 		d.Balances = a.balances.Export
 	}
 	if a.stockDB.shared != nil { // elsewhere they are made from the claims at each start
-		d.Taken, d.GateLag = a.taken, gateLag
+		d.Taken = a.taken
 		d.Recount = func(ctx context.Context, ref driver.TakenRef) error {
 			_, _, err := a.stockDB.shared.Recount(ctx, ref)
 			return err

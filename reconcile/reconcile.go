@@ -84,7 +84,7 @@ type Deps struct {
 	Group    string
 	Payments Export
 	Balances Export
-	// GateLag is how far the gate may be behind the stock rows where other processes write them.
+	// GateLag is how far the gate may be behind the stock rows; 0 means that they stand still while they are compared.
 	GateLag time.Duration
 	// Taken reads allowances, answer by answer; nil where they are made anew from the claims at each start.
 	Taken func(ctx context.Context, refs []driver.TakenRef) ([]int64, error)
