@@ -32,7 +32,7 @@ type Harness struct {
 }
 
 // patience bounds every wait of the suite; nothing in it needs nearly as long.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // Run checks a driver and a store against the contract. fresh makes a new engine for each test.
 func Run(t *testing.T, fresh func(t *testing.T) Harness) {
