@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"penstock/config"
 	"penstock/engine/redis"
 	"penstock/limit/redislimit"
 )
@@ -17,9 +18,9 @@ func (a *App) startLimits(ctx context.Context) (func(context.Context) error, err
 		return nil, err
 	}
 	// Counters that are away do not keep a sale from starting.
-	client, err := redis.Open(ctx, cfg, redis.Options{Logger: a.log, Late: true, Commands: redislimit.Commands()})
+	client, err := redis.Open(ctx, cfg, redis.Options{Logger: a.log, Late: true, Prefix: redislimit.Prefix, Commands: redislimit.Commands()})
 	if err != nil {
-		return nil, err
+		return nil, &EngineError{"limits.shared", config.Masked(a.cfg.Limits.Shared), err}
 	}
 	shared, err := redislimit.New(client, redislimit.Options{Clock: a.opt.Clock, Logger: a.log})
 	if err == nil {

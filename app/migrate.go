@@ -37,13 +37,13 @@ type moved struct {
 
 // Migrate copies the embedded engines of a data directory into the empty databases that cfg names: the stock with its ledger,
 // the orders with their events, the balances, the payments, the lines of the bank, the transactions across services, the dead letters,
-// the third-party apps, the webhooks, the logins of the back office. Every number and id stays the same, and each part is read back and
+// the third-party apps, the webhooks, the logins of the back office, the lines. Every number and id stays the same, and each part is read back and
 // compared. No process may run on the directory or on the databases meanwhile. The source is only read, and marked, so that nobody
 // sells from it again. Broken off before the payments were reached, it may be repeated as it is. say is told how
 // far each part is; total 0 means that it is not known.
 //
-// Messages that the orders have not got yet are not copied: they are in the stock's journal, which the orders read from its
-// beginning again and have the effect once.
+// What the orders have not got yet of the stock is in its journal, which they read from its beginning again and have the effect
+// once. Messages that orders and payments have published are not copied: while some reader has not got one of them, nothing is moved.
 func Migrate(ctx context.Context, from string, cfg config.Config, o Options, say func(part string, done, total uint64)) (err error) {
 	for key, url := range map[string]string{"stock": cfg.Stock, "orders": cfg.OrdersEngine()} {
 		if url == "sqlite:" {
@@ -74,6 +74,11 @@ func Migrate(ctx context.Context, from string, cfg config.Config, o Options, say
 		return err
 	}
 	m := migration{source: source, target: target, say: say}
+	if mark == nil {
+		if err = m.drained(ctx); err != nil {
+			return err
+		}
+	}
 	if err = m.reach(ctx); err != nil { // nothing is marked for a target that cannot be used
 		return err
 	}
@@ -87,7 +92,7 @@ func Migrate(ctx context.Context, from string, cfg config.Config, o Options, say
 		name string
 		move func(context.Context) error
 	}{{"stock", m.stock}, {"orders", m.orders}, {"dead-letters", m.letters}, {"balances", m.balances}, {"transfers", m.transfers}, {"transactions", m.transactions},
-		{"apps", m.apps}, {"webhooks", m.hooks}, {"logins", m.people}, {"payments", m.payments}} {
+		{"apps", m.apps}, {"webhooks", m.hooks}, {"logins", m.people}, {"lines", m.lines}, {"payments", m.payments}} {
 		if slices.Contains(mark.Parts, part.name) {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 
 	"penstock/engine/sqldb"
 	"penstock/identity"
+	"penstock/line"
 	"penstock/partner"
 	"penstock/webhook"
 )
@@ -45,6 +46,11 @@ func (m *migration) people(ctx context.Context) error {
 		file: "identity.db", key: "identity.key", configured: m.target.cfg.Identity.Key, from: m.source.sqliteIdentity, to: m.target.mysqlIdentity,
 		tables: identity.Tables(), sealed: []string{"identity_users WHERE length(totp)>0", "identity_oidc_keys"},
 	})
+}
+
+// lines moves who stands in which place of which line, and the draws with their secrets.
+func (m *migration) lines(ctx context.Context) error {
+	return m.room(ctx, room{file: "line.db", from: m.source.sqliteLines, to: m.target.mysqlLines, tables: line.Tables()})
 }
 
 func (m *migration) room(ctx context.Context, r room) error {

@@ -16,9 +16,10 @@ func newMigrate(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "migrate --from DIR --config F",
 		Short: "move an embedded data directory to the databases of a configuration",
-		Long: "Copy stock, ledger, orders, balances, payments, bank lines, transactions, dead letters, apps, webhooks and back-office logins of a data\n" +
-			"directory into the empty databases that the configuration names,\n" +
-			"read everything back and compare it. Stop the server first: nobody may sell meanwhile. Afterwards the directory is marked and is\n" +
+		Long: "Copy stock, ledger, orders, balances, payments, bank lines, transactions, dead letters, apps, webhooks, back-office logins and lines of a\n" +
+			"data directory into the empty databases that the configuration names,\n" +
+			"read everything back and compare it. Stop the server first: nobody may sell meanwhile. While messages of orders or payments wait\n" +
+			"for their readers it refuses. Afterwards the directory is marked and is\n" +
 			"not sold from again; start with the new configuration. Copy the directory's keys.json to where keys.file says, so that tokens\n" +
 			"stay good. Broken off, it may be repeated.",
 		Args: args(),

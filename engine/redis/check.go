@@ -85,11 +85,11 @@ func clusterWhole(ctx context.Context, r rueidis.Client) error {
 	return nil
 }
 
-// probes are harmless calls; $s and $h are a string and a hash that expire within a second.
+// probes are harmless calls; $s, $h and $z are a string, a hash and a sorted set that expire within a second.
 var probes = map[string]string{
 	"EVAL": "return~1 0", "EVALSHA": "0000000000000000000000000000000000000000 0", "GET": "$s", "SET": "$s 1 PX 1000", "DEL": "$s",
-	"UNLINK": "$s", "EXISTS": "$s", "MGET": "$s", "INCR": "$n", "PEXPIRE": "$s 1000", "PTTL": "$s", "HSET": "$h f v", "HGET": "$h f",
-	"HMGET": "$h f", "HDEL": "$h f", "HINCRBY": "$h n 1", "HGETALL": "$h", "TIME": "", "PUBLISH": "$c check",
+	"UNLINK": "$s", "EXISTS": "$s", "TYPE": "$s", "MGET": "$s", "INCR": "$n", "PEXPIRE": "$s 1000", "PTTL": "$s", "HSET": "$h f v", "HGET": "$h f",
+	"HMGET": "$h f", "HDEL": "$h f", "HINCRBY": "$h n 1", "HGETALL": "$h", "ZADD": "$z 1 m", "ZREM": "$z m", "ZREMRANGEBYSCORE": "$z 0 0", "ZCARD": "$z", "TIME": "", "PUBLISH": "$c check",
 }
 
 // try runs a command once. A command without a probe is only looked up.
@@ -125,6 +125,8 @@ func expire(ctx context.Context, r rueidis.Client, name, prefix string) error {
 	switch name {
 	case "HSET", "HINCRBY":
 		return r.Do(ctx, r.B().Pexpire().Key(prefix+"{check}:h").Milliseconds(1000).Build()).Error()
+	case "ZADD":
+		return r.Do(ctx, r.B().Pexpire().Key(prefix+"{check}:z").Milliseconds(1000).Build()).Error()
 	case "INCR":
 		return r.Do(ctx, r.B().Pexpire().Key(prefix+"{check}:n").Milliseconds(1000).Build()).Error()
 	}

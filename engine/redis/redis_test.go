@@ -209,6 +209,37 @@ func TestPrimaryMoves(t *testing.T) {
 	within(t, 60*time.Second, "writes reach the new primary", func() bool { return set("2") == nil })
 }
 
+// When Sentinel makes the standby the primary, writes follow by themselves, and stay there when the old primary is back as its replica.
+// A Sentinel in the URL in place of the servers is named.
+func TestSentinelFailover(t *testing.T) {
+	t.Parallel()
+	a := engines.Redis(t)
+	b := engines.RedisReplica(t, a)
+	sentinel := engines.Sentinel(t, a)
+	c, err := open(t, a.URL()+"?replica="+b.Addr(), redis.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Redis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func() bool { return r.Do(context.Background(), r.B().Set().Key("k").Value("v").Build()).Error() == nil }
+	a.Kill(t)
+	within(t, 60*time.Second, "writes reach the new primary", set)
+	a.Start(t)
+	within(t, 60*time.Second, "the old primary is a replica", func() bool {
+		_, err := open(t, a.URL(), redis.Options{})
+		return err != nil && strings.Contains(err.Error(), "is a replica")
+	})
+	within(t, 60*time.Second, "writes go on", set)
+	for _, url := range []string{sentinel.URL(), sentinel.URL() + "?replica=" + b.Addr()} {
+		if _, err = open(t, strings.Replace(url, b.Addr(), sentinel.Addr(), 1), redis.Options{Late: true}); err == nil || !strings.Contains(err.Error(), "is it a Sentinel?") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
 func tell(t *testing.T, s *engines.Server, args ...string) {
 	t.Helper()
 	direct, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr()}, DisableCache: true, ForceSingleClient: true})

@@ -38,6 +38,18 @@ func RedisReplica(t testing.TB, primary *Server, args ...string) *Server {
 	return s
 }
 
+// Sentinel starts one that watches a primary with a replica, and returns when it knows both. It makes the replica the primary when
+// the primary is dead for a second, and the primary a replica when it is back.
+func Sentinel(t testing.TB, primary *Server) *Server {
+	t.Helper()
+	spec, err := launch.Sentinel(t.TempDir(), ports(t, 1)[0], primary.spec)
+	Installed(t, err)
+	s := begin(t, spec)
+	s.wait(t)
+	until(t, func(ctx context.Context) error { return launch.SentinelSees(ctx, s.Addr()) })
+	return s
+}
+
 // RedisCluster starts three primaries that share the slots, and returns when each of them sees the cluster as whole. A node
 // that is killed is noticed after two seconds.
 func RedisCluster(t testing.TB) []*Server {

@@ -35,6 +35,9 @@ type Call struct {
 	Err   error
 }
 
+// Prefix begins the names of the keys where none is set.
+const Prefix = "penstock:limit:"
+
 // Options tunes a [Redis]. The zero value works.
 type Options struct {
 	Clock  clock.Clock
@@ -80,7 +83,7 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Prefix == "" {
-		o.Prefix = "penstock:limit:"
+		o.Prefix = Prefix
 	}
 	if o.OnCall == nil {
 		o.OnCall = func(Call) {}

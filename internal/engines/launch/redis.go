@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -31,6 +33,24 @@ func Redis(dir string, port int, args ...string) (Spec, error) {
 			"--appendfsync", "everysec", "--save", "", "--repl-diskless-sync-delay", "0", "--set-proc-title", "no"}, args...),
 		Ready: func(ctx context.Context, pid int) error { return redisReady(ctx, Loopback(port), pid) },
 	}, nil
+}
+
+// Sentinel is a process that watches a primary, alone decides after a second that it is dead, and makes one of its replicas the primary.
+func Sentinel(dir string, port int, primary Spec) (Spec, error) {
+	s, err := Redis(dir, port)
+	if err != nil {
+		return s, err
+	}
+	file := filepath.Join(dir, "sentinel.conf")
+	text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor shop 127.0.0.1 %d 1\nsentinel down-after-milliseconds shop 1000\n"+
+		"sentinel failover-timeout shop 5000\n", port, dir, primary.Port)
+	s.Args = []string{file, "--sentinel"}
+	return s, os.WriteFile(file, []byte(text), 0o600)
+}
+
+// SentinelSees returns nil once a Sentinel knows the primary and a replica of it.
+func SentinelSees(ctx context.Context, addr string) error {
+	return redisSays(ctx, addr, "INFO sentinel", "status=ok,address=127.0.0.1:", "slaves=1,")
 }
 
 // ReplicaOf are the args that make a Redis the replica of another.
@@ -84,10 +104,12 @@ func RedisClusterReady(ctx context.Context, addr string, nodes int) error {
 	return redisSays(ctx, addr, "CLUSTER INFO", "cluster_state:ok")
 }
 
-func redisSays(ctx context.Context, addr, command, want string) error {
+func redisSays(ctx context.Context, addr, command string, wants ...string) error {
 	answer, err := RedisCommand(ctx, addr, command)
-	if err == nil && !strings.Contains(answer, want) {
-		err = fmt.Errorf("%s at %s does not say %s", command, addr, want)
+	for _, want := range wants {
+		if err == nil && !strings.Contains(answer, want) {
+			err = fmt.Errorf("%s at %s does not say %s", command, addr, want)
+		}
 	}
 	return err
 }

@@ -210,5 +210,5 @@ func newScripts() scripts {
 
 // Commands returns what the gate and its scripts need the server to allow, for redis.Options.Commands.
 func Commands() []string {
-	return []string{"EVALSHA", "EVAL", "GET", "SET", "DEL", "HGET", "HMGET", "HSET", "HGETALL", "EXISTS", "PEXPIRE", "TIME"}
+	return []string{"EVALSHA", "EVAL", "GET", "SET", "DEL", "HGET", "HMGET", "HSET", "HGETALL", "EXISTS", "TYPE", "PEXPIRE", "TIME"}
 }
