@@ -42,3 +42,34 @@ func TestGateFollowsADatabaseThatLostCommits(t *testing.T) {
 		t.Errorf("a commit after the restore is not followed: version %d", got)
 	}
 }
+
+// A database whose every snapshot was begun before the last commits has lost nothing: each has what memory had at the one before.
+func TestGateKeepsWhatASnapshotIsTooEarlyFor(t *testing.T) {
+	t.Parallel()
+	m := gate.New(0)
+	row := func(version int64) driver.Stock {
+		return driver.Stock{Sale: "s", SKU: "a", Offered: 100, Available: 100 - version, Held: version, Version: version}
+	}
+	doc := func(version int64) driver.Sale { return driver.Sale{ID: "s", Version: version} }
+	db := &restored{}
+	sync := gate.NewResync(m, db, gate.ResyncOptions{})
+	for version := int64(10); version < 60; version += 10 {
+		db.snap = driver.Snapshot{Stock: []driver.Stock{row(version)}, Sales: []driver.Sale{doc(version)}}
+		m.Observe(stock.Committed{Stock: []driver.Stock{row(version + 10)}, Sales: []driver.Sale{doc(version + 10)}})
+		if _, err := sync.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, sale := m.Level("s", "a").Version, m.Sale("s").Version; got != version+10 || sale != version+10 {
+			t.Errorf("after a snapshot of version %d memory has %d and the sale %d, want %d", version, got, sale, version+10)
+		}
+	}
+	db.snap.Stock[0].Version = 59
+	for range 2 {
+		if _, err := sync.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := m.Level("s", "a").Version; got != 59 {
+		t.Errorf("the last commit was lost, and memory has version %d", got)
+	}
+}

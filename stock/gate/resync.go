@@ -40,8 +40,9 @@ type Resync struct {
 	opt    ResyncOptions
 
 	one sync.Mutex // held while a snapshot is read
-	// behind are rows (and sales, without a SKU) that the snapshot before had in an older version than memory. Guarded by one.
-	behind map[driver.StockRef]bool
+	// behind are rows (and sales, without a SKU) that the snapshot before had in an older version than memory, with memory's version
+	// after it. Guarded by one.
+	behind map[driver.StockRef]int64
 
 	life sync.Mutex
 	stop context.CancelFunc
@@ -88,32 +89,33 @@ func (r *Resync) Once(ctx context.Context) (*driver.Snapshot, error) {
 	return snap, nil
 }
 
-// older takes over what is older in the database than in memory, when two snapshots in a row say so: the second was begun after
-// memory had its version, so the database has lost commits (a failover, a restore). One snapshot proves nothing, it may have been
-// begun before a commit that memory was told of.
+// older takes over what is older in the database than memory was before the snapshot was begun: the database has lost commits (a
+// failover, a restore). One snapshot proves nothing, it may have been begun before a commit that memory was told of; the next one
+// must have that commit, whatever was committed since.
 func (r *Resync) older(snap *driver.Snapshot) {
-	behind := map[driver.StockRef]bool{}
+	behind := map[driver.StockRef]int64{}
+	lost := func(ref driver.StockRef, memory, database int64) bool {
+		if memory <= database {
+			return false
+		}
+		if before, ok := r.behind[ref]; ok && database < before {
+			return true
+		}
+		behind[ref] = memory
+		return false
+	}
 	for i := range snap.Stock {
 		row := &snap.Stock[i]
 		ref := driver.StockRef{Sale: row.Sale, SKU: row.SKU}
-		if have := r.memory.Level(ref.Sale, ref.SKU); have == nil || have.Version <= row.Version {
-			continue
-		}
-		if behind[ref] = true; r.behind[ref] {
+		if have := r.memory.Level(ref.Sale, ref.SKU); have != nil && lost(ref, have.Version, row.Version) {
 			r.opt.Logger.Error("the stock database has lost commits; the gate follows it", "sale", row.Sale, "sku", row.SKU)
 			r.memory.replace(row, nil)
-			delete(behind, ref)
 		}
 	}
 	for i := range snap.Sales {
 		doc := &snap.Sales[i]
-		ref := driver.StockRef{Sale: doc.ID}
-		if have := r.memory.Sale(doc.ID); have == nil || have.Version <= doc.Version {
-			continue
-		}
-		if behind[ref] = true; r.behind[ref] {
+		if have := r.memory.Sale(doc.ID); have != nil && lost(driver.StockRef{Sale: doc.ID}, have.Version, doc.Version) {
 			r.memory.replace(nil, doc)
-			delete(behind, ref)
 		}
 	}
 	r.behind = behind
