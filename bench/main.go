@@ -48,7 +48,7 @@ type options struct {
 	claims int
 	keep   bool
 	parts  map[string]bool
-	// profile is the directory for CPU profiles of the servers during the wins of the last round; "" takes none.
+	// profile is the directory for profiles of the servers during the last round; "" takes none.
 	profile string
 }
 
@@ -62,7 +62,7 @@ func main() {
 	flag.IntVar(&o.conns, "connections", 256, "connections of the load generator")
 	flag.IntVar(&o.claims, "claims", 1_000_000, "claims for the figures of memory and start-up")
 	flag.BoolVar(&o.keep, "keep", false, "keep the data directory")
-	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of the servers during the last round's wins to this directory (the rates of that round suffer)")
+	flag.StringVar(&o.profile, "profile", "", "write profiles of processor time and allocations of the servers during the last round's wins and refusals to this directory (the figures of that round suffer)")
 	flag.Parse()
 	err := o.choose(*only)
 	switch {

@@ -160,9 +160,9 @@ func (s *server) rss() (int64, error) {
 	return 0, errors.New("no VmRSS in /proc")
 }
 
-// profile writes a CPU profile of the server over the given time to a file.
-func (s *server) profile(name string, length time.Duration) error {
-	resp, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.Probe, max(1, int(length.Seconds()))))
+// profile writes what the server spent over the given time to a file: kind "profile" is processor time, "allocs" memory.
+func (s *server) profile(kind, name string, length time.Duration) error {
+	resp, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/%s?seconds=%d", s.Probe, kind, max(1, int(length.Seconds()))))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"penstock/auth"
@@ -77,7 +78,7 @@ func (s *site) sellOut() error {
 // wins runs the wins, with the order writer beside them, and then lets it finish.
 func (s *site) wins() error {
 	b := s.b
-	profiled := s.profile()
+	profiled := s.profile("wins")
 	used := s.watch()
 	t, err := b.attempts(contest{figure: s.name + " wins", addrs: s.addrs(), sale: saleOpen, status: http.StatusCreated, others: doubts})
 	if err = errors.Join(err, <-profiled); err != nil {
@@ -119,9 +120,10 @@ func (s *site) refusals() error {
 	if s.database != "" {
 		c.warm = 2 * time.Second
 	}
+	profiled := s.profile("refusals")
 	used := s.watch()
 	t, err := s.b.attempts(c)
-	if err == nil {
+	if err = errors.Join(err, <-profiled); err == nil {
 		used.add(&s.b.f, s.name, "refusal", t.total)
 		s.b.f.add(s.name+" refusals", perSecond, t.rate()).note = fmt.Sprintf("%d bytes out%s", t.body, t.doubtful())
 	}
@@ -131,23 +133,23 @@ func (s *site) refusals() error {
 // doubts are the answers that are neither a win nor a refusal: not yet known, shed.
 var doubts = []int{http.StatusAccepted, http.StatusTooManyRequests, http.StatusServiceUnavailable}
 
-// profile takes CPU profiles of all processes in the last round, if wanted.
-func (s *site) profile() <-chan error {
+// profile takes profiles of all processes in the last round, if wanted.
+func (s *site) profile(answer string) <-chan error {
 	done := make(chan error, 1)
 	if s.b.o.profile == "" || !s.b.last {
 		done <- nil
 		return done
 	}
 	go func() {
-		each := make(chan error)
+		var wg sync.WaitGroup
+		all := make([]error, 2*len(s.servers))
 		for i, server := range s.servers {
-			name := fmt.Sprintf("%s-%d.pprof", strings.ReplaceAll(s.name, " ", "-"), i+1)
-			go func() { each <- server.profile(filepath.Join(s.b.o.profile, name), s.b.o.slice) }()
+			for j, kind := range []string{"profile", "allocs"} {
+				name := fmt.Sprintf("%s-%d-%s-%s.pprof", strings.ReplaceAll(s.name, " ", "-"), i+1, answer, kind)
+				wg.Go(func() { all[2*i+j] = server.profile(kind, filepath.Join(s.b.o.profile, name), s.b.o.slice) })
+			}
 		}
-		var all []error
-		for range s.servers {
-			all = append(all, <-each)
-		}
+		wg.Wait()
 		done <- errors.Join(all...)
 	}()
 	return done
