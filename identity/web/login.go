@@ -80,6 +80,9 @@ func (w *Web) login(rw http.ResponseWriter, r *http.Request) {
 	}
 	back := LocalPath(r.PostForm.Get("return"))
 	l, err := w.try(r)
+	if err != nil && errors.Is(r.Context().Err(), context.Canceled) {
+		return // the browser has left: nobody hears an answer, and nothing is wrong here
+	}
 	if err != nil {
 		w.ask(rw, r, back, err)
 		return
