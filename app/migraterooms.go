@@ -44,7 +44,7 @@ func (m *migration) hooks(ctx context.Context) error {
 func (m *migration) people(ctx context.Context) error {
 	return m.room(ctx, room{
 		file: "identity.db", key: "identity.key", configured: m.target.cfg.Identity.Key, from: m.source.sqliteIdentity, to: m.target.mysqlIdentity,
-		tables: identity.Tables(), sealed: []string{"identity_users WHERE length(totp)>0", "identity_oidc_keys"},
+		tables: identity.Tables(), sealed: []string{"identity_users WHERE length(totp)>0", "identity_enrolments", "identity_oidc_keys"},
 	})
 }
 

@@ -30,6 +30,7 @@ var every = map[string]func(t *testing.T, w *world){
 	"failed logins":  boundedTrail,
 	"own password":   ownPassword,
 	"own factor":     ownSecondFactor,
+	"begun factor":   begunSecondFactor,
 	"half a login":   halfLogins,
 	"turned away":    turnedAway,
 	"earned pause":   earnedPause,
@@ -363,31 +364,110 @@ func ownPassword(t *testing.T, w *world) {
 	}
 }
 
-// A user gives himself a second factor with his password, not with a session alone; he keeps the session he does it in, and the
-// next login asks for a code.
+// A user gives himself a second factor with his password, not with a session alone. It is in force after a code of it, not before: a
+// secret that was never confirmed changes nothing. He keeps the session he does it in, and the next login asks for a code.
 func ownSecondFactor(t *testing.T, w *world) {
 	l, other := w.in(from("192.0.2.1"), "alice"), w.in(from("192.0.2.2"), "alice")
 	who, err := w.Check(t.Context(), l.Cookie)
 	w.wants(err, "")
 	f := from("192.0.2.3")
-	_, err = w.OwnEnrol(t.Context(), f, who, "wrong wrong wrong")
-	w.wants(err, errs.Forbidden)
-	if w.in(from("192.0.2.4"), "alice").Pending {
-		t.Fatal("a wrong password has set a second factor")
+	code := func(e identity.Enrolment) string {
+		c, err := totp.GenerateCode(e.Secret, w.clock.Now())
+		w.wants(err, "")
+		return c
 	}
-	e, err := w.OwnEnrol(t.Context(), f, who, password)
+	off := func(what string) {
+		t.Helper()
+		if w.in(from("192.0.2.4"), "alice").Pending {
+			t.Fatalf("%s has set a second factor", what)
+		}
+		w.good(other.Cookie)
+	}
+	_, err = w.BeginOwnFactor(t.Context(), f, who, "wrong wrong wrong")
+	w.wants(err, errs.Forbidden)
+	w.wants(w.ConfirmOwnFactor(t.Context(), f, who, "123456"), errs.Conflict)
+	off("a wrong password")
+	first, err := w.BeginOwnFactor(t.Context(), f, who, password)
 	w.wants(err, "")
+	off("a secret without a code")
+	e, err := w.BeginOwnFactor(t.Context(), f, who, password)
+	w.wants(err, "")
+	for what, bad := range map[string]string{"a code of the secret before": code(first), "no code": "", "a recovery code": e.Recovery[0]} {
+		w.wants(w.ConfirmOwnFactor(t.Context(), f, who, bad), errs.Forbidden)
+		off(what)
+	}
+	spent := code(e)
+	w.wants(w.ConfirmOwnFactor(t.Context(), f, who, spent[:3]+" "+spent[3:]), "")
+	w.wants(w.ConfirmOwnFactor(t.Context(), f, who, spent), errs.Conflict)
 	w.good(l.Cookie)
 	w.over(other.Cookie)
+	if w.told("user.totp.begin") != 2 || w.told("user.totp") != 1 {
+		t.Errorf("the trail lacks something: %v", w.acts)
+	}
 	home := from("192.0.2.5")
 	next := w.in(home, "alice")
 	if !next.Pending {
 		t.Fatal("no second factor is asked for")
 	}
 	home.Session = next.Cookie
-	if _, err = w.Second(t.Context(), home, e.Recovery[0]); err != nil {
-		t.Errorf("a recovery code: %v", err)
+	_, err = w.Second(t.Context(), home, spent)
+	w.wants(err, errs.Unauthenticated)
+	_, err = w.Second(t.Context(), home, e.Recovery[0])
+	w.wants(err, "")
+}
+
+// A new second factor that is begun in place of another leaves the old one and its recovery codes in force until its own code is seen.
+// It waits for half an hour, and not past a new password; guesses at its code are slowed.
+func begunSecondFactor(t *testing.T, w *world) {
+	old, err := w.Enrol(t.Context(), "test", "alice", "")
+	w.wants(err, "")
+	second := func(code string) (identity.Login, error) {
+		home := from("192.0.2.5")
+		home.Session = w.in(home, "alice").Cookie
+		return w.Second(t.Context(), home, code)
 	}
+	l, err := second(old.Recovery[0])
+	w.wants(err, "")
+	who, err := w.Check(t.Context(), l.Cookie)
+	w.wants(err, "")
+	f := from("192.0.2.6")
+	code := func(e identity.Enrolment) string {
+		c, err := totp.GenerateCode(e.Secret, w.clock.Now())
+		w.wants(err, "")
+		return c
+	}
+	e, err := w.BeginOwnFactor(t.Context(), f, who, password)
+	w.wants(err, "")
+	_, err = second(e.Recovery[0])
+	w.wants(err, errs.Unauthenticated)
+	_, err = second(old.Recovery[1])
+	w.wants(err, "")
+	w.clock.Advance(30 * time.Minute)
+	w.wants(w.Refresh(t.Context()), "")
+	w.wants(w.ConfirmOwnFactor(t.Context(), f, who, code(e)), errs.Conflict)
+	e, err = w.BeginOwnFactor(t.Context(), f, who, password)
+	w.wants(err, "")
+	w.wants(w.SetPassword(t.Context(), "test", "alice", password, who.Session.ID), "")
+	w.wants(w.ConfirmOwnFactor(t.Context(), f, who, code(e)), errs.Conflict)
+	e, err = w.BeginOwnFactor(t.Context(), f, who, password)
+	w.wants(err, "")
+	looked, good := 0, code(e)
+	for i := range 20 {
+		guess := fmt.Sprintf("%06d", i)
+		if guess != good && errs.CodeOf(w.ConfirmOwnFactor(t.Context(), f, who, guess)) == errs.Forbidden {
+			looked++
+		}
+	}
+	if looked > 6 {
+		t.Errorf("%d of 20 codes were looked at", looked)
+	}
+	w.clock.Advance(20 * time.Second)
+	w.wants(w.Refresh(t.Context()), "")
+	w.wants(w.ConfirmOwnFactor(t.Context(), from("192.0.2.7"), who, code(e)), "")
+	_, err = second(old.Recovery[2])
+	w.wants(err, errs.Unauthenticated)
+	_, err = second(e.Recovery[2])
+	w.wants(err, "")
 }
 
 // twoInstances: what one instance makes the other accepts at once, and what it ends the other refuses in less than 5 s, by the

@@ -7,6 +7,7 @@ func Tables() []sqldb.Table {
 	return []sqldb.Table{
 		{Name: "identity_users", Columns: "name,role,display,email,password,disabled,totp,totp_last,created,changed", Key: 1},
 		{Name: "identity_recovery", Columns: "user,code", Key: 2},
+		{Name: "identity_enrolments", Columns: "user,totp,recovery,began", Key: 1},
 		{Name: "identity_sessions", Columns: "id,user,pending,created,auth,seen,ends,address,agent,methods", Key: 1},
 		{Name: "identity_throttle", Columns: "id,failures,last,until", Key: 1},
 		{Name: "identity_oidc_keys", Columns: "kid,alg,public,sealed,created,retired", Key: 1},

@@ -78,8 +78,20 @@ CREATE TABLE IF NOT EXISTS identity_oidc_tokens (
 ) ENGINE=InnoDB;
 `
 
+// An enrolment is a second factor that waits for its first code: totp is sealed as in identity_users, recovery are digests with
+// spaces between.
+const sqliteEnrolments = `
+CREATE TABLE identity_enrolments (user TEXT PRIMARY KEY, totp BLOB NOT NULL, recovery TEXT NOT NULL, began INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`
+
+const mysqlEnrolments = `
+CREATE TABLE IF NOT EXISTS identity_enrolments (
+	user VARBINARY(64) NOT NULL PRIMARY KEY, totp VARBINARY(512) NOT NULL, recovery VARBINARY(1024) NOT NULL, began BIGINT NOT NULL
+) ENGINE=InnoDB;
+`
+
 func schema() sqldb.Schema {
-	return sqldb.Schema{Name: "identity", SQLite: []string{sqliteSchema}, MySQL: []string{mysqlSchema}}
+	return sqldb.Schema{Name: "identity", SQLite: []string{sqliteSchema, sqliteEnrolments}, MySQL: []string{mysqlSchema, mysqlEnrolments}}
 }
 
 // OpenSQLite opens or creates the file at path. Only one process may have it open.

@@ -139,6 +139,7 @@ func (p *People) sweep(ctx context.Context) error {
 		}{
 			{`DELETE FROM identity_sessions WHERE ends<?`, now},
 			{`DELETE FROM identity_sessions WHERE seen<?`, now.Add(-p.o.Idle - sweepEvery)},
+			{`DELETE FROM identity_enrolments WHERE began<?`, now.Add(-enrolmentLife)},
 			{`DELETE FROM identity_throttle WHERE last<?`, now.Add(-forget)},
 			{`DELETE FROM identity_oidc_tokens WHERE ends<?`, now.Add(-p.o.Life)}, // reuse is told from nonsense for a while
 			{`DELETE FROM identity_oidc_grants WHERE ends<?`, now.Add(-p.o.Life)},

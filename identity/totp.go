@@ -42,6 +42,14 @@ func newEnrolment(issuer, user string) Enrolment {
 	return e
 }
 
+// digests are the recovery codes as the rows hold them.
+func (e Enrolment) digests() (all []string) {
+	for _, code := range e.Recovery {
+		all = append(all, Digest(code))
+	}
+	return all
+}
+
 // codeAt is the code of one step.
 func codeAt(secret string, step uint64, digits otp.Digits) (string, error) {
 	return hotp.GenerateCodeCustom(secret, step, hotp.ValidateOpts{Digits: digits, Algorithm: otp.AlgorithmSHA1})

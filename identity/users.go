@@ -146,16 +146,6 @@ func (p *People) OwnPassword(ctx context.Context, from From, who Who, old, fresh
 	return p.proved(ctx, from, who, old, func(name, keep string) error { return p.SetPassword(ctx, name, name, fresh, keep) })
 }
 
-// OwnEnrol is Enrol for the user himself, who knows his password: a session that was left open is not enough to take the second
-// factor over. Guesses are slowed like logins.
-func (p *People) OwnEnrol(ctx context.Context, from From, who Who, password string) (e Enrolment, err error) {
-	err = p.proved(ctx, from, who, password, func(name, keep string) error {
-		e, err = p.Enrol(ctx, name, name, keep)
-		return err
-	})
-	return e, err
-}
-
 // proved does what only the user himself may, once he has shown that he knows his password. do gets his name and his session.
 func (p *People) proved(ctx context.Context, from From, who Who, password string, do func(name, keep string) error) error {
 	counters, _ := p.counters(from, who.User.Name)
@@ -176,7 +166,7 @@ func (p *People) proved(ctx context.Context, from From, who Who, password string
 	return errors.Join(do(u.Name, who.Session.ID), p.release(ctx, counters, true))
 }
 
-// amend changes a user and ends the sessions that rest on what was before.
+// amend changes a user and ends what rests on what was before: sessions, and a second factor that waits for its first code.
 func (p *People) amend(ctx context.Context, name, keep string, do func(sqldb.Tx) error) error {
 	now := p.o.Clock.Now()
 	return p.db.Do(ctx, ident.SlotOf(name), func(tx sqldb.Tx) error {
@@ -184,6 +174,9 @@ func (p *People) amend(ctx context.Context, name, keep string, do func(sqldb.Tx)
 			return notFound(err, name)
 		}
 		if err := do(tx); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM identity_enrolments WHERE user=?`, name); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(`UPDATE identity_users SET changed=? WHERE name=?`, now.UnixMilli(), name); err != nil {
@@ -196,20 +189,12 @@ func (p *People) amend(ctx context.Context, name, keep string, do func(sqldb.Tx)
 	})
 }
 
-// Enrol gives a user a new second factor, in place of one he may have, and logs him out everywhere but in the session keep.
+// Enrol gives a user a new second factor, in place of one he may have, and logs him out everywhere but in the session keep. It is in
+// force at once: somebody else hands it over. Who sets up his own is [People.BeginOwnFactor].
 func (p *People) Enrol(ctx context.Context, who, name, keep string) (Enrolment, error) {
 	e := newEnrolment(p.o.Issuer, name)
 	err := p.amend(ctx, name, keep, func(tx sqldb.Tx) error {
-		_, err := tx.Exec(`UPDATE identity_users SET totp=?, totp_last=0 WHERE name=?`, p.vault.Seal("totp/"+name, []byte(e.Secret)), name)
-		if err == nil {
-			_, err = tx.Exec(`DELETE FROM identity_recovery WHERE user=?`, name)
-		}
-		for _, code := range e.Recovery {
-			if err == nil {
-				_, err = tx.Exec(`INSERT INTO identity_recovery (user, code) VALUES (?,?)`, name, Digest(code))
-			}
-		}
-		return err
+		return setFactor(tx, name, factor{sealed: p.vault.Seal("totp/"+name, []byte(e.Secret)), recovery: e.digests()})
 	})
 	if err != nil {
 		return Enrolment{}, err
@@ -219,13 +204,7 @@ func (p *People) Enrol(ctx context.Context, who, name, keep string) (Enrolment, 
 
 // Unenrol takes the second factor away.
 func (p *People) Unenrol(ctx context.Context, who, name, why string) error {
-	err := p.amend(ctx, name, "", func(tx sqldb.Tx) error {
-		_, err := tx.Exec(`UPDATE identity_users SET totp=?, totp_last=0 WHERE name=?`, []byte{}, name)
-		if err == nil {
-			_, err = tx.Exec(`DELETE FROM identity_recovery WHERE user=?`, name)
-		}
-		return err
-	})
+	err := p.amend(ctx, name, "", func(tx sqldb.Tx) error { return setFactor(tx, name, factor{sealed: []byte{}}) })
 	if err != nil {
 		return err
 	}

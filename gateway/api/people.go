@@ -23,7 +23,8 @@ type People interface {
 
 type secondFactors interface {
 	Enrol(ctx context.Context, who, name, keep string) (identity.Enrolment, error)
-	OwnEnrol(ctx context.Context, from identity.From, who identity.Who, password string) (identity.Enrolment, error)
+	BeginOwnFactor(ctx context.Context, from identity.From, who identity.Who, password string) (identity.Enrolment, error)
+	ConfirmOwnFactor(ctx context.Context, from identity.From, who identity.Who, code string) error
 	Unenrol(ctx context.Context, who, name, why string) error
 }
 
@@ -165,6 +166,12 @@ type ownSecondFactor struct {
 	}
 }
 
+type ownFirstCode struct {
+	Body struct {
+		Code string `json:"code" minLength:"1" maxLength:"64" doc:"the six digits that the authenticator app shows for the secret"`
+	}
+}
+
 // peopleCalls are those about users, sessions and one's own account, and the pages of the login.
 func (s *surface) peopleCalls() {
 	if s.d.Browser != nil {
@@ -175,7 +182,8 @@ func (s *surface) peopleCalls() {
 	}
 	register(s, operator("get-me", http.MethodGet, "/me", "Who you are"), s.me)
 	register(s, operator("put-my-password", http.MethodPut, "/me/password", "Change your password; your other sessions end"), s.putOwnPassword)
-	register(s, operator("put-my-totp", http.MethodPut, "/me/totp", "Give yourself a new second factor; your other sessions end"), s.putOwnTOTP)
+	register(s, operator("put-my-totp", http.MethodPut, "/me/totp", "Begin a new second factor of your own: it is in force once a code of it is confirmed, within 30 minutes; beginning again replaces it"), s.putOwnTOTP)
+	register(s, operator("confirm-my-totp", http.MethodPost, "/me/totp/confirmation", "Put the second factor that you began in force by a code of it; your other sessions end"), s.confirmOwnTOTP)
 	register(s, operator("list-users", http.MethodGet, "/users", "The people of the back office, by name"), s.listUsers)
 	create := operator("create-user", http.MethodPost, "/users", "Add a person")
 	create.DefaultStatus = http.StatusCreated
@@ -183,7 +191,7 @@ func (s *surface) peopleCalls() {
 	register(s, operator("get-user", http.MethodGet, "/users/{user}", "A person"), s.getUser)
 	register(s, operator("change-user", http.MethodPatch, "/users/{user}", "Change, disable or enable a person; a new role or disabling ends all sessions"), s.changeUser)
 	register(s, operator("put-user-password", http.MethodPut, "/users/{user}/password", "Give a person a new password; all sessions end"), s.putPassword)
-	register(s, operator("put-user-totp", http.MethodPut, "/users/{user}/totp", "Give a person a new second factor; all sessions end"), s.putTOTP)
+	register(s, operator("put-user-totp", http.MethodPut, "/users/{user}/totp", "Give a person a new second factor, in force at once; all sessions end"), s.putTOTP)
 	register(s, operator("delete-user-totp", http.MethodDelete, "/users/{user}/totp", "Take the second factor away; all sessions end"), s.deleteTOTP)
 	register(s, operator("logout-user", http.MethodPost, "/users/{user}/logout", "End all sessions of a person"), s.logoutUser)
 	register(s, operator("list-sessions", http.MethodGet, "/sessions", "Live sessions, newest first"), s.listSessions)
@@ -226,11 +234,20 @@ func (s *surface) putOwnTOTP(ctx context.Context, in *ownSecondFactor) (*secondF
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.d.People.OwnEnrol(ctx, s.d.Browser.From(c.R), who, in.Body.Password)
+	e, err := s.d.People.BeginOwnFactor(ctx, s.d.Browser.From(c.R), who, in.Body.Password)
 	if err != nil {
 		return nil, err
 	}
 	return &secondFactorOutput{noStore, SecondFactor{e.Secret, e.URI, e.Recovery}}, nil
+}
+
+func (s *surface) confirmOwnTOTP(ctx context.Context, in *ownFirstCode) (*struct{}, error) {
+	c := gateway.FromContext(ctx)
+	who, err := s.current(c)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.d.People.ConfirmOwnFactor(ctx, s.d.Browser.From(c.R), who, in.Body.Code)
 }
 
 func (s *surface) listUsers(ctx context.Context, in *PageQuery) (*listOf[BackOfficeUser], error) {

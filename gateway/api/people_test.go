@@ -46,6 +46,7 @@ var peopleByAccess = []call{
 	{"GET /admin/v1/me", 401, 403, 403, 200, 403, 403},
 	{`PUT /admin/v1/me/password {"old":"x","new":"y"}`, 401, 403, 403, 403, 403, 403}, // a token has no password
 	{`PUT /admin/v1/me/totp {"password":"x"}`, 401, 403, 403, 403, 403, 403},
+	{`POST /admin/v1/me/totp/confirmation {"code":"000000"}`, 401, 403, 403, 403, 403, 403},
 	{"GET /admin/v1/users", 401, 403, 403, 200, 403, 403},
 	{`POST /admin/v1/users {"name":"bob","role":"viewer"}`, 401, 403, 403, 201, 403, 403},
 	{"GET /admin/v1/users/alice", 401, 403, 403, 200, 403, 403},

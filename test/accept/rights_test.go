@@ -68,6 +68,7 @@ func rights() map[string]right {
 			"GET /admin/v1/ledger",
 			"PUT /admin/v1/me/password",
 			"PUT /admin/v1/me/totp",
+			"POST /admin/v1/me/totp/confirmation",
 			"GET /admin/v1/me",
 			"GET /admin/v1/orders/{order}",
 			"GET /admin/v1/orders",

@@ -697,6 +697,11 @@ export interface OutboxLag {
   waiting: number
 }
 
+export interface OwnFirstCodeBody {
+  /** the six digits that the authenticator app shows for the secret */
+  code: string
+}
+
 export interface OwnPasswordBody {
   /** at least 12 bytes */
   new: string
@@ -1568,9 +1573,13 @@ export const getMe = (c: Caller, o?: CallOptions): Promise<Result<MeOutputBody>>
 export const putMyPassword = (c: Caller, p: { body: OwnPasswordBody }, o?: CallOptions): Promise<Result<undefined>> =>
   c.call('PUT', '/admin/v1/me/password', { body: p.body }, o)
 
-/** Give yourself a new second factor; your other sessions end */
+/** Begin a new second factor of your own: it is in force once a code of it is confirmed, within 30 minutes; beginning again replaces it */
 export const putMyTotp = (c: Caller, p: { body: OwnSecondFactorBody }, o?: CallOptions): Promise<Result<SecondFactor>> =>
   c.call('PUT', '/admin/v1/me/totp', { body: p.body }, o)
+
+/** Put the second factor that you began in force by a code of it; your other sessions end */
+export const confirmMyTotp = (c: Caller, p: { body: OwnFirstCodeBody }, o?: CallOptions): Promise<Result<undefined>> =>
+  c.call('POST', '/admin/v1/me/totp/confirmation', { body: p.body }, o)
 
 /** Other systems that use the login */
 export const listOidcClients = (c: Caller, o?: CallOptions): Promise<Result<PageOIDCClient>> =>
@@ -1762,7 +1771,7 @@ export const putUserPassword = (c: Caller, p: { user: string; body: UserPassword
 export const deleteUserTotp = (c: Caller, p: { user: string; body: Reason }, o?: CallOptions): Promise<Result<undefined>> =>
   c.call('DELETE', `/admin/v1/users/${enc(p.user)}/totp`, { body: p.body }, o)
 
-/** Give a person a new second factor; all sessions end */
+/** Give a person a new second factor, in force at once; all sessions end */
 export const putUserTotp = (c: Caller, p: { user: string }, o?: CallOptions): Promise<Result<SecondFactor>> =>
   c.call('PUT', `/admin/v1/users/${enc(p.user)}/totp`, {}, o)
 
