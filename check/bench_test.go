@@ -74,13 +74,13 @@ func BenchmarkClaims(b *testing.B) {
 	for b.Loop() {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		w, _, err := read(b.Context(), Source{Export: e.write, Snapshot: e.snapshot}, &Options{Route: testRoute, Progress: func(string) {}}, true)
+		w, _, err := read(b.Context(), Source{Export: e.write, Snapshot: e.snapshot}, &Options{Route: testRoute, Progress: func(string) {}}, nil, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)
-		if rep := w.report(nil, false, &Options{}); rep.Verdict != Pass {
+		if rep := w.report(drainage{}, false, &Options{}); rep.Verdict != Pass {
 			b.Fatal(rep.Text())
 		}
 	}

@@ -12,7 +12,9 @@ import (
 type claimLine struct {
 	attempt, order               ident.ID
 	user, sale, sku, key, state  string
+	currency                     string
 	quantity, payBefore, release int64
+	price                        int64 // -1 when the line does not say
 }
 
 func (c *claimLine) field(name []byte, v ndjson.Value) (err error) {
@@ -31,6 +33,10 @@ func (c *claimLine) field(name []byte, v ndjson.Value) (err error) {
 		c.key = v.Text()
 	case "state":
 		c.state = v.Text()
+	case "currency":
+		c.currency = v.Text()
+	case "price":
+		c.price, err = v.Int()
 	case "quantity":
 		c.quantity, err = v.Int()
 	case "payBefore":
@@ -42,7 +48,7 @@ func (c *claimLine) field(name []byte, v ndjson.Value) (err error) {
 }
 
 func (w *world) claim(line []byte) error {
-	var c claimLine
+	c := claimLine{price: -1}
 	if err := ndjson.Fields(line, c.field); err != nil {
 		return err
 	}
@@ -75,6 +81,7 @@ func (w *world) claim(line []byte) error {
 	}
 	p.claimed += lineHash(at, c.quantity)
 	sh := w.shelves[at]
+	w.priced(&c, p, sh)
 	sh.claimed++
 	switch state {
 	case claimHeld:
@@ -83,6 +90,17 @@ func (w *world) claim(line []byte) error {
 		sh.claims.sold += c.quantity
 	}
 	return nil
+}
+
+// priced adds up what a claim is to cost. The price was fixed at the hold: it is the sale's.
+func (w *world) priced(c *claimLine, p *purchase, sh *shelf) {
+	if c.price < 0 {
+		return
+	}
+	p.priced, p.due = true, p.due+c.price*c.quantity
+	if sh.sold && (c.price != sh.price || c.currency != sh.currency) {
+		w.tally.bad("I8", "the claim of order %v has %s at %d %s, the sale says %d %s", c.order, c.sku, c.price, c.currency, sh.price, sh.currency)
+	}
 }
 
 // bind records which purchase a key won. A key that won twice breaks I4.

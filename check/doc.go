@@ -8,5 +8,6 @@
 // "not-run" with the reason, never "pass". What it does not: it does not repair, and it says nothing of moments it did not see.
 //
 // Read order: [Run] waits until nothing is in flight, takes the stock rows, reads the exports, and takes the stock rows again; if
-// they moved meanwhile it starts over. [Run] may be called concurrently; a [Source] must then allow it.
+// they moved meanwhile it starts over. Of a source that runs, a violation counts when several readings in a row show it, word for
+// word; a stock row that moved during a reading is not compared with ledger and claims in it. [Run] may be called concurrently; a [Source] must then allow it.
 package check

@@ -36,6 +36,9 @@ func (w *world) finish() {
 func (w *world) judgeShelf(sh *shelf) {
 	r := &sh.row
 	if !sh.known {
+		if sh.moved {
+			return
+		}
 		if sh.claimed > 0 || sh.replay != (levels{}) {
 			w.tally.bad("I2", "%s/%s has claims or ledger entries and no stock row", sh.sale, sh.sku)
 		}
@@ -49,6 +52,9 @@ func (w *world) judgeShelf(sh *shelf) {
 	}
 	if r.Available+r.Held+r.Sold != n {
 		w.tally.bad("I2", "%s/%s: available %d + held %d + sold %d is not offered %d − withdrawn %d", sh.sale, sh.sku, r.Available, r.Held, r.Sold, r.Offered, r.Withdrawn)
+	}
+	if sh.moved {
+		return
 	}
 	want := levels{r.Offered, r.Withdrawn, r.Available, r.Held, r.Sold}
 	if sh.replay != want {
@@ -83,6 +89,9 @@ func (w *world) judgeMatch(p *purchase) {
 		w.tally.bad("I12", "the message that creates order %v had no effect and is not set aside", p.id)
 	case p.claimed != p.ordered:
 		w.tally.bad("I4", "order %v is not for what its claim holds", p.id)
+	}
+	if p.priced && p.orders == 1 && p.due != p.amount {
+		w.tally.bad("I8", "order %v costs %d, its claim was won for %d", p.id, p.amount, p.due)
 	}
 }
 

@@ -33,6 +33,8 @@ func (w *world) judgeAgain(n uint32) {
 		w.tally.bad("I14", "claim %v was made for late money of order %v, whose own claim did not run out", p.id, of.id)
 	case p.user != of.user || w.shelves[p.sale].sale != w.shelves[of.sale].sale || p.claimed != of.claimed:
 		w.tally.bad("I14", "claim %v was made for late money of order %v and is not for the same buyer and units", p.id, of.id)
+	case p.due != of.due && p.priced && of.priced:
+		w.tally.bad("I8", "claim %v was made for late money of order %v at %d instead of %d", p.id, of.id, p.due, of.due)
 	case p.seq < of.seq:
 		w.tally.bad("I14", "claim %v was made for late money of order %v before that order was", p.id, of.id)
 	}

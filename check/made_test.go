@@ -173,11 +173,11 @@ func (m *made) win(user, key, sku string, n int) *purchased {
 	payBefore := m.now.Add(10 * time.Minute)
 	m.shift(sku, "available", "held", n)
 	m.ledger(sku, "hold", p.id, -n)
-	p.claim = m.add("claims", row{"attempt": p.id, "order": p.id, "user": user, "sale": "s1", "sku": sku, "quantity": n, "key": key, "state": "held", "at": m.now, "payBefore": payBefore})
+	p.claim = m.add("claims", row{"attempt": p.id, "order": p.id, "user": user, "sale": "s1", "sku": sku, "quantity": n, "price": price, "currency": "EUR", "key": key, "state": "held", "at": m.now, "payBefore": payBefore})
 	db, table := testRoute(slot)
 	p.order = m.add("orders", row{"id": p.id, "user": user, "sale": "s1", "key": key, "items": []row{{"sku": sku, "quantity": n, "price": price}},
 		"amount": p.amount, "currency": "EUR", "state": "", "version": 0, "createdAt": m.now, "payBefore": payBefore, "shard": db, "table": table, "refundedAmount": 0})
-	m.add("outbox", row{"id": "stock-" + p.id, "topic": "stock", "key": p.id, "type": "stock.held"})
+	m.add("outbox", row{"id": "stock-" + p.id, "topic": "stock", "key": p.id, "type": "stock.held", "payload": row{"order": p.id, "amount": p.amount}})
 	m.step(p, "accepted", "")
 	m.step(p, "pending_payment", "")
 	return p
@@ -221,7 +221,7 @@ func (m *made) again(p *purchased) row {
 	m.ledger(p.sku, "hold", id, -p.quantity)
 	m.shift(p.sku, "held", "sold", p.quantity)
 	m.ledger(p.sku, "sell", id, p.quantity)
-	return m.add("claims", row{"attempt": id, "order": p.id, "user": p.user, "sale": "s1", "sku": p.sku, "quantity": p.quantity, "key": "·late:" + p.id + ":" + id,
+	return m.add("claims", row{"attempt": id, "order": p.id, "user": p.user, "sale": "s1", "sku": p.sku, "quantity": p.quantity, "price": price, "currency": "EUR", "key": "·late:" + p.id + ":" + id,
 		"state": "sold", "at": m.now, "payBefore": m.now.Add(10 * time.Minute)})
 }
 

@@ -257,7 +257,7 @@ func (m *made) dropAmount(user string) {
 func TestPlantedViolationsAreCaught(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, group := range [][]planted{stockViolations, orderViolations, balanceViolations, buyerViolations, lateViolations} {
+	for _, group := range [][]planted{stockViolations, orderViolations, balanceViolations, buyerViolations, lateViolations, handViolations} {
 		for _, c := range group {
 			for _, id := range c.want {
 				seen[id] = true

@@ -17,13 +17,14 @@ type purchase struct {
 	payBefore, releaseAt               int64
 	amount, captured, refunded         int64
 	givenBack                          int64 // what the order says was refunded; -1 where it does not say
+	due                                int64 // what its claim is to cost, where priced says that the claim tells
 	version, lastEvent                 int32
 	sale                               uint32 // shelf of the first line; its sale is the purchase's
 	state                              claimState
 	order, lastTo                      orderState
 	hasClaim, hasHold, wasPaid, refund bool // refund: a refund is on its way
 	orders                             uint8
-	mismatch                           bool
+	mismatch, priced                   bool
 
 	tx uint64 // hash of the transaction across services that holds it, or 0
 

@@ -23,6 +23,7 @@ type shelf struct {
 	lastRise     int64  // when units last became free, ns
 	line         []waiter
 	open         bool // the sale takes attempts
+	moved        bool // the stock row changed while the records were read
 }
 
 // levels are the parts of a stock row.
