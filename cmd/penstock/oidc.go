@@ -45,14 +45,14 @@ func newOIDC(e *env) *cobra.Command {
 	all := act{use: "list", short: "systems that use the login", run: func(ctx context.Context, o *operator, _ []string) error {
 		return list(ctx, o, call{path: clientsPath}, clientRows)
 	}}
-	rotate := act{use: "rotate CLIENT", short: "give a system a new secret; the old one is over", args: []string{"CLIENT"}, run: func(ctx context.Context, o *operator, given []string) error {
-		return show(ctx, o, call{method: http.MethodPost, path: clientsPath + "/" + url.PathEscape(given[0]) + "/rotate"}, oneClient)
+	rotate := act{use: "rotate CLIENT", short: "give a system a new secret; the old one is over", args: []string{"CLIENT"}, reason: allowed, run: func(ctx context.Context, o *operator, given []string) error {
+		return show(ctx, o, call{method: http.MethodPost, path: clientsPath + "/" + url.PathEscape(given[0]) + "/rotate", body: map[string]string{"reason": o.reason}}, oneClient)
 	}}
-	remove := act{use: "delete CLIENT", short: "take a system away, with what it was granted", args: []string{"CLIENT"}, run: func(ctx context.Context, o *operator, given []string) error {
-		return remove(ctx, o, call{method: http.MethodDelete, path: clientsPath + "/" + url.PathEscape(given[0])}, given[0])
+	remove := act{use: "delete CLIENT", short: "take a system away, with what it was granted", args: []string{"CLIENT"}, reason: allowed, run: func(ctx context.Context, o *operator, given []string) error {
+		return remove(ctx, o, call{method: http.MethodDelete, path: clientsPath + "/" + url.PathEscape(given[0]), query: url.Values{"reason": {o.reason}}}, given[0])
 	}}
-	keys := act{use: "keys", short: "sign ID tokens with new keys from now on", run: func(ctx context.Context, o *operator, _ []string) error {
-		return show(ctx, o, call{method: http.MethodPost, path: "/admin/v1/oidc-keys/rotate"}, func(v struct{ Keys []string }) [][]string { return [][]string{v.Keys} })
+	keys := act{use: "keys", short: "sign ID tokens with new keys from now on", reason: allowed, run: func(ctx context.Context, o *operator, _ []string) error {
+		return show(ctx, o, call{method: http.MethodPost, path: "/admin/v1/oidc-keys/rotate", body: map[string]string{"reason": o.reason}}, func(v struct{ Keys []string }) [][]string { return [][]string{v.Keys} })
 	}}
 	return group("oidc", "other systems that use the login (OpenID Connect): create, list, rotate, delete, keys",
 		createClient().command(e), asAdmin(all).command(e), asAdmin(rotate).command(e), asAdmin(remove).command(e), asAdmin(keys).command(e))

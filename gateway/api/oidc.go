@@ -14,8 +14,8 @@ import (
 // OIDC is what the calls about other systems that use the login need. Each act names who did it.
 type OIDC interface {
 	oidcClients
-	RotateSecret(ctx context.Context, who, id string) (secret string, err error)
-	RotateKeys(ctx context.Context, who string) (ids []string, err error)
+	RotateSecret(ctx context.Context, who, why, id string) (secret string, err error)
+	RotateKeys(ctx context.Context, who, why string) (ids []string, err error)
 	// Handler answers /.well-known/openid-configuration and /oidc/….
 	Handler() http.Handler
 }
@@ -25,7 +25,7 @@ type oidcClients interface {
 	Client(ctx context.Context, id string) (oidc.Client, error)
 	CreateClient(ctx context.Context, who string, c oidc.Client) (oidc.Client, string, error)
 	ChangeClient(ctx context.Context, who, why string, c oidc.Client) (oidc.Client, error)
-	DeleteClient(ctx context.Context, who, id string) error
+	DeleteClient(ctx context.Context, who, why, id string) error
 }
 
 // OIDCClient is another system that uses the login. Secret is shown when it is made, and never again.
@@ -52,6 +52,16 @@ func wireClient(c oidc.Client) OIDCClient {
 // OIDCClientPath names a system.
 type OIDCClientPath struct {
 	Client string `path:"client" maxLength:"64"`
+}
+
+type clientReason struct {
+	OIDCClientPath
+	Body *Reason
+}
+
+type clientDelete struct {
+	OIDCClientPath
+	Reason string `query:"reason" maxLength:"500" doc:"why, for the audit trail"`
 }
 
 type clientOutput struct {
@@ -181,20 +191,20 @@ func (s *surface) changeClient(ctx context.Context, in *clientChange) (*clientOu
 	return clientAnswer(c, "", err)
 }
 
-func (s *surface) deleteClient(ctx context.Context, in *OIDCClientPath) (*struct{}, error) {
+func (s *surface) deleteClient(ctx context.Context, in *clientDelete) (*struct{}, error) {
 	p, err := s.provider()
 	if err != nil {
 		return nil, err
 	}
-	return nil, p.DeleteClient(ctx, acting(ctx), in.Client)
+	return nil, p.DeleteClient(ctx, acting(ctx), in.Reason, in.Client)
 }
 
-func (s *surface) rotateClient(ctx context.Context, in *OIDCClientPath) (*clientOutput, error) {
+func (s *surface) rotateClient(ctx context.Context, in *clientReason) (*clientOutput, error) {
 	p, err := s.provider()
 	if err != nil {
 		return nil, err
 	}
-	secret, err := p.RotateSecret(ctx, acting(ctx), in.Client)
+	secret, err := p.RotateSecret(ctx, acting(ctx), in.Body.text(), in.Client)
 	if err != nil {
 		return nil, err
 	}
@@ -202,12 +212,12 @@ func (s *surface) rotateClient(ctx context.Context, in *OIDCClientPath) (*client
 	return clientAnswer(c, secret, err)
 }
 
-func (s *surface) rotateKeys(ctx context.Context, _ *struct{}) (*keysOutput, error) {
+func (s *surface) rotateKeys(ctx context.Context, in *struct{ Body *Reason }) (*keysOutput, error) {
 	p, err := s.provider()
 	if err != nil {
 		return nil, err
 	}
 	out := &keysOutput{}
-	out.Body.Keys, err = p.RotateKeys(ctx, acting(ctx))
+	out.Body.Keys, err = p.RotateKeys(ctx, acting(ctx), in.Body.text())
 	return out, err
 }

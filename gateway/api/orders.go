@@ -85,7 +85,7 @@ func (s *surface) getOrder(ctx context.Context, in *OrderPath) (*orderOutput, er
 
 // Reason is why somebody acts.
 type Reason struct {
-	Reason string `json:"reason,omitempty" maxLength:"500"`
+	Reason string `json:"reason,omitempty" maxLength:"500" doc:"why, for the audit trail and the history of what is acted on; without one they say who did what, and no more"`
 }
 
 type cancelInput struct {

@@ -25,7 +25,7 @@ type PaymentRequest struct {
 type RefundRequest struct {
 	Amount      *int64 `json:"amount,omitempty" minimum:"1" doc:"minor units; left out: all that is left"`
 	ReturnStock bool   `json:"returnStock,omitempty" doc:"whether the units go back on sale"`
-	Reason      string `json:"reason,omitempty" maxLength:"500"`
+	Reason      string `json:"reason,omitempty" maxLength:"500" doc:"why, for the history of the order and the audit trail; without one they say that it was refunded, and by whom"`
 }
 
 // KeyHeader documents the idempotency key; [gateway.IdempotencyKey] reads it.

@@ -52,7 +52,7 @@ type LedgerQuery struct {
 
 func (s *surface) statementCalls() {
 	op := operator("compare-statement", http.MethodPost, "/statements", "Compare lines of a provider's statement with our ledger")
-	op.Description = "Answers with the differences and what to do about each. Without apply nothing changes."
+	op.Description = "Answers with the differences and what to do about each. Without apply nothing changes, and the audit trail has no row of it."
 	register(s, op, s.compareStatement)
 	register(s, operator("list-ledger", http.MethodGet, "/ledger", "What a provider moved on a day, as we learned it, oldest first"), s.listLedger)
 }

@@ -196,8 +196,8 @@ func (p *Provider) ChangeClient(ctx context.Context, who, why string, c Client) 
 	return c, p.people.Tell(ctx, identity.Act{Who: who, Act: "oidc-client.change", Object: "oidc-client/" + c.ID, Why: why, Before: string(before), After: string(doc)})
 }
 
-// RotateSecret gives a client a new secret, shown once; the old one is over.
-func (p *Provider) RotateSecret(ctx context.Context, who, id string) (string, error) {
+// RotateSecret gives a client a new secret, shown once; the old one is over. why may be "".
+func (p *Provider) RotateSecret(ctx context.Context, who, why, id string) (string, error) {
 	c, err := p.Client(ctx, id)
 	if err != nil {
 		return "", err
@@ -213,11 +213,11 @@ func (p *Provider) RotateSecret(ctx context.Context, who, id string) (string, er
 	if err != nil {
 		return "", err
 	}
-	return secret, p.people.Tell(ctx, identity.Act{Who: who, Act: "oidc-client.rotate", Object: "oidc-client/" + id})
+	return secret, p.people.Tell(ctx, identity.Act{Who: who, Act: "oidc-client.rotate", Object: "oidc-client/" + id, Why: why})
 }
 
-// DeleteClient takes a client away, with everything granted to it.
-func (p *Provider) DeleteClient(ctx context.Context, who, id string) error {
+// DeleteClient takes a client away, with everything granted to it. why may be "".
+func (p *Provider) DeleteClient(ctx context.Context, who, why, id string) error {
 	was, err := p.Client(ctx, id)
 	if err != nil {
 		return err
@@ -232,7 +232,7 @@ func (p *Provider) DeleteClient(ctx context.Context, who, id string) error {
 	if err != nil {
 		return err
 	}
-	return p.people.Tell(ctx, identity.Act{Who: who, Act: "oidc-client.delete", Object: "oidc-client/" + id, Before: string(before)})
+	return p.people.Tell(ctx, identity.Act{Who: who, Act: "oidc-client.delete", Object: "oidc-client/" + id, Why: why, Before: string(before)})
 }
 
 func revokeClient(tx sqldb.Tx, id string, now time.Time) error {

@@ -76,8 +76,8 @@ func (p *Provider) ensureKeys(ctx context.Context) error {
 	return nil
 }
 
-// RotateKeys makes a new key of every algorithm; the old ones verify for two days.
-func (p *Provider) RotateKeys(ctx context.Context, who string) ([]string, error) {
+// RotateKeys makes a new key of every algorithm; the old ones verify for two days. why may be "".
+func (p *Provider) RotateKeys(ctx context.Context, who, why string) ([]string, error) {
 	var kids []string
 	for _, alg := range algorithms() {
 		kid, err := p.addKey(ctx, alg)
@@ -86,7 +86,7 @@ func (p *Provider) RotateKeys(ctx context.Context, who string) ([]string, error)
 		}
 		kids = append(kids, kid)
 	}
-	return kids, p.people.Tell(ctx, identity.Act{Who: who, Act: "oidc-keys.rotate", Object: "oidc-keys"})
+	return kids, p.people.Tell(ctx, identity.Act{Who: who, Act: "oidc-keys.rotate", Object: "oidc-keys", Why: why})
 }
 
 func (p *Provider) addKey(ctx context.Context, alg string) (string, error) {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ var every = map[string]func(t *testing.T, w *world){
 	"wrong tickets":  wrongTickets,
 	"end of session": endOfSession,
 	"rotation":       rotation,
+	"reasons":        reasons,
 	"session gone":   sessionGone,
 }
 
@@ -219,6 +221,25 @@ func endOfSession(t *testing.T, w *world) {
 	}
 }
 
+// Why a secret or the keys were changed, and why a system was taken away, is in the trail.
+func reasons(t *testing.T, w *world) {
+	_, err := w.provider.RotateKeys(t.Context(), "test", "a spring clean")
+	if err == nil {
+		_, err = w.provider.RotateSecret(t.Context(), "test", "it leaked", "crm")
+	}
+	if err == nil {
+		err = w.provider.DeleteClient(t.Context(), "test", "moved out", "crm")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for act, why := range map[string]string{"oidc-keys.rotate": "a spring clean", "oidc-client.rotate": "it leaked", "oidc-client.delete": "moved out"} {
+		if !slices.ContainsFunc(w.acts, func(a identity.Act) bool { return a.Act == act && a.Why == why }) {
+			t.Errorf("the trail has no %s because %s", act, why)
+		}
+	}
+}
+
 // After a rotation tokens signed before still verify, and the new keys are shown.
 func rotation(t *testing.T, w *world) {
 	rp, verifier := w.relying("crm", w.secret), oauth2.GenerateVerifier()
@@ -226,7 +247,7 @@ func rotation(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kids, err := w.provider.RotateKeys(t.Context(), "test")
+	kids, err := w.provider.RotateKeys(t.Context(), "test", "spring cleaning")
 	if err != nil || len(kids) != 3 {
 		t.Fatal(kids, err)
 	}

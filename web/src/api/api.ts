@@ -986,12 +986,14 @@ export interface Problem {
 }
 
 export interface Reason {
+  /** why, for the audit trail and the history of what is acted on; without one they say who did what, and no more */
   reason?: string
 }
 
 export interface RefundRequest {
   /** minor units; left out: all that is left */
   amount?: number
+  /** why, for the history of the order and the audit trail; without one they say that it was refunded, and by whom */
   reason?: string
   /** whether the units go back on sale */
   returnStock?: boolean
@@ -1590,8 +1592,8 @@ export const createOidcClient = (c: Caller, p: { body: ClientCreateBody }, o?: C
   c.call('POST', '/admin/v1/oidc-clients', { body: p.body }, o)
 
 /** Take it away, with what it was granted */
-export const deleteOidcClient = (c: Caller, p: { client: string }, o?: CallOptions): Promise<Result<undefined>> =>
-  c.call('DELETE', `/admin/v1/oidc-clients/${enc(p.client)}`, {}, o)
+export const deleteOidcClient = (c: Caller, p: { client: string; reason?: string | undefined }, o?: CallOptions): Promise<Result<undefined>> =>
+  c.call('DELETE', `/admin/v1/oidc-clients/${enc(p.client)}`, { query: { reason: p.reason } }, o)
 
 /** A system that uses the login */
 export const getOidcClient = (c: Caller, p: { client: string }, o?: CallOptions): Promise<Result<OIDCClient>> =>
@@ -1602,12 +1604,12 @@ export const changeOidcClient = (c: Caller, p: { client: string; body: ClientCha
   c.call('PATCH', `/admin/v1/oidc-clients/${enc(p.client)}`, { body: p.body }, o)
 
 /** Give it a new secret; the old one is over */
-export const rotateOidcClient = (c: Caller, p: { client: string }, o?: CallOptions): Promise<Result<OIDCClient>> =>
-  c.call('POST', `/admin/v1/oidc-clients/${enc(p.client)}/rotate`, {}, o)
+export const rotateOidcClient = (c: Caller, p: { client: string; body: Reason }, o?: CallOptions): Promise<Result<OIDCClient>> =>
+  c.call('POST', `/admin/v1/oidc-clients/${enc(p.client)}/rotate`, { body: p.body }, o)
 
 /** Sign ID tokens with new keys from now on */
-export const rotateOidcKeys = (c: Caller, o?: CallOptions): Promise<Result<KeysOutputBody>> =>
-  c.call('POST', '/admin/v1/oidc-keys/rotate', {}, o)
+export const rotateOidcKeys = (c: Caller, p: { body: Reason }, o?: CallOptions): Promise<Result<KeysOutputBody>> =>
+  c.call('POST', '/admin/v1/oidc-keys/rotate', { body: p.body }, o)
 
 /** Search the orders, newest first; a page may be short, or empty, and yet have a next */
 export const operatorListOrders = (c: Caller, p: { limit?: number | undefined; cursor?: string | undefined; q?: string | undefined; user?: string | undefined; sale?: string | undefined; key?: string | undefined; state?: "accepted" | "pending_payment" | "paid" | "fulfilled" | "cancelled" | "expired" | "refunded" | undefined } = {}, o?: CallOptions): Promise<Result<OrderPage>> =>
