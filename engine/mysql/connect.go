@@ -29,7 +29,7 @@ func newConnector(c Config, o Options) (*connector, error) {
 	cfg.User, cfg.Passwd = c.user, c.password
 	cfg.Net, cfg.Addr, cfg.DBName = "tcp", c.addr, c.database
 	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = o.Connect, o.Reply, o.Reply
-	cfg.InterpolateParams = !o.Prepared
+	cfg.InterpolateParams, cfg.MultiStatements = !o.Prepared, o.Scripts
 	cfg.ClientFoundRows = true
 	cfg.MaxAllowedPacket = 0 // ask the server
 	cfg.Logger = &mysql.NopLogger{}

@@ -25,6 +25,9 @@ type Options struct {
 	// Prepared sends values apart from the statement's text, which costs a second round trip for each statement that the
 	// caller has not prepared. By default values are written into the text, safely quoted.
 	Prepared bool
+	// Scripts lets one message have several statements, which the server runs in order up to the first that fails. Whoever writes
+	// values into the text of statements must be sure of each.
+	Scripts bool
 	// ReadOnly says that the database is only read: a replica is welcome, and the checks that guard writes are left out.
 	ReadOnly bool
 }

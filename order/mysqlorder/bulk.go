@@ -3,7 +3,6 @@ package mysqlorder
 import (
 	"context"
 	"database/sql"
-	"strconv"
 	"strings"
 
 	bus "penstock/bus/driver"
@@ -18,15 +17,16 @@ const (
 	mostEvents = 1000
 )
 
-// write brings the rows and events to the database: per table one insert and one update, then all events and messages.
+// write brings the rows and events to the database: per table one insert and one update, then all events and messages. New rows
+// and their events are one message to the server.
 func (w *work) write(ctx context.Context, tx *sql.Tx) error {
+	s := &script{ctx: ctx, tx: tx}
 	if err := w.tables(func(r *row) bool { return !r.exists && r.seed != nil }, func(table string, some []*row) error {
-		q := newQuery(insertInto + table + rowColumns)
+		s.begin(insertInto + table + rowColumns)
 		for _, r := range some {
-			q.row(r)
+			s.row(r)
 		}
-		_, err := tx.ExecContext(ctx, q.String(), q.args...)
-		return err
+		return s.end()
 	}); err != nil {
 		return err
 	}
@@ -35,7 +35,10 @@ func (w *work) write(ctx context.Context, tx *sql.Tx) error {
 	}); err != nil {
 		return err
 	}
-	if err := w.writeEvents(ctx, tx); err != nil {
+	if err := w.writeEvents(s); err != nil {
+		return err
+	}
+	if err := s.send(); err != nil {
 		return err
 	}
 	var said []bus.Message
@@ -45,91 +48,34 @@ func (w *work) write(ctx context.Context, tx *sql.Tx) error {
 	return outbox.Publish(outbox.SQL(ctx, tx), said...)
 }
 
-// query is an insert being written: numbers stand in its text, what people chose is an argument. That halves what the client
-// spends on a row against an argument for every column.
-type query struct {
-	strings.Builder
-	args  []any
-	buf   [20]byte
-	first bool // the next value is the first of its row
-	rows  int
-}
-
-func newQuery(head string) *query {
-	q := &query{}
-	q.WriteString(head)
-	return q
-}
-
-func (q *query) begin() {
-	if q.rows > 0 {
-		q.WriteByte(',')
-	}
-	q.WriteByte('(')
-	q.first = true
-	q.rows++
-}
-
-func (q *query) comma() {
-	if !q.first {
-		q.WriteByte(',')
-	}
-	q.first = false
-}
-
-func (q *query) number(n int64) {
-	q.comma()
-	q.Write(strconv.AppendInt(q.buf[:0], n, 10))
-}
-
-func (q *query) bytes(s string) {
-	q.comma()
-	if s == "" {
-		q.WriteString("''")
-		return
-	}
-	q.WriteByte('?')
-	q.args = append(q.args, []byte(s))
-}
-
-func (q *query) blob(b []byte) {
-	q.comma()
-	if b == nil {
-		q.WriteString("NULL")
-		return
-	}
-	q.WriteByte('?')
-	q.args = append(q.args, b)
-}
-
 // row adds a row of rowColumns.
-func (q *query) row(r *row) {
-	s := r.seed
-	q.begin()
-	q.number(int64(r.id))
-	for _, v := range [...]string{s.User, s.Sale, s.Key, s.Items, string(r.now.State)} {
-		q.bytes(v)
+func (s *script) row(r *row) {
+	d := r.seed
+	s.open()
+	s.number(int64(r.id))
+	for _, v := range [...]string{d.User, d.Sale, d.Key, d.Items, string(r.now.State)} {
+		s.bytes(v)
 	}
-	q.number(s.Amount)
-	q.bytes(s.Currency)
-	for _, v := range [...]int64{r.now.Refunded, s.Created, s.PayBefore, r.now.Changed, r.now.Version} {
-		q.number(v)
+	s.number(d.Amount)
+	s.bytes(d.Currency)
+	for _, v := range [...]int64{r.now.Refunded, d.Created, d.PayBefore, r.now.Changed, r.now.Version} {
+		s.number(v)
 	}
-	q.blob(r.delivery)
-	q.bytes(s.Trace)
-	q.WriteByte(')')
+	s.blob(r.delivery)
+	s.bytes(d.Trace)
+	s.raw(")")
 }
 
 // event adds a row of eventCols.
-func (q *query) event(order int64, e *event) {
-	q.begin()
-	q.number(order)
-	q.number(e.n)
-	q.number(e.at)
+func (s *script) event(order int64, e *event) {
+	s.open()
+	s.number(order)
+	s.number(e.n)
+	s.number(e.at)
 	for _, v := range [...]string{string(e.from), string(e.to), e.why, e.who} {
-		q.bytes(v)
+		s.bytes(v)
 	}
-	q.WriteByte(')')
+	s.raw(")")
 }
 
 // update is one compare-and-set for all rows of a table: each row must still have the version that it was read with.
@@ -170,29 +116,23 @@ func update(ctx context.Context, tx *sql.Tx, table string, rows []*row) error {
 	return err
 }
 
-func (w *work) writeEvents(ctx context.Context, tx *sql.Tx) error {
-	head := insertInto + w.db.events + eventCols
-	q := newQuery(head)
-	flush := func() error {
-		if q.rows == 0 {
-			return nil
+func (w *work) writeEvents(s *script) error {
+	for i, r := range w.sorted {
+		for e := range r.events {
+			if s.rows == 0 {
+				s.begin(insertInto + w.db.events + eventCols)
+			}
+			s.event(int64(r.id), &r.events[e])
+		}
+		if s.rows == 0 || s.rows < mostEvents && i < len(w.sorted)-1 {
+			continue
 		}
 		if w.past {
-			q.WriteString(" ON DUPLICATE KEY UPDATE n = VALUES(n)") // it stays as it is
+			s.raw(" ON DUPLICATE KEY UPDATE n = VALUES(n)") // it stays as it is
 		}
-		_, err := tx.ExecContext(ctx, q.String(), q.args...)
-		q = newQuery(head)
-		return err
-	}
-	for _, r := range w.sorted {
-		for i := range r.events {
-			q.event(int64(r.id), &r.events[i])
-		}
-		if q.rows >= mostEvents {
-			if err := flush(); err != nil {
-				return err
-			}
+		if err := s.end(); err != nil {
+			return err
 		}
 	}
-	return flush()
+	return nil
 }

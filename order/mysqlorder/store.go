@@ -100,7 +100,7 @@ func Open(ctx context.Context, c Config, o Options) (*Store, error) {
 
 func (s *Store) connect(ctx context.Context, at int, c server, first int, o Options) (err error) {
 	base := c.primary.Database()
-	opt := mysql.Options{Pool: o.Pool, Reply: o.Reply, LockWait: o.LockWait, ReadOnly: o.ReadOnly}
+	opt := mysql.Options{Pool: o.Pool, Reply: o.Reply, LockWait: o.LockWait, ReadOnly: o.ReadOnly, Scripts: true}
 	if s.servers[at], err = mysql.Open(ctx, c.primary.With(databaseName(base, first)), opt); err != nil {
 		return err
 	}
