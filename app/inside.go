@@ -34,7 +34,13 @@ func (a *App) messages(ctx context.Context) (map[string]int64, error) {
 	}
 	parked, _, err := a.desk.Count(ctx, orderGroup)
 	name := "bus." + orderGroup + "."
-	return map[string]int64{name + stock.Topic + ".lag": int64(head - min(low, head)), name + "parked": parked}, err
+	all := map[string]int64{name + stock.Topic + ".lag": int64(head - min(low, head)), name + "parked": parked}
+	if now, err := source.Head(ctx); err != nil {
+		return nil, err
+	} else if low > now {
+		all[name+stock.Topic+".beyond"] = int64(low - now)
+	}
+	return all, err
 }
 
 // ofGroup adds up what a group has before it, over its topics and its parked messages (see bus.Bus.InFlight for the names).

@@ -3,6 +3,8 @@ package bus
 import (
 	"context"
 	"fmt"
+
+	"penstock/bus/driver"
 )
 
 // Counts is what a subscription has done since Start. A message counts as processed or dead when that is durable, and as
@@ -17,6 +19,8 @@ type Numbers struct {
 	Group, Topic string
 	// Lag is what the group has not committed; it may count numbers that carry no message, but it is 0 only when none is left.
 	Lag int64
+	// Beyond is by how much the group stands behind the end of what it reads ([driver.Strayer]); other than 0 is a fault.
+	Beyond int64
 	// Waiting and Letters are the group's parked messages and its unsettled dead letters, over all its topics.
 	Waiting, Letters int64
 	// Since is what happened since Start.
@@ -60,6 +64,11 @@ func (s *subscription) numbers(ctx context.Context) (Numbers, error) {
 	if n.Lag, err = reader.Lag(ctx); err != nil {
 		return n, err
 	}
+	if s, ok := reader.(driver.Strayer); ok {
+		if n.Beyond, err = s.Beyond(ctx); err != nil {
+			return n, err
+		}
+	}
 	if n.Waiting, n.Letters, err = s.bus.store.Count(ctx, s.group); err != nil {
 		return n, err
 	}
@@ -69,7 +78,8 @@ func (s *subscription) numbers(ctx context.Context) (Numbers, error) {
 	return n, nil
 }
 
-// InFlight returns what is not dealt with yet, by "bus.<group>.<topic>.lag" and "bus.<group>.parked"; all zero means drained.
+// InFlight returns what is not dealt with yet, by "bus.<group>.<topic>.lag" and "bus.<group>.parked"; all zero means drained. A
+// group that stands behind the end of what it reads is there as "bus.<group>.<topic>.beyond".
 // Dead letters are not in flight. A handler may feed another topic: a first look that finds nothing is followed by a second,
 // so that what moved from one topic to another meanwhile is seen.
 func (b *Bus) InFlight(ctx context.Context) (map[string]int64, error) {
@@ -82,6 +92,9 @@ func (b *Bus) InFlight(ctx context.Context) (map[string]int64, error) {
 		for _, n := range all {
 			out["bus."+n.Group+"."+n.Topic+".lag"] = n.Lag
 			out["bus."+n.Group+".parked"] = n.Waiting
+			if n.Beyond > 0 {
+				out["bus."+n.Group+"."+n.Topic+".beyond"] = n.Beyond
+			}
 			busy = busy || n.Lag > 0 || n.Waiting > 0
 		}
 		if busy || second {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"penstock/internal/clock"
@@ -38,7 +35,6 @@ func (o *Options) Validate() error {
 
 const (
 	defaultWait = 30 * time.Second
-	pollEvery   = 100 * time.Millisecond
 	maxTries    = 5
 )
 
@@ -59,8 +55,9 @@ func Run(ctx context.Context, src Source, o Options) (Report, error) {
 	}
 	start := o.Clock.Now()
 	var suspects suspicion
+	waits := drainer{src: src, o: &o}
 	for try := 1; ; try++ {
-		d, err := drain(ctx, src, &o)
+		d, err := waits.drain(ctx)
 		if err != nil {
 			return Report{}, err
 		}
@@ -69,67 +66,13 @@ func Run(ctx context.Context, src Source, o Options) (Report, error) {
 			return Report{}, err
 		}
 		rep := w.report(d, moved, &o)
-		if suspects.again(w.tally, moved, src.InFlight != nil, try) || moved && try < maxTries && o.Wait > 0 && len(w.tally.counted) == 0 {
+		if suspects.again(w.tally, moved, src.InFlight != nil, try) || moved && rep.Drained && try < maxTries && o.Wait > 0 && len(w.tally.counted) == 0 {
 			o.Progress("records disagree or moved meanwhile; reading again")
 			continue
 		}
 		rep.Took = o.Clock.Now().Sub(start)
 		return rep, nil
 	}
-}
-
-// drainage is what a drain left behind.
-type drainage struct {
-	left  map[string]int64
-	stuck []string // of left, what never became less
-}
-
-// drain waits until nothing is in flight, or the time is up.
-func drain(ctx context.Context, src Source, o *Options) (d drainage, err error) {
-	if src.InFlight == nil {
-		return d, nil
-	}
-	deadline, before, sank := o.Clock.Now().Add(o.Wait), map[string]int64{}, map[string]bool{}
-	for {
-		if d.left, err = src.InFlight(ctx); err != nil {
-			return d, err
-		}
-		for name, n := range before {
-			sank[name] = sank[name] || d.left[name] < n
-		}
-		before = maps.Clone(d.left)
-		maps.DeleteFunc(d.left, func(_ string, n int64) bool { return n == 0 })
-		if waits := waiting(d.left); len(waits) == 0 || o.Clock.Now().After(deadline) {
-			d.stuck = slices.DeleteFunc(waits, func(name string) bool { return sank[name] })
-			return d, nil
-		}
-		o.Progress("waiting until nothing is in flight: " + describe(d.left))
-		t := o.Clock.NewTimer(pollEvery)
-		select {
-		case <-t.C():
-		case <-ctx.Done():
-			t.Stop()
-			return d, ctx.Err()
-		}
-	}
-}
-
-// beyond ends the name under which a server tells that a reader of messages stands behind the end of what it reads. That does
-// not pass by waiting.
-const beyond = ".beyond"
-
-// waiting returns the names of what waiting helps against, in order.
-func waiting(left map[string]int64) []string {
-	names := slices.Sorted(maps.Keys(left))
-	return slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, beyond) })
-}
-
-func describe(left map[string]int64) string {
-	names := slices.Sorted(maps.Keys(left))
-	for i, n := range names {
-		names[i] = fmt.Sprintf("%s %d", n, left[n])
-	}
-	return strings.Join(names, ", ")
 }
 
 // read reads everything once. moved says that the stock rows changed while it did. Of violations only those count that are among

@@ -64,6 +64,13 @@ type Skipper interface {
 	Skip(ctx context.Context, unwanted func(context.Context) (bool, error)) (skipped bool, err error)
 }
 
+// Strayer is a Reader that can tell whether its group stands behind the end of what it reads, as after a source was restored from
+// an older copy, or a cursor was written by hand. What comes next, up to there, would be skipped.
+type Strayer interface {
+	// Beyond returns by how many numbers; 0 is good. Safe beside Poll.
+	Beyond(ctx context.Context) (int64, error)
+}
+
 // Store keeps what the bus sets aside: parked messages and dead letters. Safe for concurrent use; each call is durable when
 // it returns nil.
 type Store interface {

@@ -59,6 +59,26 @@ func (d *Driver) Backlogs(ctx context.Context) ([]Backlog, error) {
 	return all, nil
 }
 
+// Beyond implements [driver.Strayer] for the relay: by how much it stands behind the ends of the outboxes of the topic. It reads the
+// position before the head.
+func (r *reader) Beyond(ctx context.Context) (numbers int64, err error) {
+	for _, s := range r.d.topics[r.topic] {
+		if err := r.d.cursors.Enrol(ctx, RelayGroup, r.topic, []string{s.Name()}); err != nil {
+			return 0, fmt.Errorf("enrol the relay: %w", err)
+		}
+		at, err := r.d.cursors.Position(ctx, RelayGroup, r.topic, s.Name())
+		if err != nil {
+			return 0, fmt.Errorf("position of the relay in %s: %w", s.Name(), err)
+		}
+		head, err := s.Head(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("head of %s: %w", s.Name(), err)
+		}
+		numbers += int64(at - min(at, head))
+	}
+	return numbers, nil
+}
+
 // backlog reads the head before the position. The enrolment is for the time before the relay's own.
 func (d *Driver) backlog(ctx context.Context, topic string, s Source) (uint64, error) {
 	head, err := s.Head(ctx)

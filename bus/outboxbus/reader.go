@@ -44,7 +44,10 @@ type reader struct {
 	closed  bool
 }
 
-var _ driver.Reader = (*reader)(nil)
+var (
+	_ driver.Reader  = (*reader)(nil)
+	_ driver.Strayer = (*reader)(nil)
+)
 
 func (r *reader) lane(source string) *lane {
 	for _, l := range r.lanes {
@@ -265,23 +268,32 @@ func (r *reader) Owns(m driver.Message) bool {
 }
 
 // Lag counts numbers, not messages, so it may be more than the messages left; it is 0 only when none is left.
-func (r *reader) Lag(ctx context.Context) (int64, error) {
-	var lag int64
+func (r *reader) Lag(ctx context.Context) (lag int64, err error) {
+	err = r.each(ctx, func(at, head uint64) { lag += int64(head - min(at, head)) })
+	return lag, err
+}
+
+// Beyond implements [driver.Strayer].
+func (r *reader) Beyond(ctx context.Context) (numbers int64, err error) {
+	err = r.each(ctx, func(at, head uint64) { numbers += int64(at - min(at, head)) })
+	return numbers, err
+}
+
+// each tells where the group stands in each source and, looked at later, where that ends.
+func (r *reader) each(ctx context.Context, f func(at, head uint64)) error {
 	for _, l := range r.lanes {
 		at := l.clear.Load()
 		if !l.held.Load() {
 			var err error
 			if at, err = r.d.cursors.Position(ctx, r.self.Group, r.self.Topic, l.src.Name()); err != nil {
-				return 0, err
+				return err
 			}
 		}
 		head, err := l.src.Head(ctx)
 		if err != nil {
-			return 0, fmt.Errorf("head of %s: %w", l.src.Name(), err)
+			return fmt.Errorf("head of %s: %w", l.src.Name(), err)
 		}
-		if head > at {
-			lag += int64(head - at)
-		}
+		f(at, head)
 	}
-	return lag, nil
+	return nil
 }

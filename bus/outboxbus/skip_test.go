@@ -55,3 +55,35 @@ func TestSkip(t *testing.T) {
 		t.Errorf("lag %d, %v", lag, err)
 	}
 }
+
+// A cursor that stands behind the end of its source, whoever moved it there, is told: what comes next would be skipped.
+func TestBeyondTheEnd(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 2)
+	d := b.driver(outboxbus.Options{})
+	r := b.reader(d, "g")
+	b.logs[0].Append(messages("ann", 5)...)
+	b.logs[1].Append(messages("bob", 3)...)
+	for len(b.poll(r, 10)) > 0 {
+		b.commit(r)
+	}
+	beyond := func(want int64) {
+		t.Helper()
+		if n, err := r.(driver.Strayer).Beyond(t.Context()); n != want || err != nil {
+			t.Errorf("%d behind the end, want %d, %v", n, want, err)
+		}
+	}
+	beyond(0)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.db.W.ExecContext(t.Context(), `UPDATE cursor SET position = position + 7 WHERE source = 'outbox-0'`); err != nil {
+		t.Fatal(err)
+	}
+	r = b.reader(d, "g")
+	beyond(7)
+	if got := b.poll(r, 10); len(got) > 0 {
+		t.Errorf("polled %v", got)
+	}
+	beyond(7)
+}
