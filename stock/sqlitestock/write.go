@@ -15,6 +15,10 @@ import (
 const (
 	insertJournal = `INSERT INTO journal (seq, kind, at, sale, user, key, body, id, sku, quantity, price, lines, amount, currency,
 		pay_before, release_at, state, ref, why, trace, pass) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	// insertHold is the row of most wins, a claim of one line. A value that is bound costs more than the row it goes into, so what is
+	// the same in all of them is not.
+	insertHold = `INSERT INTO journal (seq, kind, state, at, sale, user, key, body, id, sku, quantity, price, amount, currency, pay_before,
+		release_at, trace, pass) VALUES (?,1,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 	assertEpoch = `UPDATE meta SET sent = sent WHERE one = 1 AND epoch = ?`
 	putSale     = `INSERT INTO sale (n, id, doc, version, first_seq, archived) VALUES (?,?,?,?,?,0)
 		ON CONFLICT (n) DO UPDATE SET doc = excluded.doc, version = excluded.version`
@@ -113,6 +117,10 @@ func (d *Driver) writeAttempt(ctx context.Context, h *heldRow) error {
 		return d.exec(ctx, insertJournal, 1, int64(a.Seq), int64(driver.Refuse), a.At.UnixMicro(), h.sale.num, a.Key.User, a.Key.Key,
 			a.Body[:], int64(a.ID), a.SKU, a.Left, nil, string(h.lines), nil, text(a.Currency), nil, nil, int64(driver.None), nil,
 			string(a.Reason), text(a.Trace), pass(a))
+	}
+	if l := a.Lines[0]; h.lines == nil && a.State == driver.Held {
+		return d.exec(ctx, insertHold, 1, int64(a.Seq), a.At.UnixMicro(), h.sale.num, a.Key.User, a.Key.Key, a.Body[:], int64(a.ID), l.SKU,
+			l.Quantity, l.Price, a.Amount, a.Currency, a.PayBefore.UnixMicro(), a.ReleaseAt.UnixMicro(), text(a.Trace), pass(a))
 	}
 	var sku, quantity, price, lines any
 	if h.lines != nil {
