@@ -273,4 +273,10 @@ func TestProbes(t *testing.T) {
 	if w := on.ask(on.probe, "", "GET /debug/pprof/heap?debug=1"); w.Code != 200 {
 		t.Errorf("switched on: %d", w.Code)
 	}
+	for _, name := range []string{"cmdline", "nothing", "heap%2F..", "@x?seconds=1"} {
+		problem(t, on.ask(on.probe, "", "GET /debug/pprof/"+name), errs.NotFound)
+	}
+	for _, seconds := range []string{"0", "-1", "x", "1e9", "99999999999"} {
+		problem(t, on.ask(on.probe, "", "GET /debug/pprof/heap?seconds="+seconds), errs.Invalid)
+	}
 }

@@ -33,7 +33,7 @@ func Probe(d Deps) (*gateway.Gateway, error) {
 	}))
 	if d.Pprof {
 		s.handle("GET /debug/pprof", gateway.ByAnyone, pprof.Index)
-		s.handle("GET /debug/pprof/{profile}", gateway.ByAnyone, profile)
+		s.handle("GET /debug/pprof/{profile}", gateway.ByAnyone, new(profiles).serve)
 	}
 	return gateway.New(nobody{}, s, gateway.Options{Clock: d.Gateway.Clock, ProblemBase: d.Gateway.ProblemBase, Logger: d.Gateway.Logger})
 }
@@ -47,21 +47,6 @@ func health(check func(context.Context) error) http.HandlerFunc {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"status":"ok"}` + "\n"))
-	}
-}
-
-func profile(w http.ResponseWriter, r *http.Request) {
-	switch r.PathValue("profile") {
-	case "cmdline":
-		notFound(w, r) // the command line may hold addresses with passwords
-	case "profile":
-		pprof.Profile(w, r)
-	case "symbol":
-		pprof.Symbol(w, r)
-	case "trace":
-		pprof.Trace(w, r)
-	default:
-		pprof.Handler(r.PathValue("profile")).ServeHTTP(w, r)
 	}
 }
 
