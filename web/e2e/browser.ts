@@ -54,6 +54,11 @@ export class Person {
     return new Person(context, await context.newPage())
   }
 
+  /** Opens another tab of the same browser. It is closed with it. */
+  async tab(): Promise<Person> {
+    return new Person(this.context, await this.context.newPage())
+  }
+
   async leave(): Promise<void> {
     await this.context.close()
     expect(this.wrong).toEqual([])

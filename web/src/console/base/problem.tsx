@@ -1,15 +1,17 @@
 import { Alert, Button } from 'antd'
 import { useText } from '../text'
 import { CallError } from './call'
+import { fieldName } from './pointer'
 
 const detailOf = (p: { detail: string } | null): string => p?.detail ?? ''
 
 /**
- * Says what went wrong: title and detail as the server told them, each finding, and the page of the problem's type. After a lost answer to an
+ * Says what went wrong: its kind in the language of the page, below it what the server tells of it, each finding, and the page of the problem's type. After a lost answer to an
  * act nobody knows whether it was done, and this says so.
  */
 export function ProblemBox({ error, retry, acting }: { error: unknown; retry?: (() => void) | undefined; acting?: boolean }) {
-  const { t, w, lang } = useText()
+  const speech = useText()
+  const { t, w, lang } = speech
   if (!error) return null
   const r = error instanceof CallError ? error.result : null
   const p = r?.kind === 'problem' ? r.problem : null
@@ -18,6 +20,7 @@ export function ProblemBox({ error, retry, acting }: { error: unknown; retry?: (
   const kind = lang === 'en' || !r || r.kind !== 'problem' ? undefined : w('problem', r.code)
   const known = kind && r?.kind === 'problem' && kind !== r.code ? kind : undefined
   const title = gone ? t('problem.lost') : (known ?? p?.title ?? t('problem.here'))
+  const theirs = known ? { className: 'server', lang: 'en' } : {}
   const findings = (p?.errors ?? []).filter(e => !e.detail || !detailOf(p).endsWith(e.detail))
   const detail = gone ? t(acting ? 'problem.unknown' : 'problem.unread') : (p?.detail ?? String(error))
   return (
@@ -30,12 +33,14 @@ export function ProblemBox({ error, retry, acting }: { error: unknown; retry?: (
       title={title}
       description={
         <>
-          <p className="pre">{detail}</p>
+          <p {...theirs} className={`pre ${theirs.className ?? ''}`}>
+            {detail}
+          </p>
           {findings.length > 0 && (
             <ul>
               {findings.map(e => (
                 <li key={`${e.pointer} ${e.detail}`}>
-                  <code>{e.pointer}</code> {e.detail}
+                  {e.pointer && <b title={e.pointer}>{fieldName(e.pointer, speech)}</b>} <span {...theirs}>{e.detail}</span>
                 </li>
               ))}
             </ul>

@@ -4,7 +4,7 @@ import { useText } from '../text'
 
 /** How full the server is, and whom it has refused for lack of room. */
 export function Shedding({ view }: { view: SheddingView | undefined }) {
-  const { t } = useText()
+  const { t, w } = useText()
   if (!view) return <p className="muted">{t('limits.noShedding')}</p>
   const classes = [...new Set([...Object.keys(view.passed ?? {}), ...Object.keys(view.refused ?? {})])]
   return (
@@ -33,7 +33,7 @@ export function Shedding({ view }: { view: SheddingView | undefined }) {
           <tbody>
             {classes.map(c => (
               <tr key={c}>
-                <th scope="row">{c}</th>
+                <th scope="row">{w('class', c)}</th>
                 <td className="end">
                   <Count n={view.passed?.[c] ?? 0} />
                 </td>

@@ -126,7 +126,6 @@ function Password() {
 function SecondFactor({ has }: { has: boolean }) {
   const { t } = useText()
   const ask = useConfirm()
-  const cache = useQueryClient()
   const enrol = () =>
     ask({
       title: t(has ? 'account.totp.again' : 'people.totp'),
@@ -135,13 +134,9 @@ function SecondFactor({ has }: { has: boolean }) {
       danger: has,
       reason: 'none',
       fields: [{ name: 'password', label: t('account.password.old'), kind: 'password', current: true, required: true }],
-      run: async a => {
-        const made = await good(calls.putMyTotp(api, { body: { password: a.password } }))
-        void cache.invalidateQueries({ queryKey: ['me'] })
-        return made
-      },
+      run: a => good(calls.putMyTotp(api, { body: { password: a.password } })),
       said: err => (statusOf(err) === 403 ? t('account.wrong') : undefined),
-      done: x => <NewFactor f={x as calls.SecondFactor} />,
+      done: x => <Begun f={x as calls.SecondFactor} />,
     })
   return (
     <Card title={t('people.totp')}>
@@ -153,5 +148,55 @@ function SecondFactor({ has }: { has: boolean }) {
       </Button>
       {has && <p className="muted">{t('account.totp.lost')}</p>}
     </Card>
+  )
+}
+
+/** A second factor that waits for its first code. */
+function Begun({ f }: { f: calls.SecondFactor }) {
+  const { t } = useText()
+  const cache = useQueryClient()
+  const [form] = Form.useForm<{ code: string }>()
+  const [busy, setBusy] = useState(false)
+  const [on, setOn] = useState(false)
+  const [error, setError] = useState<unknown>(null)
+  const confirm = async ({ code }: { code: string }) => {
+    setBusy(true)
+    setError(null)
+    try {
+      await good(calls.confirmMyTotp(api, { body: { code } }))
+      setOn(true)
+      void cache.invalidateQueries({ queryKey: ['me'] })
+    } catch (err) {
+      const said = { 403: t('account.totp.wrongCode'), 409: t('account.totp.void') }[statusOf(err)]
+      if (said) form.setFields([{ name: 'code', errors: [said] }])
+      else setError(err)
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <div className="stack">
+      <NewFactor f={f} />
+      <div role="status">
+        <Alert
+          type={on ? 'success' : 'info'}
+          showIcon
+          title={t(on ? 'account.totp.done' : 'account.totp.begun')}
+          data-testid="second-factor-state"
+          data-value={on ? 'on' : 'begun'}
+        />
+      </div>
+      {!on && (
+        <Form form={form} layout="vertical" onFinish={confirm} disabled={busy}>
+          <Form.Item name="code" label={t('account.totp.code')} rules={[{ required: true, whitespace: true, message: t('field.needed') }]}>
+            <Input autoComplete="one-time-code" inputMode="numeric" maxLength={16} data-testid="second-factor-code" />
+          </Form.Item>
+          <ProblemBox error={error} acting />
+          <Button type="primary" htmlType="submit" loading={busy} data-testid="second-factor-confirm">
+            {t('account.totp.confirm')}
+          </Button>
+        </Form>
+      )}
+    </div>
   )
 }

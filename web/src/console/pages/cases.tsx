@@ -4,12 +4,13 @@ import { Link } from 'react-router'
 import { getCase, listCases, type PaymentCase, resolveCase } from '../../api/api'
 import { api, good } from '../base/call'
 import { useConfirm } from '../base/confirm'
+import { money } from '../base/format'
 import { FilterBar, ListGrid, useFilters, useList } from '../base/list'
 import { useLive } from '../base/live'
 import { At, Card, Facts, Head, LinkButton, Money, State } from '../base/parts'
 import { ProblemBox } from '../base/problem'
 import { useMay } from '../base/session'
-import { useText } from '../text'
+import { type Speech, useText } from '../text'
 
 const kinds = [
   'mismatch',
@@ -89,8 +90,27 @@ export default function Cases() {
   )
 }
 
+/** What an act on a case does: it may mean something else for each kind. An act nobody here knows is told in the server's words. */
+function effectOf(c: PaymentCase, a: { action: string; effect: string }, { t, lang }: Speech): string {
+  const sum = { sum: money(c.amount, c.currency, lang) }
+  const refund = c.kind === 'refund-refused' || c.kind === 'refund-waiting'
+  switch (a.action) {
+    case 'refund':
+      return t('caseeffect.refund', sum)
+    case 'accept':
+      return t(refund ? 'caseeffect.accept.refund' : 'caseeffect.accept', sum)
+    case 'retry':
+      if (refund) return t('caseeffect.retry.refund', sum)
+      if (c.kind === 'late') return t('caseeffect.retry.late')
+      if (c.kind === 'silent') return t('caseeffect.retry.silent')
+      if (c.kind === 'refund-books') return t('caseeffect.retry.books')
+  }
+  return a.effect
+}
+
 function One({ id }: { id: string }) {
-  const { t, w } = useText()
+  const speech = useText()
+  const { t, w } = speech
   const ask = useConfirm()
   const may = useMay()('support')
   const one = useQuery({ queryKey: ['cases', 'one', id], queryFn: ({ signal }) => good(getCase(api, { case: id }, { signal })) })
@@ -106,7 +126,12 @@ function One({ id }: { id: string }) {
           [t('cases.payment'), <code key="p">{c.payment}</code>],
           [t('cases.ref'), <code key="r">{c.ref}</code>],
           [t('col.at'), <At key="a" iso={c.at} exact />],
-          [t('cases.detail'), c.detail],
+          [
+            t('cases.detail'),
+            <span key="d" lang="en">
+              {c.detail}
+            </span>,
+          ],
         ]}
       />
       {c.known && (
@@ -151,7 +176,7 @@ function One({ id }: { id: string }) {
                   title: `${w('caseact', a.action)}: ${t('case')} ${c.id}`,
                   effect: () => (
                     <>
-                      <Money minor={c.amount} currency={c.currency} /> · {a.effect}
+                      <Money minor={c.amount} currency={c.currency} /> · {effectOf(c, a, speech)}
                     </>
                   ),
                   yes: w('caseact', a.action),
@@ -163,7 +188,7 @@ function One({ id }: { id: string }) {
             >
               {w('caseact', a.action)}
             </Button>
-            <span className="muted">{a.effect}</span>
+            <span className="muted">{effectOf(c, a, speech)}</span>
           </div>
         ))}
     </>

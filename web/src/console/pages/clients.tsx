@@ -130,8 +130,8 @@ export default function Clients() {
       effect: () => t('effect.clients.keys'),
       yes: t('clients.keys'),
       danger: true,
-      reason: 'none',
-      run: () => good(calls.rotateOidcKeys(api)),
+      reason: 'required',
+      run: a => good(calls.rotateOidcKeys(api, { body: { reason: a.reason } })),
     })
   return (
     <>
@@ -208,8 +208,8 @@ function One({ c }: { c: calls.OIDCClient }) {
       effect: () => t('effect.client.rotate'),
       yes: t('rotate'),
       danger: true,
-      reason: 'none',
-      run: () => good(calls.rotateOidcClient(api, { client })),
+      reason: 'required',
+      run: a => good(calls.rotateOidcClient(api, { client, body: { reason: a.reason } })),
       done: x => secretOf(x as calls.OIDCClient, speech),
     })
   const toggle = () =>
@@ -227,8 +227,8 @@ function One({ c }: { c: calls.OIDCClient }) {
       effect: () => t('effect.client.delete'),
       yes: t('delete'),
       danger: true,
-      reason: 'none',
-      run: () => good(calls.deleteOidcClient(api, { client })),
+      reason: 'required',
+      run: a => good(calls.deleteOidcClient(api, { client, reason: a.reason })),
     })
   const list = (all: string[]) => (all.length === 0 ? '–' : all.map(uri => <div key={uri}>{uri}</div>))
   return (

@@ -144,7 +144,7 @@ function Rules({ rules }: { rules: Rule[] }) {
 }
 
 function Routes({ routes }: { routes: RouteView[] }) {
-  const { t } = useText()
+  const { t, w } = useText()
   const [filters, set] = useFilters(spec)
   const q = (filters.route ?? '').toLowerCase()
   return (
@@ -156,8 +156,8 @@ function Routes({ routes }: { routes: RouteView[] }) {
         id={r => r.route}
         columns={[
           { key: 'route', title: t('limits.route'), width: '2fr', render: r => <code>{r.route}</code> },
-          { key: 'access', title: t('limits.access'), width: '7rem', render: r => r.access },
-          { key: 'class', title: t('limits.class'), width: '11rem', render: r => r.class },
+          { key: 'access', title: t('limits.access'), width: '7rem', render: r => w('access', r.access) },
+          { key: 'class', title: t('limits.class'), width: '11rem', render: r => w('class', r.class) },
           { key: 'limits', title: t('limits.rules'), render: r => (r.limits ?? []).join(', ') },
           { key: 'breaker', title: t('limits.breakers'), width: '8rem', render: r => r.breaker },
           { key: 'off', title: t('limits.off'), render: r => (r.off ?? []).join(', ') },

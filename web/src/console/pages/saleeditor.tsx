@@ -5,6 +5,7 @@ import { createSale, validateSale } from '../../api/api'
 import { api, CallError, good } from '../base/call'
 import { count, moment, money, parseMoney, span, toField } from '../base/format'
 import { Card, Head } from '../base/parts'
+import { fieldName } from '../base/pointer'
 import { ProblemBox } from '../base/problem'
 import { type Draft, definition, doubts, findings, worth } from '../sale/define'
 import { emptyItem, type Said, SaleFields, say } from '../sale/fields'
@@ -56,7 +57,7 @@ export default function SaleEditor() {
     setBusy(true)
     try {
       const answer = await good(validateSale(api, { body: definition(draft) }))
-      setFromAfar(answer.findings.map(f => ({ pointer: f.pointer ?? '', words: f.detail ?? '' })))
+      setFromAfar(answer.findings.map(f => ({ pointer: f.pointer ?? '', words: f.detail ?? '', theirs: true })))
     } catch (err) {
       setError(err)
     } finally {
@@ -112,11 +113,12 @@ export default function SaleEditor() {
 /** What the server found, so that it stands at its field. */
 const fromServer = (error: unknown): Said[] =>
   error instanceof CallError && error.result.kind === 'problem'
-    ? (error.result.problem.errors ?? []).map(e => ({ pointer: e.pointer ?? '', words: e.detail ?? '' }))
+    ? (error.result.problem.errors ?? []).map(e => ({ pointer: e.pointer ?? '', words: e.detail ?? '', theirs: true }))
     : []
 
 function Findings({ checked, found, draft }: { checked: boolean; found: Said[]; draft: Draft }) {
-  const { t } = useText()
+  const speech = useText()
+  const { t } = speech
   const doubtful = say(doubts(draft, Date.now()), t)
   return (
     <Card title={t('sale.findings')}>
@@ -125,7 +127,7 @@ function Findings({ checked, found, draft }: { checked: boolean; found: Said[]; 
           <ul className="findings">
             {found.map(f => (
               <li key={`${f.pointer} ${f.words}`}>
-                <code>{f.pointer}</code> {f.words}
+                <b title={f.pointer}>{fieldName(f.pointer, speech)}</b> <Words f={f} />
               </li>
             ))}
           </ul>
@@ -138,7 +140,7 @@ function Findings({ checked, found, draft }: { checked: boolean; found: Said[]; 
             <ul className="findings">
               {doubtful.map(f => (
                 <li key={f.pointer}>
-                  <code>{f.pointer}</code> {f.words}
+                  <b title={f.pointer}>{fieldName(f.pointer, speech)}</b> {f.words}
                 </li>
               ))}
             </ul>
@@ -148,6 +150,9 @@ function Findings({ checked, found, draft }: { checked: boolean; found: Said[]; 
     </Card>
   )
 }
+
+/** What was found, in the language it was said in. */
+const Words = ({ f }: { f: Said }) => (f.theirs ? <span lang="en">{f.words}</span> : f.words)
 
 /** What a buyer will see, and what saving does. */
 function Preview({ draft, good: valid }: { draft: Draft; good: boolean }) {

@@ -7,6 +7,8 @@ import type { Draft, DraftItem, Finding } from './define'
 export interface Said {
   pointer: string
   words: string
+  /** The words are the server's own. */
+  theirs?: boolean
 }
 
 const Findings = createContext<Said[]>([])

@@ -25,8 +25,9 @@ export const en = {
   'account.totp.again': 'Set it up again',
   'account.totp.make': 'Show the secret',
   'account.totp.lost': 'To do without it, ask an administrator.',
-  'effect.totp': 'A secret and ten recovery codes are shown once. From then on your login asks for a code. Your other sessions end.',
-  'effect.totp.again': 'The device you have now and its recovery codes stop working. New ones are shown once. Your other sessions end.',
+  'effect.totp': 'A secret and ten recovery codes are shown once. Nothing changes until you have typed a first code.',
+  'effect.totp.again':
+    'A new secret and new recovery codes are shown once. The device you have now keeps working until you have typed a first code of the new one.',
   'people.totp.scan':
     'Scan this with the authenticator app, or type the secret into it. Then keep the recovery codes where the device is not.',
   'clients.note': 'Other systems in which people log in with their name and password of this house (OpenID Connect).',

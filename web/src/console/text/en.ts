@@ -1,8 +1,10 @@
 import { en as desk } from './desk.en'
+import { en as server } from './server.en'
 
 /** The words of the console. Texts that speak about money or stock say what happens to them. */
 export const en = {
   ...desk,
+  ...server,
   // frame
   account: 'Account',
   acts: 'Actions',

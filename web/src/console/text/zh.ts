@@ -1,9 +1,11 @@
 import { zh as desk } from './desk.zh'
 import type { en } from './en'
+import { zh as server } from './server.zh'
 
 /** The same in Chinese; the compiler wants every key of the English table. */
 export const zh: Record<keyof typeof en, string> = {
   ...desk,
+  ...server,
   // frame
   account: '账户',
   acts: '操作',

@@ -55,7 +55,11 @@ export function Order({ mine, id }: { mine: Mine; id: string }) {
         {order.events.map(e => (
           <li key={e.n}>
             <span>{isState(e.to) ? say(`order.${e.to}`) : e.to}</span> <span class="quiet">{moment(e.at, lang)}</span>
-            {e.why !== e.to && <div class="quiet small">{e.why}</div>}
+            {e.why !== e.to && (
+              <div class="quiet small" lang="en">
+                {e.why}
+              </div>
+            )}
           </li>
         ))}
       </ol>

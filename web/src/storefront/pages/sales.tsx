@@ -63,7 +63,9 @@ function Card({ view }: { view: View }) {
         {view.title}
       </Go>
       <p class="row">
-        <span class={`badge ${state}`}>{say(`state.${state}`)}</span>
+        <span class={`badge ${state}`} data-value={state}>
+          {say(`state.${state}`)}
+        </span>
         <Countdown view={view} />
       </p>
       {first && (
