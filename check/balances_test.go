@@ -17,6 +17,7 @@ func (m *made) ledgerOfBalances() {
 	pay, _ := paidBy("kim-0")
 	returned, order := paidBy("kim-1")
 	returned["refunded"], order["refundedAmount"] = back, back
+	returned["refunds"] = []row{{"id": "5002", "amount": back, "state": "refunded", "asked": true}}
 	id, other := fmt.Sprint("payment/", pay["id"]), fmt.Sprint("payment/", returned["id"])
 	at := map[string]int{}
 	for n, t := range []struct {

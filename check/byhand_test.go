@@ -25,6 +25,16 @@ var handViolations = []planted{
 			}
 		}
 	}, []string{"I8"}},
+	{"a refund row that was deleted", func(m *made) {
+		m.find("payments", "order", m.find("orders", "user", "cem")["id"])["refunds"] = []row{}
+	}, []string{"I8"}},
+	{"a deleted refund, and its payment made to agree", func(m *made) {
+		p := m.find("payments", "order", m.find("orders", "user", "cem")["id"])
+		p["refunds"], p["refunded"], p["state"] = []row{}, 0, "captured"
+	}, []string{"I8"}},
+	{"an automatic refund that was deleted", func(m *made) {
+		m.find("payments", "order", m.find("orders", "user", "eve")["id"])["refunds"] = []row{}
+	}, []string{"I8"}},
 	{"an audit row taken out of the middle", func(m *made) { m.drop("audit", func(r row) bool { return r["seq"] == 1 }) }, []string{"I22"}},
 }
 

@@ -144,6 +144,9 @@ func (w *world) judgeMoney(p *purchase) {
 	if !w.drained || p.mismatch || p.waits && p.order.gone() || p.orders > 1 || w.dead[p.id] > 0 {
 		return
 	}
+	if p.refunds && p.givenBack >= 0 && p.givenBack != p.asked {
+		w.tally.bad("I8", "order %v says that %d was given back, the refunds asked for it add up to %d", p.id, p.givenBack, p.asked)
+	}
 	if p.tx != 0 && p.captured == 0 && p.order.taken() {
 		w.judgeTransaction(p)
 		return

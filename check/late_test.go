@@ -57,7 +57,7 @@ func TestLateMoneyThatWaits(t *testing.T) {
 	t.Parallel()
 	m, run := setup(t)
 	p := m.find("payments", "order", m.find("orders", "user", "eve")["id"])
-	p["state"], p["refunded"], p["late"] = "captured", 0, true
+	p["state"], p["refunded"], p["late"], p["refunds"] = "captured", 0, true, []row{}
 	rep := run()
 	if rep.Verdict != Pass || rep.Figures["operatorCases"] != 1 {
 		t.Errorf("verdict %s, %d cases: %+v", rep.Verdict, rep.Figures["operatorCases"], rep.Invariants)

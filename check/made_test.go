@@ -191,12 +191,13 @@ func (m *made) step(p *purchased, to, why string) {
 
 func (m *made) payment(p *purchased, state string) row {
 	m.nextRef++
-	refunded := 0
+	refunded, refunds := 0, []row{}
 	if state == "refunded" {
 		refunded = p.amount
+		refunds = append(refunds, row{"id": fmt.Sprint(5000 + m.nextRef), "amount": refunded, "state": "refunded", "asked": false})
 	}
 	return m.add("payments", row{"id": fmt.Sprint(1000 + m.nextRef), "order": p.id, "provider": "sandbox", "providerRef": fmt.Sprint("tx-", m.nextRef),
-		"state": state, "amount": p.amount, "currency": "EUR", "captured": p.amount, "refunded": refunded, "at": m.tick()})
+		"state": state, "amount": p.amount, "currency": "EUR", "captured": p.amount, "refunded": refunded, "at": m.tick(), "refunds": refunds})
 }
 
 func (m *made) pay(p *purchased, state string) {
@@ -244,6 +245,7 @@ func (m *made) refund(p *purchased) {
 	p.claim["state"] = "released"
 	last := m.files["payments"][len(m.files["payments"])-1]
 	last["state"], last["refunded"], p.order["refundedAmount"] = "refunded", p.amount, p.amount
+	last["refunds"] = []row{{"id": "5000", "amount": 0, "state": "failed", "asked": true}, {"id": "5001", "amount": p.amount, "state": "refunded", "asked": true}}
 	m.step(p, "refunded", "refunded")
 }
 

@@ -23,6 +23,7 @@ func TestPaymentOfATransaction(t *testing.T) {
 		m.pay(p, "captured")
 		pay := m.find("payments", "order", p.id)
 		pay["provider"], pay["providerRef"], pay["refunded"], p.order["refundedAmount"] = "balance", "tx/9/balance", 100, 100
+		pay["refunds"] = []row{{"id": "1", "amount": 100, "state": "refunded", "asked": true}}
 		at := map[string]int{}
 		var made []row
 		for n, x := range []struct {

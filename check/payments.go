@@ -14,6 +14,8 @@ type paymentLine struct {
 	currency                   string
 	amount, captured, refunded int64
 	late                       bool
+	told                       bool  // the line has its refunds
+	back, asked                int64 // what of them went back, and was asked for
 }
 
 func (l *paymentLine) field(name []byte, v ndjson.Value) (err error) {
@@ -32,12 +34,43 @@ func (l *paymentLine) field(name []byte, v ndjson.Value) (err error) {
 		l.currency = v.Text()
 	case "late":
 		l.late = string(v.Bytes()) == "true"
+	case "refunds":
+		l.told = true
+		err = ndjson.Elements(v, l.refund)
 	case "amount":
 		l.amount, err = v.Int()
 	case "captured":
 		l.captured, err = v.Int()
 	case "refunded":
 		l.refunded, err = v.Int()
+	}
+	return err
+}
+
+// refund adds a refund of the payment.
+func (l *paymentLine) refund(v ndjson.Value) error {
+	var amount int64
+	var state string
+	var asked, aside bool
+	err := ndjson.Fields(v, func(name []byte, v ndjson.Value) (err error) {
+		switch string(name) {
+		case "amount":
+			amount, err = v.Int()
+		case "state":
+			state = v.Text()
+		case "asked":
+			asked = v.True()
+		case "aside":
+			aside = v.True()
+		}
+		return err
+	})
+	if state != "paid_back" && state != "refunded" || aside {
+		return err
+	}
+	l.back += amount
+	if asked {
+		l.asked += amount
 	}
 	return err
 }
@@ -62,6 +95,12 @@ func (w *world) payment(line []byte) error {
 	p, _ := w.buys.get(l.order)
 	if p.orders > 0 && l.amount != p.amount {
 		w.tally.bad("I8", "payment %v asks for %d, order %v costs %d", l.id, l.amount, l.order, p.amount)
+	}
+	if l.told {
+		if l.refunded >= 0 && l.refunded != l.back {
+			w.tally.bad("I8", "payment %v says that %d was given back, its refunds add up to %d", l.id, l.refunded, l.back)
+		}
+		p.refunds, p.asked = true, p.asked+l.asked
 	}
 	w.paidFromBalance(&l)
 	w.settle(&l, p)

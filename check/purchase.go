@@ -24,7 +24,8 @@ type purchase struct {
 	order, lastTo                      orderState
 	hasClaim, hasHold, wasPaid, refund bool // refund: a refund is on its way
 	orders                             uint8
-	mismatch, priced                   bool
+	mismatch, priced, refunds          bool  // refunds: its payments tell their refunds
+	asked                              int64 // what of them was asked for and went back
 
 	tx uint64 // hash of the transaction across services that holds it, or 0
 

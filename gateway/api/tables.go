@@ -20,7 +20,7 @@ func exportColumns() map[string][]string {
 		"stock-ledger": {"seq", "sale", "sku", "delta", "kind", "ref", "at"},
 		"waiting":      {"seq", "kind", "entry", "user", "sale", "sku", "quantity", "order", "why", "at"},
 		"line":         {"kind", "sale", "sku", "entry", "seq", "n", "at", "user", "drawn", "state"},
-		"payments":     {"id", "order", "provider", "providerRef", "state", "amount", "currency", "captured", "refunded", "late", "at"},
+		"payments":     {"id", "order", "provider", "providerRef", "state", "amount", "currency", "captured", "refunded", "late", "at", "refunds"},
 		"balances":     {"record", "id", "slot", "n", "kind", "user", "currency", "amount", "key", "ref", "reason", "who", "at", "entries", "account", "owner", "balance", "credit"},
 		"outbox":       {"seq", "id", "topic", "partition", "user", "key", "type", "at", "headers", "payload"},
 		"dead-letters": {"id", "group", "topic", "partition", "offset", "user", "key", "type", "reason", "attempts", "failedAt", "state", "note", "headers", "payload"},

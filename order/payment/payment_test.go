@@ -273,6 +273,12 @@ func testExport(t *testing.T, on engine) {
 		w.begin(w.shop.sell(user), user, []string{sandbox.Capture, sandbox.Fail}[i%2])
 	}
 	w.settled()
+	part := w.begin(w.shop.sell("part"), "part", sandbox.Capture)
+	w.settled()
+	if _, _, err := w.pay.Load().Refund(t.Context(), payment.Refund{Order: part.Order, User: "part", Key: "r", Amount: 1}); err != nil {
+		t.Fatal(err)
+	}
+	w.settled()
 	last, n := "", 0
 	for line := range strings.Lines(w.export()) {
 		var m map[string]any
@@ -284,6 +290,15 @@ func testExport(t *testing.T, on engine) {
 				t.Errorf("no %s in %s", f, line)
 			}
 		}
+		back, rows := 0.0, m["refunds"].([]any)
+		for _, r := range rows {
+			if r := r.(map[string]any); r["state"] == "refunded" && r["asked"] == true {
+				back += r["amount"].(float64)
+			}
+		}
+		if back != m["refunded"].(float64) || (len(rows) == 1) != (m["id"] == part.ID.String()) {
+			t.Errorf("the refunds are not what was refunded: %s", line)
+		}
 		id := fmt.Sprintf("%020s", m["id"])
 		if id <= last {
 			t.Errorf("%s comes after %s", id, last)
@@ -293,7 +308,7 @@ func testExport(t *testing.T, on engine) {
 		}
 		last, n = id, n+1
 	}
-	if n != 30 {
-		t.Errorf("%d lines, want 30", n)
+	if n != 31 {
+		t.Errorf("%d lines, want 31", n)
 	}
 }
