@@ -125,7 +125,7 @@ func (q *pick) cells(t *table) []int64 {
 // count counts the call in the locked counter.
 func (q *pick) count(t *table, instances int64) {
 	if q.at == none {
-		q.at = q.shard.find(q.key, t.perShard, t.cells)
+		q.at = q.shard.add(q.key, t.perShard, t.cells)
 	} else {
 		q.shard.use(q.at)
 	}

@@ -54,6 +54,11 @@ func (s *shard[K]) find(key K, limit, cells int) int32 {
 		s.use(i)
 		return i
 	}
+	return s.add(key, limit, cells)
+}
+
+// add makes a place for a key that has none and marks it as the newest.
+func (s *shard[K]) add(key K, limit, cells int) int32 {
 	if s.index == nil {
 		s.index, s.newest, s.oldest = map[K]int32{}, none, none
 	}

@@ -31,7 +31,9 @@ func (f *inFlight) leave(k driver.Key) {
 	s := &f.shards[xxhash.Sum64String(k.User)%64]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.keys[k]--; s.keys[k] <= 0 {
+	if n := s.keys[k]; n > 1 {
+		s.keys[k] = n - 1
+	} else {
 		delete(s.keys, k)
 	}
 }
