@@ -63,7 +63,7 @@ describe('the desk', () => {
     await p.at('confirm-yes').click()
     await p.at('second-factor-made').waitFor()
     const secret = (await p.at('second-factor-made').locator('code').first().innerText()).trim()
-    await p.picture('account-factor')
+    await both(p, 'desk-account')
     await p.at('second-factor-code').fill('abcdef')
     await p.at('second-factor-confirm').click()
     await p.page.getByText('This is not the code of this secret.').waitFor()
@@ -132,6 +132,7 @@ describe('the desk', () => {
     await p.at('confirm-yes').click()
     await p.at('client-open-crm').click()
     await p.accessible('a system that uses the login')
+    await both(p, 'desk-clients')
     const before = await secret(p)
     await p.at('client-disable').click()
     await p.at('confirm-reason').fill('moved out')
@@ -169,7 +170,7 @@ describe('the desk', () => {
     await give([head, line.replace('4990', '4991'), line, 'capture,stray,,,100,EUR,captured,', ''].join('\n'))
     await p.says('statement-result', '3')
     await p.accessible('a statement that differs')
-    await p.picture('statement')
+    await both(p, 'desk-statement')
     await give(`${head}\ncapture,x,,,12.50,EUR,captured,\n`)
     await p.page.getByText('line 2').waitFor() // minor units, not a decimal that somebody rounds
     await p.leave()
@@ -212,6 +213,17 @@ describe('the desk', () => {
     await boss.leave()
   })
 })
+
+/** Takes a picture in each language, and leaves the page in the one it was in. */
+async function both(p: Person, name: string): Promise<void> {
+  for (let i = 0; i < 2; i++) {
+    const other = await p.at('language').getAttribute('lang')
+    await p.page.evaluate(() => window.scrollTo(0, 0))
+    await p.picture(`${name}-${other === 'en' ? 'zh-CN' : 'en'}`)
+    await p.at('language').evaluate(e => (e as HTMLElement).click()) // a dialog may lie over it
+    await p.page.locator(`[data-testid=language]:not([lang="${other}"])`).waitFor()
+  }
+}
 
 /** Gives the system that is shown a new secret, and reads it. */
 async function secret(p: Person): Promise<string> {

@@ -28,16 +28,26 @@ export function NewFactor({ f }: { f: SecondFactor }) {
   const { t } = useText()
   return (
     <div className="stack" data-testid="second-factor-made">
-      <p>{t('people.totp.scan')}</p>
-      <div className="qr" aria-hidden="true">
-        <QRCode value={f.uri} type="svg" size={184} color="#000" bgColor="#fff" bordered={false} />
+      <div className="factor">
+        <div className="qr" aria-hidden="true">
+          <QRCode value={f.uri} type="svg" size={160} color="#000" bgColor="#fff" bordered={false} />
+        </div>
+        <p>{t('people.totp.scan')}</p>
       </div>
-      <Secrets
-        secrets={[
-          [t('people.totp.secret'), f.secret],
-          [t('people.totp.recovery'), f.recoveryCodes.join(' ')],
-        ]}
-      />
+      <Secrets secrets={[[t('people.totp.secret'), f.secret]]} />
+      <div>
+        <div className="muted">
+          {t('people.totp.recovery')}{' '}
+          <Typography.Text copyable={{ text: f.recoveryCodes.join('\n'), tooltips: [t('copy'), t('copied')] }} />
+        </div>
+        <ul className="codes">
+          {f.recoveryCodes.map(code => (
+            <li key={code}>
+              <code>{code}</code>
+            </li>
+          ))}
+        </ul>
+      </div>
     </div>
   )
 }

@@ -205,14 +205,15 @@ function Told({ run: { found, s, at } }: { run: Extract<Run, { state: 'done' }> 
           empty=""
           id={d => `${at} ${d.kind} ${d.type} ${d.ref} ${all.indexOf(d)}`}
           testId={(_, i) => `statement-difference-${i}`}
-          lines={3}
+          lines={4}
           columns={[
-            { key: 'kind', title: t('col.kind'), width: '10rem', render: d => <span data-value={d.kind}>{w('statement', d.kind)}</span> },
+            { key: 'kind', title: t('col.kind'), width: '8rem', render: d => <span data-value={d.kind}>{w('statement', d.kind)}</span> },
             { key: 'type', title: t('statements.type'), width: '6rem', render: d => w('statementtype', d.type) },
             { key: 'ref', title: t('statements.ref'), render: d => <code>{d.ref}</code> },
             {
               key: 'payment',
               title: t('cases.payment'),
+              width: '12rem',
               render: d => (d.payment ? <Link to={`/orders?q=${encodeURIComponent(d.payment)}`}>{d.payment}</Link> : '–'),
             },
             { key: 'here', title: t('statements.col.here'), width: '8rem', render: d => side(d.here, speech) },
@@ -263,5 +264,5 @@ function side(text: string, { t, w, lang }: Speech): string {
   return w('statementside', text)
 }
 
-/** What to do. The server is more exact, and speaks English. */
-const advice = (d: StatementDifference, { t, lang }: Speech): string => (lang === 'en' && d.do ? d.do : t(`statement.do.${d.kind}`))
+/** What to do. The server says it to those at a shell, who see it here by pointing at it. */
+const advice = (d: StatementDifference, { t }: Speech) => <span title={d.do || undefined}>{t(`statement.do.${d.kind}`)}</span>
