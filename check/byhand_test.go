@@ -35,6 +35,7 @@ var handViolations = []planted{
 	{"an automatic refund that was deleted", func(m *made) {
 		m.find("payments", "order", m.find("orders", "user", "eve")["id"])["refunds"] = []row{}
 	}, []string{"I8"}},
+	{"a damaged file", func(m *made) { m.damage = []string{"row 7 missing from index journal_ref"} }, []string{"F"}},
 	{"an audit row taken out of the middle", func(m *made) { m.drop("audit", func(r row) bool { return r["seq"] == 1 }) }, []string{"I22"}},
 }
 

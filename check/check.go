@@ -86,6 +86,7 @@ func read(ctx context.Context, src Source, o *Options, inFlight map[string]int64
 	w = newWorld(before, len(inFlight) == 0, o)
 	w.tally.suspects = suspects
 	w.readers(inFlight)
+	w.files(src.Files)
 	steps := map[string]func([]byte) error{
 		"audit": w.audit, "claims": w.claim, "stock-ledger": w.ledger, "waiting": w.waiting, "orders": w.order, "order-events": w.event,
 		"payments": w.payment, "balances": w.balance, "outbox": w.outbox, "dead-letters": w.deadLetter,

@@ -27,6 +27,7 @@ type made struct {
 	stock   map[string]row
 	log     []history.Record
 	calls   uint64
+	damage  []string // of a database file
 }
 
 var opening = time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC)

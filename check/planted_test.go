@@ -20,7 +20,9 @@ func setup(t *testing.T) (*made, func() Report) {
 	return m, func() Report {
 		t.Helper()
 		log := m.save(dir)
-		rep, err := Run(t.Context(), Dir(dir), Options{History: log, EarlierAudit: earlier, Route: testRoute, Clock: clock.NewFake(opening)})
+		src := Dir(dir)
+		src.Files = []File{{Path: "stock.db", Wrong: m.damage}}
+		rep, err := Run(t.Context(), src, Options{History: log, EarlierAudit: earlier, Route: testRoute, Clock: clock.NewFake(opening)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,14 @@ type Source struct {
 	Snapshot func(ctx context.Context) (Snapshot, error)
 	// InFlight tells what is in flight, by name; all zero means drained. Nil means that nothing runs and nothing waits.
 	InFlight func(ctx context.Context) (map[string]int64, error)
+	// Files are the database files that were looked at before they were opened; nil where the records come from elsewhere.
+	Files []File
+}
+
+// File is a database file and what is wrong with it.
+type File struct {
+	Path  string
+	Wrong []string
 }
 
 // Snapshot is everything about sales and stock as of one moment.

@@ -85,7 +85,7 @@ func runCheck(ctx context.Context, e *env, o *operator, f *checkFlags) (err erro
 	if err != nil {
 		return err
 	}
-	rep, err := check.Run(ctx, src, f.opt)
+	rep, err := judge(ctx, src, f.opt)
 	if e.terminal {
 		fmt.Fprint(e.err, "\r\x1b[K")
 	}
@@ -102,6 +102,14 @@ func runCheck(ctx context.Context, e *env, o *operator, f *checkFlags) (err erro
 		return verdictFailed()
 	}
 	return nil
+}
+
+// judge checks a source; with a damaged file that is all there is to say.
+func judge(ctx context.Context, src check.Source, o check.Options) (check.Report, error) {
+	if src.Export == nil {
+		return check.Files(src.Files), nil
+	}
+	return check.Run(ctx, src, o)
 }
 
 // explain gives an error of a check its exit code.
@@ -144,7 +152,7 @@ func source(ctx context.Context, e *env, o *operator, f *checkFlags) (src check.
 		return src, done, err
 	}
 	if o.url == "" && o.e.variable("PENSTOCK_URL") == "" && owner.Free(cfg.Data) {
-		return openDirectory(ctx, e, cfg)
+		return lookThenOpen(ctx, e, cfg, f)
 	}
 	if err := o.prepare(); err != nil {
 		return src, done, err
