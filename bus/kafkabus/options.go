@@ -29,6 +29,8 @@ type Options struct {
 	Rebalance time.Duration
 	// Idle is how long a Poll waits for messages, and a fetch at the broker; 0 means 500 ms.
 	Idle time.Duration
+	// Gather is how long a Poll waits for company of the messages it has, while there is a crowd; 0 means 100 ms, or Idle if that is less.
+	Gather time.Duration
 
 	// Batch is how many messages the relay sends before it waits for their acknowledgement; 0 means 5000.
 	Batch int
@@ -67,7 +69,7 @@ func (o Options) Validate() error {
 		name string
 		d    time.Duration
 	}{
-		{"Retention", o.Retention}, {"Session", o.Session}, {"Heartbeat", o.Heartbeat}, {"Rebalance", o.Rebalance}, {"Idle", o.Idle},
+		{"Retention", o.Retention}, {"Session", o.Session}, {"Heartbeat", o.Heartbeat}, {"Rebalance", o.Rebalance}, {"Idle", o.Idle}, {"Gather", o.Gather},
 		{"Timeout", o.Timeout}, {"Lease", o.Lease}, {"Quiet", o.Quiet}, {"Sent", o.Sent},
 	} {
 		if d.d < 0 {
@@ -91,6 +93,7 @@ func (o Options) withDefaults() Options {
 	o.Retention, o.Session, o.Rebalance = cmp.Or(o.Retention, 7*24*time.Hour), cmp.Or(o.Session, 30*time.Second), cmp.Or(o.Rebalance, 60*time.Second)
 	o.Idle, o.Timeout, o.Lease = cmp.Or(o.Idle, 500*time.Millisecond), cmp.Or(o.Timeout, 30*time.Second), cmp.Or(o.Lease, 30*time.Second)
 	o.Quiet, o.Sent = cmp.Or(o.Quiet, 100*time.Millisecond), cmp.Or(o.Sent, time.Second)
+	o.Gather = cmp.Or(o.Gather, min(100*time.Millisecond, o.Idle))
 	o.Heartbeat = cmp.Or(o.Heartbeat, min(8*time.Second, o.Session/3))
 	return o
 }

@@ -33,6 +33,7 @@ type reader struct {
 	client atomic.Pointer[kgo.Client]
 	batch  []*kgo.Record // in flight
 	rest   []*kgo.Record // fetched with it, not yet handed out
+	before int           // how many records the last fetch got
 	lost   bool          // the broker has shut this member out
 	closed bool
 	ended  atomic.Bool // the driver was closed
@@ -113,15 +114,47 @@ func (r *reader) fetch(ctx context.Context, limit int) error {
 			return err
 		}
 	}
-	client := r.client.Load()
-	client.AllowRebalance()
-	idle, cancel := context.WithTimeout(ctx, r.d.opt.Idle)
-	defer cancel()
-	fetches := client.PollRecords(idle, limit)
-	r.batch = fetches.Records()
-	if ctx.Err() != nil && len(r.batch) == 0 {
+	r.client.Load().AllowRebalance()
+	err := r.take(ctx, r.d.opt.Idle, limit)
+	if len(r.batch) == 0 && ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if err == nil && r.before >= crowd {
+		err = r.gather(ctx, limit)
+	}
+	r.before = len(r.batch)
+	if len(r.batch) > 0 && err != nil {
+		r.log.Warn("fetch failed in part", "error", err)
+		return nil
+	}
+	return err
+}
+
+// crowd is how many messages in the batch before mean that more are on their way.
+const crowd = 8
+
+// gather adds to the batch what comes in the next moment. The client has fetched ahead only what the broker had when it was asked,
+// often a few messages; a handler is given a batch that is worth its commits.
+func (r *reader) gather(ctx context.Context, limit int) error {
+	end := time.Now().Add(r.d.opt.Gather)
+	for len(r.batch) > 0 && len(r.batch) < limit && ctx.Err() == nil {
+		left := time.Until(end)
+		if left <= 0 {
+			break
+		}
+		if err := r.take(ctx, left, limit-len(r.batch)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take adds up to limit records to the batch, for which it waits at most so long.
+func (r *reader) take(ctx context.Context, within time.Duration, limit int) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	fetches := r.client.Load().PollRecords(ctx, limit)
+	r.batch = append(r.batch, fetches.Records()...)
 	var failed error
 	fetches.EachError(func(_ string, p int32, err error) {
 		switch {
@@ -134,10 +167,6 @@ func (r *reader) fetch(ctx context.Context, limit int) error {
 			failed = errors.Join(failed, fmt.Errorf("fetch partition %d: %w", p, err))
 		}
 	})
-	if len(r.batch) > 0 && failed != nil {
-		r.log.Warn("fetch failed in part", "error", failed)
-		return nil
-	}
 	return failed
 }
 
