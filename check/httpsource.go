@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,11 +44,25 @@ func (a *adminAPI) get(ctx context.Context, path string) (*http.Response, error)
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 300))
-	if err != nil {
-		body = []byte(err.Error())
+	return nil, fmt.Errorf("%w: %s", ErrUnreachable, refused(a.base, path, resp))
+}
+
+// refused says in a sentence why an answer is no success, and what the address may be instead.
+func refused(base, path string, resp *http.Response) string {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	var p struct{ Title, Detail string }
+	if err != nil || json.Unmarshal(body, &p) != nil {
+		p.Title = ""
 	}
-	return nil, fmt.Errorf("%w: GET %s answered %d: %s", ErrUnreachable, path, resp.StatusCode, strings.TrimSpace(string(body)))
+	switch why := cmp.Or(p.Detail, p.Title); {
+	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusMethodNotAllowed:
+		return fmt.Sprintf("%s does not know %s; is it the admin listener of a Penstock, and not the public one?", base, path)
+	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+		return fmt.Sprintf("%s does not let this token read %s (%d): %s", base, path, resp.StatusCode, cmp.Or(why, "an operator's is needed"))
+	case why != "":
+		return fmt.Sprintf("%s refused GET %s (%d): %s", base, path, resp.StatusCode, why)
+	}
+	return fmt.Sprintf("%s answered GET %s with %d and nothing that Penstock says", base, path, resp.StatusCode)
 }
 
 func (a *adminAPI) decode(ctx context.Context, path string, into any) error {

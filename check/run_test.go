@@ -171,8 +171,16 @@ func TestOverHTTP(t *testing.T) {
 	if err != nil || rep.Verdict != Pass || rep.Figures["claims"] != 14 {
 		t.Errorf("%v\n%s", err, rep.Text())
 	}
-	if _, err = Run(t.Context(), HTTP(srv.URL, "wrong", srv.Client()), quick()); !errors.Is(err, ErrUnreachable) {
+	if _, err = Run(t.Context(), HTTP(srv.URL, "wrong", srv.Client()), quick()); !errors.Is(err, ErrUnreachable) || strings.Contains(err.Error(), "{") {
 		t.Errorf("with a wrong token: %v", err)
+	}
+	public := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"type":"/problems/not-found","title":"Not found","status":404}`)
+	}))
+	defer public.Close()
+	if _, err = Run(t.Context(), HTTP(public.URL, "op", public.Client()), quick()); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "is it the admin listener") || strings.Contains(err.Error(), "{") {
+		t.Errorf("the public listener: %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package storm
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -177,10 +178,10 @@ func (s *storm) scout(ctx context.Context) (opens time.Duration, err error) {
 		return 0, fmt.Errorf("%w: %s: %w", ErrUnreachable, s.cfg.URL, err)
 	}
 	if resp.Status == http.StatusNotFound {
-		return 0, fmt.Errorf("%w: the server at %s has no sale %q", ErrNotOffered, s.cfg.URL, s.cfg.Sale)
+		return 0, fmt.Errorf("%w: the server at %s has no sale %q, or it is not the public listener", ErrNotOffered, s.cfg.URL, s.cfg.Sale)
 	}
 	if resp.Status != http.StatusOK {
-		return 0, fmt.Errorf("%w: GET %s answered %d: %.300s", ErrUnreachable, s.salePath, resp.Status, resp.Body)
+		return 0, fmt.Errorf("%w: %s answered GET %s with %d (%s); is it the public listener of a Penstock, and are the tokens its own?", ErrUnreachable, s.cfg.URL, s.salePath, resp.Status, said(resp.Body))
 	}
 	var sale struct {
 		StartsAt   time.Time              `json:"startsAt"`
@@ -189,7 +190,7 @@ func (s *storm) scout(ctx context.Context) (opens time.Duration, err error) {
 		Admission  string                 `json:"admission"`
 	}
 	if err := json.Unmarshal(resp.Body, &sale); err != nil || len(sale.Items) == 0 {
-		return 0, fmt.Errorf("%w: GET %s does not answer with a sale that has items: %.300s", ErrUnreachable, s.salePath, resp.Body)
+		return 0, fmt.Errorf("%w: GET %s at %s does not answer with a sale that has items; is it the public listener of a Penstock?", ErrUnreachable, s.salePath, s.cfg.URL)
 	}
 	s.lined = sale.Admission == "line" || sale.Admission == "draw"
 	for _, it := range sale.Items {
@@ -201,6 +202,15 @@ func (s *storm) scout(ctx context.Context) (opens time.Duration, err error) {
 		return 0, fmt.Errorf("%w: sku is %q, the sale does not sell it", ErrNotOffered, s.cfg.SKU)
 	}
 	return sale.StartsAt.Sub(sale.ServerTime), nil
+}
+
+// said is what an answer that is no success says for people.
+func said(body []byte) string {
+	var p struct{ Title, Detail string }
+	if json.Unmarshal(body, &p) != nil || p.Title == "" && p.Detail == "" {
+		return "nothing that Penstock says"
+	}
+	return cmp.Or(p.Detail, p.Title)
 }
 
 // prepare mints the identities and exchanges a share of the tokens for passes.

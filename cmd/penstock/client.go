@@ -80,6 +80,9 @@ func (o *operator) prepare() error {
 // mint makes a short-lived token. The user it names is what the audit trail will say.
 func (o *operator) mint(cfg config.Config) error {
 	if _, err := os.Stat(ringPath(cfg)); err != nil {
+		if err := o.knock(o.url); err != nil {
+			return err
+		}
 		return usage("pass --token, set PENSTOCK_TOKEN, or name the server's data directory with --data", "no operator token: there is no key ring at %s", ringPath(cfg))
 	}
 	ring, err := openRing(o.e, cfg)
@@ -92,6 +95,17 @@ func (o *operator) mint(cfg config.Config) error {
 	}
 	o.token, err = ring.Sign(auth.Claims{User: user, Role: cmp.Or(o.role, auth.Operator), Expires: time.Now().Add(mintedLife)})
 	return err
+}
+
+// knock reports whether anybody answers there: a server that is not there is told before the token that it would ask for.
+func (o *operator) knock(at string) error {
+	client := o.client
+	client.Timeout = callTimeout
+	resp, err := client.Head(at)
+	if err != nil {
+		return unanswered(at, http.MethodHead, err)
+	}
+	return resp.Body.Close()
 }
 
 // adminURL reads the address in use that a running server has left in its data directory.
@@ -160,20 +174,25 @@ func (o *operator) send(ctx context.Context, c call) (*http.Response, error) {
 	req.Header.Set("Authorization", "Bearer "+o.token)
 	resp, err := o.client.Do(req)
 	if err != nil {
-		if u, ok := errors.AsType[*url.Error](err); ok {
-			err = u.Err // without the URL, which the message has already
-		}
-		hint := "is the server running? --url says where its admin listener is"
-		if c.method != http.MethodGet && !errors.Is(err, context.Canceled) && !isDial(err) {
-			hint = "the call may have been executed; look before repeating it"
-		}
-		return nil, unreachable(hint, "cannot reach %s: %w", o.url, err)
+		return nil, unanswered(o.url, c.method, err)
 	}
 	if resp.StatusCode/100 == 2 {
 		return resp, nil
 	}
 	defer resp.Body.Close()
 	return nil, refusal(resp)
+}
+
+// unanswered is the error of a call that got no answer.
+func unanswered(at, method string, err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // without the URL, which the message has already
+	}
+	hint := "is the server running? --url says where its admin listener is"
+	if method != http.MethodGet && method != http.MethodHead && !errors.Is(err, context.Canceled) && !isDial(err) {
+		hint = "the call may have been executed; look before repeating it"
+	}
+	return unreachable(hint, "cannot reach %s: %w", at, err)
 }
 
 func isDial(err error) bool {

@@ -92,12 +92,18 @@ func runStorm(ctx context.Context, e *env, o *operator, f *stormFlags) error {
 		o.token = e.variable("PENSTOCK_TOKEN")
 	}
 	if o.token == "" {
+		o.url = strings.TrimRight(w.AdminURL, "/")
 		if err := o.mint(cfg); err != nil {
 			return err
 		}
 	}
 	if w.AdminToken = o.token; f.cfg.Seed == 0 {
 		w.Seed = time.Now().UnixMicro()
+	}
+	if _, bad := os.Stat(ringPath(cfg)); bad != nil && f.tokens == "" {
+		if err := o.knock(w.URL); err != nil {
+			return err
+		}
 	}
 	if w.Identity, err = identities(e, cfg, f.tokens, &w.Users); err != nil {
 		return err
