@@ -107,9 +107,10 @@ export function At({ iso, exact = false }: { iso: string | undefined; exact?: bo
   )
 }
 
-export function Facts({ facts }: { facts: [string, ReactNode][] }) {
+/** Names with their values; wide ones have a line each. */
+export function Facts({ facts, wide = false }: { facts: [string, ReactNode][]; wide?: boolean }) {
   return (
-    <dl className="facts">
+    <dl className={wide ? 'facts facts-wide' : 'facts'}>
       {facts.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>

@@ -243,6 +243,7 @@ function One({ c }: { c: calls.OIDCClient }) {
         ]}
       />
       <Facts
+        wide
         facts={[
           [t('clients.redirects'), list(c.redirectUris)],
           [t('clients.postLogout'), list(c.postLogoutRedirectUris)],

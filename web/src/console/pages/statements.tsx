@@ -205,11 +205,11 @@ function Told({ run: { found, s, at } }: { run: Extract<Run, { state: 'done' }> 
           empty=""
           id={d => `${at} ${d.kind} ${d.type} ${d.ref} ${all.indexOf(d)}`}
           testId={(_, i) => `statement-difference-${i}`}
-          lines={4}
+          lines={3}
           columns={[
             { key: 'kind', title: t('col.kind'), width: '8rem', render: d => <span data-value={d.kind}>{w('statement', d.kind)}</span> },
             { key: 'type', title: t('statements.type'), width: '6rem', render: d => w('statementtype', d.type) },
-            { key: 'ref', title: t('statements.ref'), render: d => <code>{d.ref}</code> },
+            { key: 'ref', title: t('statements.ref'), width: '9rem', render: d => <code>{d.ref}</code> },
             {
               key: 'payment',
               title: t('cases.payment'),
@@ -218,7 +218,7 @@ function Told({ run: { found, s, at } }: { run: Extract<Run, { state: 'done' }> 
             },
             { key: 'here', title: t('statements.col.here'), width: '8rem', render: d => side(d.here, speech) },
             { key: 'there', title: t('statements.col.there'), width: '8rem', render: d => side(d.there, speech) },
-            { key: 'do', title: t('statements.do'), width: '2fr', tall: 4, render: d => advice(d, speech) },
+            { key: 'do', title: t('statements.do'), width: '1fr', tall: 4, render: d => advice(d, speech) },
           ]}
         />
       )}

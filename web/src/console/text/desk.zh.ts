@@ -88,7 +88,7 @@ export const zh: Record<keyof typeof en, string> = {
   'statements.here.none': '我们的记录',
   'statements.captured': '已收',
   'statements.refunded': '已退',
-  'statements.type': '类型',
+  'statements.type': '款项',
   'statements.ref': '流水号',
   'statements.col.here': '我们',
   'statements.col.there': '对方',
