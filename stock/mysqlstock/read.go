@@ -122,7 +122,7 @@ func (d *DB) snapshot(ctx context.Context) (*driver.Snapshot, error) {
 	return s, err
 }
 
-// A sale or a release carries the claim it moved; an offer its row.
+// A sale or a release carries the claim it moved, whose number is looked for; an offer its row.
 const journalColumns = "j.seq, j.kind, j.at, j.why, j.trace, o.sale, o.sku, o.delta, o.akey, o.why, " + waiterColumns
 
 // Journal reads one page in one statement.
@@ -133,8 +133,8 @@ func (d *DB) Journal(ctx context.Context, after uint64, limit int) ([]driver.Ent
 	}
 	defer done()
 	var t text
-	t.raw("SELECT " + journalColumns + ", h.seq, " + attemptColumnsOf + ` FROM journal j LEFT JOIN offer o ON o.seq = j.seq
-		LEFT JOIN attempt a ON a.id = j.ref LEFT JOIN journal h ON h.ref = j.ref AND h.kind IN (1, 2)
+	t.raw("SELECT " + journalColumns + ", COALESCE(h.seq, j.seq), " + attemptColumnsOf + ` FROM journal j LEFT JOIN offer o ON o.seq = j.seq
+		LEFT JOIN attempt a ON a.id = j.ref LEFT JOIN journal h ON j.kind NOT IN (1, 2) AND h.ref = j.ref AND h.kind IN (1, 2)
 		LEFT JOIN waiting q ON q.seq = CASE j.kind WHEN 7 THEN j.seq WHEN 8 THEN j.ref END
 		WHERE j.seq > `).raw(fmt.Sprint(after)).raw(" ORDER BY j.seq LIMIT ").num(int64(limit))
 	var page []driver.Entry
