@@ -49,6 +49,7 @@ func (d *Driver) forget(ctx context.Context, id string) error {
 	}
 	d.mu.Lock()
 	d.mem.sales[id], d.mem.byNum[closed.num] = &closed, &closed
+	d.mem.dropSpans()
 	d.mu.Unlock()
 	return nil
 }

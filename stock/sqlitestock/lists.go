@@ -86,7 +86,7 @@ func (d *Driver) next(list driver.StockRef, behind uint64, most int64) []*driver
 		if n.quantity <= most {
 			page = append(page, &driver.Waiter{
 				Seq: n.seq, Key: driver.Key{Sale: list.Sale, User: n.user}, SKU: list.SKU, Quantity: n.quantity, State: driver.Waiting,
-				Taken: s.taken[list.SKU][n.user],
+				Taken: s.taken[list.SKU].of(d.mem.holder(n.user)),
 			})
 		}
 	}

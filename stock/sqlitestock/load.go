@@ -205,7 +205,7 @@ func (m *memory) learnRow(b *brief, sent uint64, sums map[driver.StockRef]*drive
 		m.usePass(s, b.user, uint64(b.pass))
 	}
 	if kind == driver.Refuse {
-		s.noes[b.user]++
+		s.noes.add(m.holder(b.user), 1)
 	}
 	if kind != driver.Hold {
 		if b.key != "" && (kind == driver.OfferKind || kind == driver.Withdraw) {
@@ -229,7 +229,7 @@ func (m *memory) learnRow(b *brief, sent uint64, sums map[driver.StockRef]*drive
 			sum(l.SKU).Sold += l.Quantity
 		}
 		if state != driver.Released {
-			s.take(l.SKU, b.user, l.Quantity)
+			m.take(s, l.SKU, b.user, l.Quantity)
 		}
 	}
 }

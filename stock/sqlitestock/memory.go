@@ -3,6 +3,7 @@ package sqlitestock
 import (
 	"container/heap"
 	"hash/maphash"
+	"math"
 	"sort"
 
 	"penstock/internal/ident"
@@ -12,7 +13,7 @@ import (
 // memory is what the driver looks up without the database. It is changed only by the writer, under the driver's lock, and
 // only after the commit.
 type memory struct {
-	seed  maphash.Seed
+	seeds [2]maphash.Seed
 	seq   uint64 // last number used in the journal
 	last  ident.ID
 	audit uint64
@@ -34,18 +35,19 @@ type sale struct {
 	first    uint64
 	last     uint64 // seq of the last win
 	archived bool
-	// keys finds the journal row of a key by a 64-bit hash; the row itself confirms it. Two keys with one hash share more.
-	keys  map[uint64]uint64
-	more  map[uint64][]uint64
-	taken map[string]map[string]int64 // sku → user → units held and sold
-	noes  map[string]int              // user → final noes bound
-	used  map[passKey]struct{}        // passes used up
-	lists *lists                      // nil without a waiting list
+	// keys finds the journal row of a key, counted from first, by a 32-bit hash; the row itself confirms it. Rows of keys that have
+	// the same hash, one in 4,000 of a million, or that are too far behind first are in more.
+	keys  map[uint32]uint32
+	more  map[uint32][]uint64
+	taken map[string]*tally    // sku → units held and sold by user
+	noes  *tally               // final noes bound by user
+	used  map[passKey]struct{} // passes used up
+	lists *lists               // nil without a waiting list
 }
 
 func newSale(num int64, first uint64) *sale {
 	return &sale{
-		num: num, first: first, keys: map[uint64]uint64{}, more: map[uint64][]uint64{}, taken: map[string]map[string]int64{}, noes: map[string]int{},
+		num: num, first: first, keys: map[uint32]uint32{}, more: map[uint32][]uint64{}, taken: map[string]*tally{}, noes: newTally(),
 		used: map[passKey]struct{}{},
 	}
 }
@@ -63,14 +65,14 @@ type unsent struct{ user, seq uint64 }
 
 func newMemory() *memory {
 	return &memory{
-		seed: maphash.MakeSeed(), sales: map[string]*sale{}, byNum: map[int64]*sale{},
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, sales: map[string]*sale{}, byNum: map[int64]*sale{},
 		levels: map[driver.StockRef]*driver.Stock{},
 	}
 }
 
 func (m *memory) hash(user, key string) uint64 {
 	var h maphash.Hash
-	h.SetSeed(m.seed)
+	h.SetSeed(m.seeds[0])
 	h.WriteString(user)
 	h.WriteByte(0xff) // in no UTF-8 text
 	h.WriteString(key)
@@ -78,27 +80,26 @@ func (m *memory) hash(user, key string) uint64 {
 }
 
 func (m *memory) addKey(s *sale, user, key string, seq uint64) {
-	h := m.hash(user, key)
-	if _, taken := s.keys[h]; taken {
+	h, n := uint32(m.hash(user, key)), seq-s.first
+	if _, shared := s.keys[h]; shared || n > math.MaxUint32 {
 		s.more[h] = append(s.more[h], seq)
 		return
 	}
-	s.keys[h] = seq
+	s.keys[h] = uint32(n)
 }
 
 // candidates returns the rows that may belong to the key.
-func (m *memory) candidates(s *sale, user, key string) []uint64 {
-	h := m.hash(user, key)
-	seq, ok := s.keys[h]
-	if !ok {
-		return nil
+func (m *memory) candidates(s *sale, user, key string) (rows []uint64) {
+	h := uint32(m.hash(user, key))
+	if n, ok := s.keys[h]; ok {
+		rows = append(rows, s.first+uint64(n))
 	}
-	return append([]uint64{seq}, s.more[h]...)
+	return append(rows, s.more[h]...)
 }
 
 func (m *memory) taken(r driver.TakenRef) int64 {
 	if s := m.sales[r.Sale]; s != nil {
-		return s.taken[r.SKU][r.User]
+		return s.taken[r.SKU].of(m.holder(r.User))
 	}
 	return 0
 }
@@ -106,20 +107,14 @@ func (m *memory) taken(r driver.TakenRef) int64 {
 // sentAll reports whether every win of the sale has left by the bus.
 func (m *memory) sentAll(s *sale) bool { return len(m.unsent) == 0 || s.last < m.unsent[0].seq }
 
-func (s *sale) take(sku, user string, n int64) {
+func (m *memory) take(s *sale, sku, user string, n int64) {
 	if s.taken == nil {
 		return
 	}
-	users := s.taken[sku]
-	if users == nil {
-		users = map[string]int64{}
-		s.taken[sku] = users
+	if s.taken[sku] == nil {
+		s.taken[sku] = newTally()
 	}
-	if left := users[user] + n; left > 0 {
-		users[user] = left
-	} else {
-		delete(users, user)
-	}
+	s.taken[sku].add(m.holder(user), n)
 }
 
 // passKey is a pass with its user by a 64-bit hash: only users of one entry could be taken for each other.
@@ -150,6 +145,18 @@ func (m *memory) addID(id ident.ID, seq uint64) {
 		m.spans = append(m.spans, span{ms, ms, seq, seq})
 	}
 	m.last = max(m.last, id)
+}
+
+// dropSpans forgets the rows in front of every sale that is not archived: orders of the others are found in closed_order.
+func (m *memory) dropSpans() {
+	first := m.seq
+	for _, s := range m.sales {
+		if !s.archived {
+			first = min(first, s.first)
+		}
+	}
+	gone := sort.Search(len(m.spans), func(i int) bool { return m.spans[i].toSeq > first })
+	m.spans = append([]span(nil), m.spans[gone:]...)
 }
 
 // rowsOf returns the range of journal rows that an id may be in.

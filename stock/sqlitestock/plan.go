@@ -229,7 +229,7 @@ func (p *plan) apply(m *memory) {
 	for _, mv := range p.moves {
 		if mv.move.To == driver.Released {
 			for _, l := range mv.claim.Lines {
-				mv.sale.take(l.SKU, mv.claim.Key.User, -l.Quantity)
+				m.take(mv.sale, l.SKU, mv.claim.Key.User, -l.Quantity)
 			}
 		}
 	}
@@ -246,13 +246,13 @@ func (m *memory) learn(a *driver.Attempt, s *sale) {
 	m.addID(a.ID, a.Seq)
 	m.usePass(s, a.Key.User, a.Pass)
 	if !a.Won() {
-		s.noes[a.Key.User]++
+		s.noes.add(m.holder(a.Key.User), 1)
 		return
 	}
 	s.last = a.Seq
 	m.pushDue(a.ReleaseAt.UnixMicro(), a.Seq)
 	m.unsent = append(m.unsent, unsent{m.hash(a.Key.User, ""), a.Seq})
 	for _, l := range a.Lines {
-		s.take(l.SKU, a.Key.User, l.Quantity)
+		m.take(s, l.SKU, a.Key.User, l.Quantity)
 	}
 }

@@ -240,7 +240,7 @@ func (d *Driver) Taken(ref driver.TakenRef) int64 {
 func (d *Driver) Refusals(saleID, user string) int {
 	_, n := at(d, func(m *memory) int {
 		if s := m.sales[saleID]; s != nil {
-			return s.noes[user]
+			return int(s.noes.of(m.holder(user)))
 		}
 		return 0
 	})
