@@ -18,7 +18,7 @@ type Holders struct {
 
 type holderShard struct {
 	mu    sync.RWMutex
-	until map[uint64]int64 // by the hash of the user, in Unix ms
+	until map[uint32]uint32 // by a hash of the user, which some share; in Unix seconds
 }
 
 // NewHolders returns an empty set for at most so many users; 0 means a million.
@@ -29,14 +29,19 @@ func NewHolders(most int) *Holders {
 	return &Holders{seed: maphash.MakeSeed(), most: max(1, most/holderShards)}
 }
 
-// Add remembers a user until the time, or for longer if that is known already.
+func (h *Holders) find(user string) (s *holderShard, key uint32) {
+	sum := maphash.String(h.seed, user)
+	return &h.shards[sum%holderShards], uint32(sum >> 32)
+}
+
+// Add remembers a user until the time, to the next full second, or for longer if that is known already.
 func (h *Holders) Add(user string, until time.Time) {
-	key := maphash.String(h.seed, user)
-	s, end := &h.shards[key%holderShards], until.UnixMilli()
+	s, key := h.find(user)
+	end := uint32((until.UnixMilli() + 999) / 1000)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.until == nil {
-		s.until = map[uint64]int64{}
+		s.until = map[uint32]uint32{}
 	}
 	if have, known := s.until[key]; known {
 		s.until[key] = max(have, end)
@@ -53,22 +58,21 @@ func (h *Holders) Add(user string, until time.Time) {
 
 // Has reports whether the user has something at stake.
 func (h *Holders) Has(user string, now time.Time) bool {
-	key := maphash.String(h.seed, user)
-	s := &h.shards[key%holderShards]
+	s, key := h.find(user)
 	s.mu.RLock()
 	end, known := s.until[key]
 	s.mu.RUnlock()
-	return known && now.UnixMilli() < end
+	return known && now.Unix() < int64(end)
 }
 
 // Sweep forgets those whose time is over and returns how many are left.
 func (h *Holders) Sweep(now time.Time) int {
-	left, ms := 0, now.UnixMilli()
+	left := 0
 	for i := range h.shards {
 		s := &h.shards[i]
 		s.mu.Lock()
 		for k, end := range s.until {
-			if end <= ms {
+			if int64(end) <= now.Unix() {
 				delete(s.until, k)
 			}
 		}
