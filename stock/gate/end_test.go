@@ -112,3 +112,31 @@ func TestWrongClockRefusesNobody(t *testing.T) {
 		}
 	}
 }
+
+// An hour after its end nobody knows who has something bound in a sale, so everybody is looked up, also when the end is put off; nothing
+// of it is kept, and another sale is known as before.
+func TestSalesThatAreOverLeaveTheIndex(t *testing.T) {
+	t.Parallel()
+	d, say, once := ending(t, 0)
+	d.wins("ann")
+	d.clk.Advance(20 * time.Second)
+	say("ben")
+	once()
+	if a, b := say("ann"), say("ben"); a != "ask sale-closed" || b != "refuse sale-closed" {
+		t.Fatalf("after the end ann is told %q, ben %q", a, b)
+	}
+	once()
+	d.clk.Advance(time.Hour)
+	once()
+	if b := say("ben"); b != "ask sale-closed" {
+		t.Errorf("an hour later ben is told %q", b)
+	}
+	d.doc.EndsAt, d.doc.SoldOut, d.doc.Version = d.clk.Now().Add(time.Hour), true, 2
+	d.wins("cem")
+	once()
+	say("ben")
+	once()
+	if a, b, c := say("ann"), say("ben"), say("cem"); a != "ask sold-out" || b != "ask sold-out" || c != "ask sold-out" {
+		t.Errorf("after the end was put off: %q, %q, %q", a, b, c)
+	}
+}

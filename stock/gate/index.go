@@ -8,6 +8,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"penstock/stock"
 	"penstock/stock/driver"
 )
 
@@ -25,7 +26,8 @@ const (
 
 // Index knows which users have anything bound in a sale, so that a refusal of anybody else needs no look-up in the database. It
 // reads the journal, and only while somebody is refused: in the rush before, it costs nothing. It keeps 8 bytes of hash a user,
-// so two users may look like one, which costs a look-up.
+// so two users may look like one, which costs a look-up. Of a sale that ended an hour ago it keeps nothing: whoever asks then is
+// looked up.
 //
 // All methods but Follow are safe for concurrent use.
 type Index struct {
@@ -36,7 +38,7 @@ type Index struct {
 	seq     uint64 // read so far; owned by Follow
 
 	mu   sync.RWMutex
-	seen map[uint64]struct{}
+	seen map[string]map[uint64]struct{} // by sale; nil for one that is over: then nobody knows
 }
 
 // coverage says up to where the journal was read: to the moment of a snapshot, taken at a time, with these versions.
@@ -47,6 +49,9 @@ type coverage struct {
 	sales  map[string]int64
 }
 
+// over is how long after its end a sale leaves the index.
+const over = time.Hour
+
 // lateCommit is how long after its end a sale may still gain what was decided before it: as long as a decision waits for a lock.
 const lateCommit = 5 * time.Second
 
@@ -56,7 +61,7 @@ func NewIndex(j Journal, every time.Duration) *Index {
 	if every == 0 {
 		every = time.Second
 	}
-	return &Index{journal: j, fresh: 2 * every, seen: map[uint64]struct{}{}}
+	return &Index{journal: j, fresh: 2 * every, seen: map[string]map[uint64]struct{}{}}
 }
 
 // Nothing reports that nothing was bound for the user in the sale up to a moment ago or, with a row of the stock, up to its
@@ -79,8 +84,23 @@ func (x *Index) Nothing(now time.Time, sale, user string, row *driver.Stock) boo
 func (x *Index) bound(sale, user string) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	_, yes := x.seen[userHash(sale, user)]
+	users, known := x.seen[sale]
+	if known && users == nil {
+		return true
+	}
+	_, yes := users[xxhash.Sum64String(user)]
 	return yes
+}
+
+// forget drops what is known of sales that are over, once and for good: also of one whose end is put off later.
+func (x *Index) forget(snap *driver.Snapshot) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := range snap.Sales {
+		if doc := &snap.Sales[i]; stock.EndOf(doc).Add(over).Before(snap.Now) {
+			x.seen[doc.ID] = nil
+		}
+	}
 }
 
 // Stopped reports that nothing was bound for the user in a sale that takes nothing any more: up to the version that paused or
@@ -100,6 +120,7 @@ func (x *Index) Stopped(sale *driver.Sale, user string) bool {
 
 // Follow reads the journal up to the snapshot if anybody asked since the last call. at is when the snapshot was asked for.
 func (x *Index) Follow(ctx context.Context, at time.Time, snap *driver.Snapshot) error {
+	x.forget(snap)
 	if !x.wanted.Swap(false) {
 		return nil
 	}
@@ -140,11 +161,19 @@ func (x *Index) add(page []driver.Entry) {
 	defer x.mu.Unlock()
 	for i := range page {
 		if k := page[i].Kind; (k == driver.Hold || k == driver.Refuse) && page[i].Attempt != nil {
-			x.seen[userHash(page[i].Attempt.Key.Sale, page[i].Attempt.Key.User)] = struct{}{}
+			x.see(page[i].Attempt.Key.Sale, page[i].Attempt.Key.User)
 		}
 	}
 }
 
-func userHash(sale, user string) uint64 {
-	return xxhash.Sum64String(sale)*31 + xxhash.Sum64String(user)
+// see notes a user of a sale that is not over. mu is held.
+func (x *Index) see(sale, user string) {
+	users, known := x.seen[sale]
+	if !known {
+		users = map[uint64]struct{}{}
+		x.seen[sale] = users
+	}
+	if users != nil {
+		users[xxhash.Sum64String(user)] = struct{}{}
+	}
 }
