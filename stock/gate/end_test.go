@@ -120,6 +120,7 @@ func TestSalesThatAreOverLeaveTheIndex(t *testing.T) {
 	d, say, once := ending(t, 0)
 	d.wins("ann")
 	d.clk.Advance(20 * time.Second)
+	once()
 	say("ben")
 	once()
 	if a, b := say("ann"), say("ben"); a != "ask sale-closed" || b != "refuse sale-closed" {
