@@ -216,8 +216,8 @@ function Told({ run: { found, s, at } }: { run: Extract<Run, { state: 'done' }> 
               width: '12rem',
               render: d => (d.payment ? <Link to={`/orders?q=${encodeURIComponent(d.payment)}`}>{d.payment}</Link> : '–'),
             },
-            { key: 'here', title: t('statements.col.here'), width: '8rem', render: d => side(d.here, speech) },
-            { key: 'there', title: t('statements.col.there'), width: '8rem', render: d => side(d.there, speech) },
+            { key: 'here', title: t('statements.col.here'), width: '6rem', render: d => side(d.here, speech) },
+            { key: 'there', title: t('statements.col.there'), width: '6rem', render: d => side(d.there, speech) },
             { key: 'do', title: t('statements.do'), width: '1fr', tall: 4, render: d => advice(d, speech) },
           ]}
         />

@@ -113,8 +113,7 @@ export const en = {
   'statement.do.missing-here': 'Find out whose money it is. If it is nobody’s, the provider gives it back.',
   'statement.do.missing-there':
     'Look at the statement of the next day. If it is not there either, claim it from the provider with its signed report.',
-  'statement.do.other-amount':
-    'Compare with the bank account. A wrong sum that was taken is a payment case; a wrong statement is the provider’s to correct.',
+  'statement.do.other-amount': 'Look at the bank account. A wrong sum taken is a payment case; a wrong line is the provider’s to mend.',
   'statement.do.other-state':
     'Compare again and learn from it. If it stays, ask the provider in writing which is right before anything is given back.',
   'statement.do.duplicate': 'Have the provider take the second line back, and see that the account was not debited twice.',
