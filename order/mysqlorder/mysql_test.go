@@ -28,6 +28,7 @@ func TestMariaDB(t *testing.T) {
 	t.Run("contract", func(t *testing.T) { drivertest.Run(t, b.store) })
 	t.Run("opened again with the same map only", b.openedAgain)
 	t.Run("a value too long costs its own row", b.valueTooLong)
+	t.Run("a batch longer than a message", b.longBatch)
 	t.Run("two processes on the same orders", b.twoProcesses)
 	t.Run("one server of two", b.twoServers)
 }
@@ -109,6 +110,34 @@ func (b *bundle) valueTooLong(t *testing.T) {
 	}
 	if o, err := b.store.Database(1).Get(t.Context(), cs[7].Table, cs[7].ID); o != nil || err != nil {
 		t.Errorf("the bad row is %v, %v", o, err)
+	}
+}
+
+// longBatch writes orders that take several messages together, one of them a message alone, with everything in their values that
+// means something to SQL.
+func (b *bundle) longBatch(t *testing.T) {
+	cs := orders(b.store.Map(), ident.NewGenerator(4, 0), 2, 60)
+	sku := func(i int) string {
+		if i == 11 {
+			return strings.Repeat("s", 2*mostText)
+		}
+		return strings.Repeat("s", 700*i)
+	}
+	const key = `k?';"\--` + "\x00`/*"
+	for i, c := range cs {
+		c.Seed.Key, c.Seed.Items = key, `[{"sku":"`+sku(i)+`","quantity":1,"price":1000}]`
+	}
+	if err := b.store.Database(2).Write(t.Context(), &driver.Batch{Changes: cs}); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range cs {
+		o, err := b.store.Database(2).Get(t.Context(), c.Table, c.ID)
+		if err != nil || o == nil {
+			t.Fatalf("order %d: %v, %v", i, o, err)
+		}
+		if !c.Made || o.Key != key || len(o.Lines) != 1 || o.Lines[0].SKU != sku(i) || len(o.Events) != 2 {
+			t.Errorf("order %d: made %v, key %q, %d lines, %d events", i, c.Made, o.Key, len(o.Lines), len(o.Events))
+		}
 	}
 }
 
