@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"penstock/line/draw"
@@ -50,6 +51,15 @@ type book struct {
 	lease time.Time // until when this process calls
 	asked time.Time // when it last tried to, and told where its users are
 	nodes map[string]node
+
+	asks atomic.Int64 // when it was last asked for, in Unix nanoseconds
+}
+
+// resting says that no batch runs or waits.
+func (b *book) resting() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.writing && len(b.queue) == 0
 }
 
 type entry struct {

@@ -18,6 +18,7 @@ const atOnce = 2000
 // this process does that.
 func (l *Lines) round(ctx context.Context) error {
 	now := l.opt.Clock.Now()
+	l.forget()
 	var all error
 	for _, doc := range l.sales.Sales() {
 		if !admits(doc) || now.After(doc.EndsAt.Add(time.Minute)) {

@@ -46,8 +46,12 @@ func New(s Store, sales Sales, sign Signer, o Options) (*Lines, error) {
 	}, nil
 }
 
-// forgotten is how long after the end of a sale its lines are still in memory at a start.
-const forgotten = 24 * time.Hour
+// forgotten is how long after the end of a sale its lines are still in memory; one that was read again, for a page of an operator or a
+// draw that is verified late, stays until nobody has asked for it for idle.
+const (
+	forgotten = 24 * time.Hour
+	idle      = 10 * time.Minute
+)
 
 // Start reads the lines and begins to call and to look at what others do.
 func (l *Lines) Start(ctx context.Context) error {
@@ -117,7 +121,7 @@ func (l *Lines) load(ctx context.Context) error {
 	}
 	for i := range all {
 		doc := l.sales.Sale(all[i].sale)
-		if doc == nil || l.opt.Clock.Now().After(doc.EndsAt.Add(forgotten)) || l.line(all[i].sale, all[i].sku) != nil {
+		if doc == nil || l.over(doc) || l.line(all[i].sale, all[i].sku) != nil {
 			continue
 		}
 		if _, err := l.adopt(q, all[i]); err != nil {
@@ -125,6 +129,30 @@ func (l *Lines) load(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// over says whether the lines of a sale need not be in memory any more.
+func (l *Lines) over(doc *driver.Sale) bool {
+	return l.opt.Clock.Now().After(doc.EndsAt.Add(forgotten))
+}
+
+// forget drops the lines of sales that ended long ago. Entries of theirs are not found any more, as after a restart; all else reads the
+// line again. Whoever has a book in hand asked for it less than idle ago, so that no line is ever decided over two books.
+func (l *Lines) forget() {
+	now := l.opt.Clock.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, b := range l.byID {
+		doc := l.sales.Sale(b.sale)
+		if doc == nil || !l.over(doc) || now.Sub(time.Unix(0, b.asks.Load())) < idle || !b.resting() {
+			continue
+		}
+		delete(l.byID, id)
+		if delete(l.lines[b.sale], b.sku); len(l.lines[b.sale]) == 0 {
+			delete(l.lines, b.sale)
+		}
+		b.waiters.wake()
+	}
 }
 
 // read reads the book of a line. Everybody counts as seen now: nobody was away because we were.
@@ -154,8 +182,10 @@ func (l *Lines) adopt(q querier, h header) (*book, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if had := l.lines[h.sale][h.sku]; had != nil {
+		l.want(had)
 		return had, nil
 	}
+	l.want(b)
 	if l.lines[h.sale] == nil {
 		l.lines[h.sale] = map[string]*book{}
 	}
@@ -166,13 +196,21 @@ func (l *Lines) adopt(q querier, h header) (*book, error) {
 func (l *Lines) line(sale, sku string) *book {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.lines[sale][sku]
+	return l.want(l.lines[sale][sku])
 }
 
 func (l *Lines) of(id ID) *book {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.byID[id.Line]
+	return l.want(l.byID[id.Line])
+}
+
+// want notes that a book is asked for; nil is none. mu is held, so that it is not dropped meanwhile.
+func (l *Lines) want(b *book) *book {
+	if b != nil {
+		b.asks.Store(l.opt.Clock.Now().UnixNano())
+	}
+	return b
 }
 
 func (l *Lines) books() []*book {

@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"penstock/errs"
 	"penstock/stock/driver"
 )
 
@@ -73,4 +76,48 @@ func TestLeavingGivesThePassBack(t *testing.T) {
 	if !w.Left(e.ID.Number()) || w.Left(ID{7, 1}.Number()) || w.Left(ID{e.ID.Line, 99}.Number()) {
 		t.Error("the pass of one who left is not known for it")
 	}
+}
+
+// The lines of a sale that ended a day ago leave memory of a process that goes on. What is published of a draw is read again, is the
+// same, and leaves again; an entry is not found, as after a restart.
+func TestLinesOfOldSalesLeaveMemory(t *testing.T) {
+	t.Parallel()
+	w := setup(t, onSQLite(), newShop(1, driver.AdmitDraw, &driver.LineRules{PublicSource: "drand round 7"}))
+	e := w.joins(w.Lines, "ann")
+	w.joins(w.Lines, "ben")
+	w.clk.Advance(time.Hour)
+	w.rounds(w.Lines, 1)
+	w.clk.Advance(listing)
+	if err := w.Give(t.Context(), "s", "the value"); err != nil {
+		t.Fatal(err)
+	}
+	before, err := w.Draws(t.Context(), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clk.Advance(24 * time.Hour)
+	w.rounds(w.Lines, 1)
+	if w.known(e.ID.Line) == nil || w.looks(w.Lines, "ann", e.ID).State != "expired" {
+		t.Fatal("within a day of the end ann does not see her entry")
+	}
+	w.clk.Advance(2 * time.Hour)
+	for range 2 {
+		w.rounds(w.Lines, 1)
+		if len(w.books()) != 0 || len(w.lines) != 0 {
+			t.Fatal("the line is in memory a day after the end")
+		}
+		if _, err := w.Look(t.Context(), "s", "ann", e.ID); !errs.Is(err, errs.NotFound) {
+			t.Errorf("ann looks: %v, want not-found", err)
+		}
+		after, err := w.Draws(t.Context(), "s")
+		if diff := cmp.Diff(before, after); err != nil || diff != "" {
+			t.Fatalf("the draw is published otherwise: %v\n%s", err, diff)
+		}
+		w.rounds(w.Lines, 1)
+		if len(w.books()) != 1 {
+			t.Fatal("the line that was just asked for is gone")
+		}
+		w.clk.Advance(idle)
+	}
+	w.fair(w.Lines)
 }

@@ -26,7 +26,7 @@ func (l *Lines) follow(ctx context.Context) error {
 		return err
 	}
 	for i := range all {
-		b := l.of(ID{Line: all[i].id})
+		b := l.known(all[i].id)
 		if b == nil || !b.older(all[i]) {
 			continue
 		}
@@ -42,6 +42,13 @@ func (l *Lines) follow(ctx context.Context) error {
 	l.heard.Store(begun.UnixNano())
 	l.looks.wake()
 	return nil
+}
+
+// known is a book that is in memory, without asking for it: to follow it is no reason to keep it.
+func (l *Lines) known(id int64) *book {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.byID[id]
 }
 
 func (b *book) older(h header) bool {
