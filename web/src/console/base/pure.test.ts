@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { speech } from '../text'
 import { Coalescer, push } from './coalesce'
 import { readFilters, writeFilters } from './filters'
 import { count, decimal, fromField, moment, money, parseMoney, span, toField } from './format'
 import { letterActs, reaches, saleActs } from './legal'
+import { fieldName } from './pointer'
 import { visible } from './window'
 
 describe('filters in the address', () => {
@@ -170,5 +172,15 @@ describe('a list', () => {
     expect(visible(100_000, 44, 44_000, 900, 6)).toEqual({ from: 994, to: 1027 })
     expect(visible(10, 44, 9_000_000, 900, 6)).toEqual({ from: 10, to: 10 })
     expect(visible(0, 44, 0, 900)).toEqual({ from: 0, to: 0 })
+  })
+})
+
+describe('pointers', () => {
+  // A finding names the field as the form does; what nobody has a word for is shown as it came.
+  it('name fields by their label', () => {
+    expect(fieldName('/items/0/sku', speech('zh-CN'))).toBe('商品 1 · SKU')
+    expect(fieldName('/line/ratePerSecond', speech('zh-CN'))).toBe('最大放行速度')
+    expect(fieldName('/endsAt', speech('en'))).toBe('Ends')
+    expect(fieldName('/brandNew/3', speech('en'))).toBe('brandNew 4')
   })
 })
