@@ -48,8 +48,7 @@ func (o *observer) Observe(r *gateway.Record) {
 		failed = errors.New(string(r.Code))
 	}
 	if failed != nil || r.Sampled {
-		span := o.tracing.Begin("", r.TraceID)
-		span.Sampled = r.Sampled
+		span := telemetry.Served(r.Trace, r.Parent)
 		if o.tracing.Keep(span, failed) {
 			o.tracing.End(span, telemetry.Recorded{
 				Name: r.Route, Start: r.Start, End: r.Start.Add(r.Duration), Kind: trace.SpanKindServer, Err: failed,

@@ -21,7 +21,7 @@ func (a *App) deps() api.Deps {
 	d := api.Deps{
 		Gateway: gateway.Options{
 			Clock: a.opt.Clock, TrustedProxies: a.cfg.TrustedProxies, MaxBody: a.cfg.BodyLimit, ProblemBase: a.cfg.Problems,
-			LogEvery: every, Observer: seen, Logger: a.log, Drain: a.drain, Classifier: a.holders,
+			LogEvery: every, Sample: a.cfg.Trace.Sample, Observer: seen, Logger: a.log, Drain: a.drain, Classifier: a.holders,
 		},
 		Verifier: a.ring, Passes: a.ring, PassTTL: a.cfg.Keys.PassTTL,
 		Events: a.events, Export: a, Drained: a.Drained, Audit: a.stock,

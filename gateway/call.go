@@ -16,8 +16,6 @@ type Call struct {
 	W http.ResponseWriter
 	R *http.Request
 	Record
-	// Trace is the W3C traceparent of this call, to be handed on to whatever it causes.
-	Trace string
 	// Who is the caller; zero on routes that anyone may use.
 	Who auth.Identity
 

@@ -176,7 +176,7 @@ func TestLogSampling(t *testing.T) {
 		if r.Log {
 			logged++
 		}
-		if r.Log != r.Sampled || r.Route != AttemptRoute || r.User != "ann" || r.Status != 201 || r.BytesIn != int64(len(oneItem)) || r.BytesOut != int64(len(wonBody)) {
+		if r.Route != AttemptRoute || r.User != "ann" || r.Status != 201 || r.BytesIn != int64(len(oneItem)) || r.BytesOut != int64(len(wonBody)) {
 			t.Fatalf("%+v", r)
 		}
 	}
@@ -186,6 +186,25 @@ func TestLogSampling(t *testing.T) {
 	b.do(httptest.NewRequest("BREW", "/x", nil))
 	if r := b.seen.last(); !r.Log || r.Method != "OTHER" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// The share of the traces begun here that are sampled is the one asked for; nothing and everything are exact.
+func TestTraceSampling(t *testing.T) {
+	t.Parallel()
+	const n = 5000
+	for _, share := range []float64{0, 0.1, 0.5, 1} {
+		b := setup(t, Options{Sample: share}, nil)
+		sampled := 0
+		for range n {
+			b.attempt(oneItem)
+			if r := b.seen.last(); r.Sampled {
+				sampled++
+			}
+		}
+		if d := float64(sampled)/n - share; d > 0.05 || d < -0.05 || (share == 0 || share == 1) && d != 0 {
+			t.Errorf("asked for %v, got %d of %d", share, sampled, n)
+		}
 	}
 }
 
@@ -261,7 +280,7 @@ func TestSlowBody(t *testing.T) {
 // Options out of range are refused by the name of their field.
 func TestOptions(t *testing.T) {
 	t.Parallel()
-	for field, o := range map[string]Options{"MaxBody": {MaxBody: -1}, "LogEvery": {LogEvery: -1}, "ProblemBase": {ProblemBase: "x/"}, "TrustedProxies": {TrustedProxies: []netip.Prefix{{}}}} {
+	for field, o := range map[string]Options{"MaxBody": {MaxBody: -1}, "LogEvery": {LogEvery: -1}, "Sample": {Sample: 1.5}, "ProblemBase": {ProblemBase: "x/"}, "TrustedProxies": {TrustedProxies: []netip.Prefix{{}}}} {
 		if _, err := New(nil, nil, o); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: %v", field, err)
 		}

@@ -17,15 +17,16 @@ func (g *Gateway) identify(c *Call) error {
 	copy(text[:], "00-")
 	if ok && goodTraceparent(in) {
 		copy(text[3:], in[3:35])
+		c.Parent = in
 		c.Sampled = hexValue(in[54])&1 == 1
 	} else {
-		c.Sampled = c.Log
 		if id, ok := c.only("X-Trace-Id"); ok && goodTraceID(id) {
 			copy(text[3:], id)
 		} else {
 			putHex(text[3:19], g.o.Random())
 			putHex(text[19:35], g.o.Random()|1)
 		}
+		c.Sampled = g.sampled(text[19:35])
 	}
 	text[35] = '-'
 	putHex(text[36:52], g.o.Random()|1)
@@ -42,6 +43,15 @@ func (g *Gateway) identify(c *Call) error {
 	c.set("X-Trace-Id", c.TraceID)
 	c.set("X-Request-Id", c.RequestID)
 	return nil
+}
+
+// sampled decides by the last 16 digits of a trace id: the share of them that is below Sample.
+func (g *Gateway) sampled(digits []byte) bool {
+	var n uint64
+	for _, c := range digits {
+		n = n<<4 | uint64(hexValue(c))
+	}
+	return n>>1 < uint64(g.o.Sample*(1<<63))
 }
 
 func (g *Gateway) sayTrace(*Call) (string, error) { return "a request id and a trace are given", nil }

@@ -25,6 +25,9 @@ type Record struct {
 	BytesOut  int64
 	RequestID string
 	TraceID   string
+	// Trace is the W3C traceparent of this call, to be handed on to whatever it causes; Parent is the caller's own, "" if it
+	// sent none that is good.
+	Trace, Parent string
 	// Sampled is the sampled bit of the trace.
 	Sampled bool
 	// Log is whether the call deserves a log line: every error of ours does, every call beside the attempt path does, and

@@ -98,8 +98,11 @@ type Options struct {
 	MaxBody int64
 	// ProblemBase is put before the names of problem types; "" means "/problems".
 	ProblemBase string
-	// LogEvery is how many calls of the attempt path share one log line and one sampled trace; 0 means 100, 1 means all.
+	// LogEvery is how many calls of the attempt path share one log line; 0 means 100, 1 means all.
 	LogEvery int
+	// Sample is the share, 0 to 1, of the traces begun here that are sampled. The trace id decides, so that others who go by
+	// it decide the same; a caller's own decision is respected.
+	Sample float64
 	// Observer is told of every call; nil means nobody is.
 	Observer Observer
 	// Logger takes recovered panics; nil means that they are only counted.
@@ -117,6 +120,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("option MaxBody is %d: it must be between 0 and 16 MiB", o.MaxBody)
 	case o.LogEvery < 0:
 		return fmt.Errorf("option LogEvery is %d: it must be 0 or more", o.LogEvery)
+	case !(o.Sample >= 0 && o.Sample <= 1):
+		return fmt.Errorf("option Sample is %v: it must be a share from 0 to 1", o.Sample)
 	case strings.HasSuffix(o.ProblemBase, "/"):
 		return fmt.Errorf("option ProblemBase is %q: leave out the last slash", o.ProblemBase)
 	}

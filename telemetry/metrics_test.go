@@ -182,7 +182,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	var buf [traceparentLen]byte
 	refusal := string(errs.SoldOut)
 	if n := testing.AllocsPerRun(100, func() {
-		s := tr.Begin("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", "")
+		s := Served("00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-00", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
 		_ = s.AppendTraceparent(buf[:0])
 		m.Attempt(refusal, false)
 		r.Done(409, time.Millisecond, 60, 120)

@@ -40,9 +40,14 @@ func ParseTraceparent(s string) (Span, bool) {
 	return p, true
 }
 
-// ParseTraceID reads 32 lower-case hexadecimal digits that are not all zero.
-func ParseTraceID(s string) (id [16]byte, ok bool) {
-	return id, len(s) == 32 && unhex(id[:], s) && id != [16]byte{}
+// Served returns the span of a call from its own traceparent and that of its caller, which is "" for a trace that begins with
+// it. Both were found good before; it is no span when call was not.
+func Served(call, caller string) Span {
+	s, _ := ParseTraceparent(call)
+	if p, ok := ParseTraceparent(caller); ok && p.Trace == s.Trace {
+		s.Parent = p.ID
+	}
+	return s
 }
 
 func unhex(dst []byte, s string) bool {

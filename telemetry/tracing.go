@@ -38,8 +38,8 @@ func (o TracingOptions) Validate() error {
 
 // Tracing makes and records the spans of one Penstock.
 //
-// The request path works with [Span] values alone: [Tracing.Begin] when a request comes, [Tracing.End] when it is answered,
-// and only a sampled or failed one costs a recorded span. Elsewhere use [Tracing.Tracer]. Sampling is decided at the head of
+// The request path works with [Span] values alone: [Served] and [Tracing.End] when a request is answered, and only a sampled or
+// failed one costs a recorded span. Elsewhere use [Tracing.Tracer]. Sampling is decided at the head of
 // a trace, by its id; a span that ends in an error is kept whatever was decided (its siblings are not: they may be gone).
 type Tracing struct {
 	provider *sdk.TracerProvider
@@ -84,20 +84,6 @@ func (t *Tracing) Stop(ctx context.Context) error {
 		err = t.writer.Shutdown(ctx) // the provider would not pass an ended context on
 	}
 	return errors.Join(err, t.provider.Shutdown(ctx))
-}
-
-// Begin returns the span of a request from its traceparent and x-trace-id headers, either of which may be "". A good
-// traceparent is continued with its sampling decision; else a good x-trace-id becomes the trace id; else a new one is made.
-// It does not allocate.
-func (t *Tracing) Begin(traceparent, xTraceID string) Span {
-	if p, ok := ParseTraceparent(traceparent); ok {
-		return Span{Trace: p.Trace, ID: t.spanID(), Parent: p.ID, Sampled: p.Sampled}
-	}
-	id, ok := ParseTraceID(xTraceID)
-	if !ok {
-		id = t.traceID()
-	}
-	return Span{Trace: id, ID: t.spanID(), Sampled: t.sampled(id)}
 }
 
 // Recorded is what [Tracing.End] records of a span.

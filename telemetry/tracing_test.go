@@ -81,23 +81,29 @@ func FuzzTraceparent(f *testing.F) {
 	})
 }
 
-// A request continues the caller's trace and its decision, else takes the caller's trace id, else begins a trace of its own.
-func TestBeginContinuesTheCaller(t *testing.T) {
+// call is a call that continues a trace, or begins one where parent is "".
+func call(parent string) Span {
+	if parent == "" {
+		return Served("00-"+strings.Repeat("1", 32)+"-"+strings.Repeat("2", 16)+"-00", "")
+	}
+	return Served(parent[:36]+strings.Repeat("2", 16)+parent[52:], parent)
+}
+
+// The span of a call is the one that was handed on, a child of the caller's; a caller of another trace is no parent.
+func TestServed(t *testing.T) {
 	t.Parallel()
-	tr, err := NewTracing(TracingOptions{})
-	if err != nil {
-		t.Fatal(err)
+	s := call(sampledParent)
+	if s.TraceID() != sampledParent[3:35] || !s.Sampled || s.Traceparent()[36:52] != strings.Repeat("2", 16) || s.Parent == [8]byte{} || s.Parent == s.ID {
+		t.Errorf("with a caller: %+v", s)
 	}
-	s := tr.Begin(sampledParent, strings.Repeat("1", 32))
-	if s.TraceID() != sampledParent[3:35] || !s.Sampled || s.Traceparent()[36:52] == sampledParent[36:52] || s.Parent == [8]byte{} {
-		t.Errorf("parent: %+v", s)
+	if s = call(""); s.Sampled || s.Parent != [8]byte{} {
+		t.Errorf("first of its trace: %+v", s)
 	}
-	if s = tr.Begin("garbage", strings.Repeat("1", 32)); s.TraceID() != strings.Repeat("1", 32) || s.Sampled {
-		t.Errorf("x-trace-id: %+v", s)
+	if s = Served(call("").Traceparent(), sampledParent); s.Parent != [8]byte{} {
+		t.Errorf("the caller is of another trace: %+v", s)
 	}
-	a, b := tr.Begin("", "<script>"), tr.Begin("", "")
-	if a.Trace == b.Trace || a.Trace == [16]byte{} || a.ID == b.ID {
-		t.Errorf("new traces: %+v %+v", a, b)
+	if s = Served("garbage", sampledParent); s != (Span{}) {
+		t.Errorf("no span: %+v", s)
 	}
 }
 
@@ -112,7 +118,7 @@ func TestSampleIsTheShareAskedFor(t *testing.T) {
 		const n = 20000
 		got := 0
 		for range n {
-			if tr.Begin("", "").Sampled {
+			if tr.sampled(tr.traceID()) {
 				got++
 			}
 		}
@@ -131,7 +137,7 @@ func TestSampledRequestIsExported(t *testing.T) {
 	start := time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC)
 	var s Span
 	got := spansOf(t, 0, func(tr *Tracing) {
-		s = tr.Begin(sampledParent, "")
+		s = call(sampledParent)
 		tr.End(s, Recorded{Name: "POST /v1/x", Start: start, End: start.Add(1500 * time.Microsecond), Kind: trace.SpanKindServer,
 			Attrs: []attribute.KeyValue{attribute.Int("http.response.status_code", 201), attribute.String("token", "hush")}})
 	})
@@ -150,7 +156,7 @@ func TestErrorsAreAlwaysKept(t *testing.T) {
 	t.Parallel()
 	got := spansOf(t, 0, func(tr *Tracing) {
 		for _, parent := range []string{"", quietParent} {
-			s := tr.Begin(parent, "")
+			s := call(parent)
 			tr.End(s, Recorded{Name: "fine"})
 			tr.End(s, Recorded{Name: "failed", Err: errors.New("disk full")})
 			_, inner := tr.Tracer().Start(s.Context(t.Context()), "inner fine")
@@ -174,7 +180,7 @@ func TestInnerSpansAreChildren(t *testing.T) {
 	t.Parallel()
 	var s Span
 	got := spansOf(t, 0, func(tr *Tracing) {
-		s = tr.Begin(sampledParent, "")
+		s = call(sampledParent)
 		ctx, inner := tr.Tracer().Start(s.Context(t.Context()), "inner")
 		if SpanOf(ctx).Trace != s.Trace || !SpanOf(ctx).Sampled {
 			t.Error("the context lost the trace")
@@ -201,7 +207,7 @@ func TestStuckWriterDropsSpans(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range spanQueue + 100 {
-		tr.End(tr.Begin("", ""), Recorded{Name: "x"})
+		tr.End(call(sampledParent), Recorded{Name: "x"})
 	}
 	if dropped < 99 {
 		t.Errorf("%d dropped", dropped)
@@ -213,5 +219,5 @@ func TestStuckWriterDropsSpans(t *testing.T) {
 	}
 	close(w.release)
 	<-tr.writer.done
-	tr.End(tr.Begin("", ""), Recorded{Name: "after the stop"})
+	tr.End(call(sampledParent), Recorded{Name: "after the stop"})
 }
