@@ -97,6 +97,7 @@ func (w *writer) accept(changes []*change, messages bool) (*waiting, error) {
 	w.queue = append(w.queue, changes...)
 	if !w.busy {
 		w.busy = true
+		w.health.begin() // whoever comes before the goroutine runs must not see when the last batch began
 		go w.drain()
 	}
 	return wait, nil
