@@ -132,7 +132,7 @@ func (r *rig) useful(id string) time.Duration {
 }
 
 // patience is far above what anything takes on a busy machine.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // within polls a condition.
 func (r *rig) within(limit time.Duration, what string, ok func() bool) {
