@@ -44,6 +44,7 @@ func TestBankAndTransactionsMove(t *testing.T) {
 	})
 	h.purchase("move", "ann", 990)
 	h.owns("ann", 0, 990)
+	h.relayed()
 	stop, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	if err := h.Stop(stop); err != nil {

@@ -88,6 +88,16 @@ func (h *house) drained() {
 	})
 }
 
+// relayed waits until every reader of the bus has every message, whatever else is in flight.
+func (h *house) relayed() {
+	h.t.Helper()
+	h.until("relaying", func() bool {
+		return !slices.ContainsFunc(h.want(200, "admin", h.operator, "GET", "/admin/v1/drained", "", nil)["outboxes"].([]any), func(o any) bool {
+			return o.(map[string]any)["waiting"].(float64) != 0
+		})
+	})
+}
+
 // scene is a sale with orders of every kind that drift is planted in.
 func scene(h *house) (pending, paid []string) {
 	h.createSale("s", 30)
