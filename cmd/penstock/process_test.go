@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,6 +72,8 @@ func TestRefusalsOfTheCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	const nowhere = "http://127.0.0.1:1"
+	there := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(there.Close)
 	for _, c := range []struct {
 		args    string
 		environ []string
@@ -103,7 +106,8 @@ func TestRefusalsOfTheCommandLine(t *testing.T) {
 		{"token --user u --for soon", nil, 2, []string{"soon"}},
 		{"token --user u --count -1", nil, 2, []string{"--count"}},
 		{"key list --data " + dir, nil, 3, []string{"no key ring"}},
-		{"sale list --data " + dir, nil, 2, []string{"no operator token", "--token"}},
+		{"sale list --data " + dir + " --url " + there.URL, nil, 2, []string{"no operator token", "--token"}},
+		{"sale list --data " + dir + " --url " + nowhere, nil, 3, []string{nowhere, "is the server running?"}},
 		{"sale list --token t --url " + nowhere, nil, 3, []string{nowhere, "refused"}},
 		{"sale list", []string{"PENSTOCK_TOKEN=t", "PENSTOCK_URL=" + nowhere}, 3, []string{nowhere}},
 		{"sale list --token t --url ftp://x", nil, 2, []string{"ftp://x", "not an http(s) URL"}},
