@@ -84,7 +84,7 @@ export default function Letters() {
         emptyTestId="letters-empty"
         id={l => l.id}
         testId={l => `letter-${l.id}`}
-        lines={2}
+        lines={3}
         columns={[
           {
             key: 'id',

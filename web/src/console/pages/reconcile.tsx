@@ -150,13 +150,13 @@ function Result({
             rows={rows}
             id={d => `${d.kind} ${d.object}`}
             testId={(_, i) => `difference-${i}`}
-            lines={4}
+            lines={6}
             columns={[
               { key: 'kind', title: t('col.kind'), width: '12rem', render: d => <code>{d.kind}</code> },
               { key: 'object', title: t('col.object'), render: d => d.object },
               { key: 'expected', title: t('reconcile.expected'), render: d => d.expected },
               { key: 'found', title: t('reconcile.is'), render: d => d.found },
-              { key: 'why', title: t('reconcile.explanation'), width: '2fr', render: d => d.explanation },
+              { key: 'why', title: t('reconcile.explanation'), width: '3fr', render: d => d.explanation },
               {
                 key: 'repaired',
                 title: t('reconcile.repaired'),
