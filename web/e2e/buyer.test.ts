@@ -161,7 +161,7 @@ describe('a buyer', () => {
       }),
     )
     const begun = Date.now()
-    await Promise.all(two.map(p => p.at('buy-teapot').click()))
+    await Promise.all(two.map(p => p.press('buy-teapot')))
     const told = await Promise.all(
       two.map(async p => {
         await p.page.locator('[data-testid=answer]:is([data-value=won],[data-value=lost]),[data-testid=reason]').first().waitFor()

@@ -102,7 +102,7 @@ describe('the shop', () => {
     const two = await one.tab()
     await two.visit(house, url.pathname, token)
     await two.at('pay').waitFor()
-    await Promise.all([one, two].map(p => p.at('pay').click()))
+    await Promise.all([one, two].map(p => p.press('pay')))
     for (const p of [one, two]) {
       await p.says('order-state', 'paid')
       await p.at('payment-state').waitFor()
