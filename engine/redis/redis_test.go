@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -228,6 +229,11 @@ func TestSentinelFailover(t *testing.T) {
 	a.Kill(t)
 	within(t, 60*time.Second, "writes reach the new primary", set)
 	a.Start(t)
+	host, port, err := net.SplitHostPort(b.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell(t, a, "REPLICAOF", host, port) // as Sentinel does in its own time, which may be a minute on a busy machine
 	within(t, 60*time.Second, "the old primary is a replica", func() bool {
 		_, err := open(t, a.URL(), redis.Options{})
 		return err != nil && strings.Contains(err.Error(), "is a replica")
