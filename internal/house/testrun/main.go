@@ -146,13 +146,13 @@ func tests(out io.Writer) (count, string, error) {
 	return c, "", err
 }
 
-// onEngines runs the tests that start real engines, two packages at once: they wait for them more than they compute.
+// onEngines runs the tests that start real engines.
 func onEngines(out io.Writer) (count, string, error) {
 	_, engines, err := list("./...")
 	if err != nil || len(engines) == 0 {
 		return count{}, "", err
 	}
-	c, err := gotest(out, nil, "go", append([]string{"test", "-count=1", "-json", "-p", "2", "-timeout", "10m"}, without(engines, faultPackage)...)...)
+	c, err := gotest(out, nil, "go", append([]string{"test", "-count=1", "-json", "-p", "1", "-timeout", "10m"}, without(engines, faultPackage)...)...)
 	return c, "", err
 }
 
